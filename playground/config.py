@@ -1,0 +1,129 @@
+"""What a person may set: validated when built, frozen afterwards.
+
+Knows nothing of torch, models or the screen. Every error names the value, the limit and the remedy.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+MAX_BEAM_WIDTH = 64
+MAX_BEAM_LENGTH = 16
+MAX_SEED = 2**32 - 1
+
+DtypeName = Literal["auto", "float32", "bfloat16", "float16", "float64"]
+EngineName = Literal["auto", "eager", "captured"]
+KernelsName = Literal["auto", "triton", "reference"]
+Role = Literal["system", "user", "assistant"]
+
+
+class PlaygroundError(ValueError):
+    """A sentence for the person at the screen: the value, the limit and the remedy."""
+
+
+def _require_int(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise PlaygroundError(
+            f"{name} is {value!r}, but must be a whole number from {low} to {high}. "
+            f"Choose a value in that range."
+        )
+
+
+@dataclass(frozen=True)
+class BeamShape:
+    """Beam width W and beam length L; L counts drafted tokens, the root is not counted."""
+
+    width: int = 8
+    length: int = 5
+
+    def __post_init__(self) -> None:
+        _require_int("Beam width", self.width, 1, MAX_BEAM_WIDTH)
+        _require_int("Beam length", self.length, 1, MAX_BEAM_LENGTH)
+
+    @property
+    def slots(self) -> int:
+        """Tokens the beams hold before equal prefixes are merged, W x L."""
+        return self.width * self.length
+
+    @property
+    def max_nodes(self) -> int:
+        """Nodes of the largest tree these beams can make, the root included."""
+        return self.slots + 1
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the base model picks its next token. Temperature 0 is greedy; top_k 0 and top_p 1 filter nothing."""
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        temperature, top_p = self.temperature, self.top_p
+        if not isinstance(temperature, int | float) or not 0.0 <= temperature <= 5.0:
+            raise PlaygroundError(
+                f"Temperature is {temperature!r}, but must be a number from 0 to 5. Use 0 for greedy decoding."
+            )
+        _require_int("Top-k", self.top_k, 0, 1_000_000)
+        if not isinstance(top_p, int | float) or math.isnan(top_p) or not 0.0 < top_p <= 1.0:
+            raise PlaygroundError(
+                f"Top-p is {top_p!r}, but must be above 0 and at most 1. Use 1 to keep every token."
+            )
+        _require_int("Seed", self.seed, 0, MAX_SEED)
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0.0
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """Where and how a pair runs. `auto` is resolved when the session opens, never later."""
+
+    device: str = "auto"
+    dtype: DtypeName = "auto"
+    engine: EngineName = "auto"
+    kernels: KernelsName = "auto"
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("Dtype", self.dtype, get_args(DtypeName)),
+            ("Engine", self.engine, get_args(EngineName)),
+            ("Kernels", self.kernels, get_args(KernelsName)),
+        ):
+            if value not in allowed:
+                raise PlaygroundError(f"{name} is {value!r}, but must be one of: {', '.join(allowed)}.")
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """One run: the chat so far (its last message is the prompt), the beam shape, the sampling, the race."""
+
+    messages: tuple[Message, ...]
+    shape: BeamShape = BeamShape()
+    sampling: Sampling = Sampling()
+    max_new_tokens: int = 128
+    race: bool = True
+    chat_template: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.messages or not self.messages[-1].content.strip():
+            raise PlaygroundError("The prompt is empty. Type at least one character, or choose a preset.")
+        _require_int("New tokens", self.max_new_tokens, 1, 32_768)
+
+    @property
+    def prompt(self) -> str:
+        return self.messages[-1].content
