@@ -1,0 +1,63 @@
+"""Where the present place in a text was seen before, and what followed there.
+
+A small language model repeats itself and its prompt; this finds the latest earlier place whose last
+tokens match the present ones, for the drafter to learn how far to trust it. Knows token ids only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Lookback:
+    """What a drafter reads off the text before it drafts; -1 stands for no token."""
+
+    recent: Tensor  # [Q, T] int64, the latest tokens, the present one last
+    continuation: Tensor  # [Q, C] int64, what followed the match
+    match: Tensor  # [Q] int64, length of the match in tokens, 0 for none
+
+
+def look_back(tokens: Tensor, positions: Tensor, *, recent: int, continuation: int, longest: int) -> Lookback:
+    """Read recent tokens and the continuation of the longest, then latest, earlier match.
+
+    Args:
+        tokens: [S] int64; entries after a query's position are not looked at by that query.
+        positions: [Q] int64, index of each query's present token.
+        recent: T, tokens to give back.
+        continuation: C, tokens to read off behind the match.
+        longest: matches are counted up to this many tokens.
+
+    Returns:
+        Lookback of [Q, T], [Q, C] and [Q]. Sync-free, fixed shapes.
+    """
+    slots = torch.arange(tokens.shape[0], device=tokens.device)  # [S]
+    here = positions[:, None]  # [Q, 1]
+    back = torch.arange(recent - 1, -1, -1, device=tokens.device)
+    recent_tokens = _read(tokens, here - back, here)
+    if continuation == 0:
+        none = torch.empty(len(positions), 0, dtype=torch.int64, device=tokens.device)
+        return Lookback(recent_tokens, none, torch.zeros_like(positions))
+    running = slots < here  # [Q, S]
+    length = torch.zeros_like(running, dtype=torch.int64)
+    for offset in range(longest):
+        present = tokens[(positions - offset).clamp(min=0)][:, None]  # [Q, 1]
+        earlier = tokens[(slots - offset).clamp(min=0)][None]  # [1, S]
+        running = running & (earlier == present) & (slots >= offset) & (here >= offset)
+        length += running
+    best = (length * tokens.shape[0] + slots).argmax(-1)  # longest match, then the latest
+    match = length.gather(1, best[:, None])[:, 0]
+    # the text after the match ends at the present token; reading on from the match again keeps short loops whole
+    period = (positions - best).clamp(min=1)[:, None]
+    ahead = best[:, None] + 1 + torch.arange(continuation, device=tokens.device) % period
+    followed = torch.where(match[:, None] > 0, tokens[ahead.clamp(max=tokens.shape[0] - 1)], -1)
+    return Lookback(recent_tokens, followed, match)
+
+
+def _read(tokens: Tensor, index: Tensor, last: Tensor) -> Tensor:
+    """tokens[index], -1 where the index lies before the text or after `last`."""
+    inside = (index >= 0) & (index <= last)
+    return torch.where(inside, tokens[index.clamp(0, tokens.shape[0] - 1)], -1)
