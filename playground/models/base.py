@@ -1,0 +1,241 @@
+"""A stock transformers causal language model, run over token trees on a cache of our own.
+
+The model's own modules do the computing; ours are the attention function, the cache and what runs around them.
+Does not know tokenizers, beams, drafters or which nodes get accepted.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from playground.config import PlaygroundError
+from playground.models.attention import TreeAttention, TreeFrame, register, unregister
+from playground.models.cache import KVCache
+from playground.models.memory import explain_out_of_memory
+from playground.models.output_head import OutputHead, read_output_head, select_rows
+from playground.models.probe import probe, set_attention
+from playground.trace import ModelInfo
+
+if TYPE_CHECKING:
+    from kernels import KernelSet
+
+PREFILL_CHUNK = 512  # rows a forward of the prompt takes at once: bounds its N x S mask
+
+
+@dataclass(frozen=True)
+class BaseOutput:
+    """What a forward gives: `hidden` is what enters the output head (after the final norm), then the taps."""
+
+    logits: torch.Tensor  # [N, V]
+    hidden: torch.Tensor  # [N, H * (1 + taps)]
+
+
+class BaseModel:
+    """A base model ready to verify trees. Made by `load` or `from_model`."""
+
+    def __init__(self, model: Any, name: str, kernels: KernelSet) -> None:
+        config = model.config.get_text_config()
+        self.name = name
+        self.kernels = kernels
+        self.config = config
+        self.hidden_size: int = config.hidden_size
+        self.window = int(getattr(config, "max_position_embeddings", None) or 32_768)
+        self.eos_ids = _eos_ids(model)
+        self.taps: tuple[int, ...] = ()
+        self._model = model
+        self._embedding = model.get_input_embeddings()
+        self._head = read_output_head(config, model.get_output_embeddings())
+        self.vocab_size: int = self._head.weight.shape[0]
+        self.dtype: torch.dtype = self._head.weight.dtype
+        self.device: torch.device = self._embedding.weight.device
+        self._info = ModelInfo(
+            name=name,
+            family=config.model_type,
+            parameters=sum(weight.numel() for weight in model.parameters()),
+            layers=config.num_hidden_layers,
+            hidden_size=self.hidden_size,
+            vocab_size=self.vocab_size,
+            window=self.window,
+            config_hash=config_hash(model.config),
+        )
+        config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
+        found = probe(model, config.num_hidden_layers, self.window)
+        self.shapes = found.shapes
+        self._attention = TreeAttention(kernels)
+        self._attention.windows = found.windows
+        register(self._attention.name, self._attention)
+        self._unregister = weakref.finalize(self, unregister, self._attention.name)
+        set_attention(model, self._attention.name)
+        self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
+        model.get_output_embeddings().register_forward_pre_hook(_catch_input(self._caught))
+        self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
+
+    @classmethod
+    def from_model(cls, model: Any, *, kernels: KernelSet, name: str = "in-memory model") -> BaseModel:
+        """Wrap a transformers model that is already in memory; the model's attention is replaced in place."""
+        return cls(model.eval(), name, kernels)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        kernels: KernelSet,
+        progress: Callable[[float, str], None] | None = None,
+        device_map: Any = None,
+    ) -> BaseModel:
+        """Load from a local folder of safetensors, or a hub id.
+
+        Args:
+            progress: called with a share done, 0..1, and a message.
+            device_map: as transformers and accelerate take it; overrides `device`.
+        """
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(
+            source, dtype=dtype, device_map=device_map, use_safetensors=True, trust_remote_code=False
+        )
+        if device_map is None:
+            model = model.to(device)
+        return cls.from_model(model, kernels=kernels, name=Path(source).name)
+
+    def info(self) -> ModelInfo:
+        """The model as traces and cards name it."""
+        return self._info
+
+    @property
+    def context_size(self) -> int:
+        """Width of `BaseOutput.hidden`, H * (1 + taps)."""
+        return self.hidden_size * (1 + len(self.taps))
+
+    def set_taps(self, layers: tuple[int, ...]) -> None:
+        """Append the residual stream after these decoder layers (1-based) to every hidden state."""
+        modules = _decoder_layers(self._model, len(self.shapes))
+        for layer in layers:
+            if not 1 <= layer <= len(modules):
+                raise PlaygroundError(
+                    f"The drafter wants the state after layer {layer}, but {self.name} has {len(modules)} layers. "
+                    "Choose a drafter trained for this base model."
+                )
+        for hook in self._tap_hooks:
+            hook.remove()
+        self._tap_hooks = [
+            modules[layer - 1].register_forward_hook(_catch_output(self._caught, layer)) for layer in layers
+        ]
+        self.taps = tuple(layers)
+
+    def new_cache(self, capacity: int) -> KVCache:
+        """An empty cache for `capacity` tokens, tree nodes included."""
+        return KVCache(self.shapes, capacity, self.dtype, self.kernels)
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Raw output of the input embedding, [..., H]."""
+        return self._embedding(tokens)
+
+    def output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:
+        """The output head restricted to vocabulary entries `ids` [V'] (all of them if None), scale and cap included."""
+        return self._head if ids is None else select_rows(self._head, ids)
+
+    def forward(self, tokens: torch.Tensor, depth: torch.Tensor, ancestors: torch.Tensor, cache: KVCache) -> BaseOutput:
+        """One forward over a tree of N nodes at positions committed + depth; commits nothing.
+
+        Args:
+            tokens: [N] int64. depth: [N] int64, 0 for the root. ancestors: [N, N] bool, row i what node i sees.
+        """
+        return self._run(tokens, TreeFrame(cache, depth, ancestors), 0)
+
+    def prefill(self, tokens: torch.Tensor, cache: KVCache) -> BaseOutput:
+        """Read a prompt [n] into the cache, in chunks, and commit it; logits and hidden of its last token, [1, ...]."""
+        if tokens.shape[0] == 0:
+            raise PlaygroundError("The prompt is empty. Type at least one character, or choose a preset.")
+        output: BaseOutput | None = None
+        for chunk in tokens.split(PREFILL_CHUNK):
+            output = self._run(chunk, _chain(chunk.shape[0], cache, chunk.device), 1)
+            cache.extend(chunk.shape[0])
+        assert output is not None
+        return output
+
+    def _run(self, tokens: torch.Tensor, frame: TreeFrame, keep: int) -> BaseOutput:
+        nodes = tokens.shape[0]
+        frame.cache.require(nodes)
+        self._attention.frame = frame
+        remedy = "Choose a smaller beam shape, fewer new tokens or a shorter prompt"
+        try:
+            with torch.inference_mode(), explain_out_of_memory(f"a forward over {nodes} tokens", None, remedy):
+                logits = self._model(
+                    input_ids=tokens[None],
+                    position_ids=(frame.depth + frame.cache.committed)[None],
+                    past_key_values=None,
+                    use_cache=False,
+                    logits_to_keep=keep,
+                ).logits[0]
+                return BaseOutput(logits, self._take_hidden(logits.shape[0]))
+        finally:
+            self._attention.frame = None
+            self._caught.clear()
+
+    def _take_hidden(self, rows: int) -> torch.Tensor:
+        """Hidden and taps of the last `rows` nodes, [rows, H * (1 + taps)]."""
+        hidden = self._caught[0][0, -rows:]
+        if not self.taps:
+            return hidden
+        parts = [hidden] + [self._caught[layer][0, -rows:].to(hidden.device) for layer in self.taps]
+        return torch.cat(parts, dim=-1)
+
+
+def _chain(nodes: int, cache: KVCache, device: torch.device) -> TreeFrame:
+    """A tree that is a chain: every node sees those before it."""
+    ancestors = torch.ones(nodes, nodes, dtype=torch.bool, device=device).tril_()
+    return TreeFrame(cache, torch.arange(nodes, device=device), ancestors)
+
+
+def _catch_input(caught: dict[int, torch.Tensor]) -> Callable[..., None]:
+    def hook(_module: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        caught[0] = arguments[0]
+
+    return hook
+
+
+def _catch_output(caught: dict[int, torch.Tensor], layer: int) -> Callable[..., None]:
+    def hook(_module: torch.nn.Module, _arguments: Any, output: Any) -> None:
+        caught[layer] = output[0] if isinstance(output, tuple) else output
+
+    return hook
+
+
+def _decoder_layers(model: Any, count: int) -> torch.nn.ModuleList:
+    """The list of the decoder's layers."""
+    for module in model.base_model.modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == count:
+            return module
+    raise PlaygroundError(f"{type(model).__name__} keeps its layers in no list, so no state between them can be read.")
+
+
+def _eos_ids(model: Any) -> frozenset[int]:
+    """Ids that end a text: the generation config's and the model config's."""
+    found: set[int] = set()
+    for config in (getattr(model, "generation_config", None), model.config, model.config.get_text_config()):
+        ids = getattr(config, "eos_token_id", None)
+        found.update(ids if isinstance(ids, list | tuple) else [] if ids is None else [ids])
+    return frozenset(found)
+
+
+def config_hash(config: Any) -> str:
+    """SHA-256 of what the config says about the model itself, not where or how it was loaded."""
+    import hashlib
+    import json
+
+    told = {
+        key: value
+        for key, value in config.to_dict().items()
+        if not key.startswith("_") and key not in ("transformers_version", "dtype", "torch_dtype")
+    }
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
