@@ -1,0 +1,119 @@
+"""What must hold inside and between the records of a trace, so that every view can trust its indices.
+
+Knows no file format. Each function yields sentences; none means the record is sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from playground.trace import BeamsRecord, ParityRecord, StepRecord, Trace, TreeRecord
+
+
+def step_problems(step: StepRecord) -> Iterator[str]:
+    """Problems of one step by itself."""
+    yield from _tree_problems(step.tree)
+    yield from _beam_problems(step.beams, step.tree)
+    nodes = step.tree.nodes
+    for name, row in (("log_probability", step.log_probability), ("rank", step.rank)):
+        if len(row) != nodes:
+            yield f"{name} has {len(row)} entries for {nodes} nodes"
+    yield from _path_problems(step)
+    missing = _mentioned(step) - step.token_bytes.keys()
+    if missing:
+        yield f"token_bytes lacks token {min(missing)}"
+
+
+def _tree_problems(tree: TreeRecord) -> Iterator[str]:
+    nodes = tree.nodes
+    if not nodes or len(tree.parent) != nodes or len(tree.depth) != nodes:
+        yield f"tree lists differ in length ({nodes}, {len(tree.parent)}, {len(tree.depth)})"
+        return
+    if tree.parent[0] != -1 or tree.depth[0] != 0:
+        yield "tree.parent[0] and tree.depth[0] must be -1 and 0: node 0 is the root"
+    for node in range(1, nodes):
+        parent = tree.parent[node]
+        if not 0 <= parent < node:
+            yield f"tree.parent[{node}] is {parent}, but a parent stands before its children"
+        elif tree.depth[node] != tree.depth[parent] + 1:
+            yield f"tree.depth[{node}] is {tree.depth[node]}, its parent's is {tree.depth[parent]}"
+
+
+def _beam_problems(beams: BeamsRecord, tree: TreeRecord) -> Iterator[str]:
+    shape = [len(row) for row in beams.tokens]
+    same = shape == [len(row) for row in beams.log_probabilities] == [len(row) for row in tree.node_of]
+    if not same or len(set(shape)) > 1 or len(beams.scores) != len(shape):
+        yield "beams and node_of differ in shape"
+        return
+    for beam, (tokens, nodes) in enumerate(zip(beams.tokens, tree.node_of, strict=True)):
+        for depth, (token, node) in enumerate(zip(tokens, nodes, strict=True)):
+            if node == -1:
+                continue
+            if not 0 < node < tree.nodes or tree.token[node] != token:
+                yield f"node_of[{beam}][{depth}] is {node}, which is no node with token {token}"
+
+
+def _path_problems(step: StepRecord) -> Iterator[str]:
+    path, tree = step.path, step.tree
+    if not path or path[0] != 0 or any(not 0 <= node < tree.nodes for node in path):
+        yield f"path {list(path)} does not start at the root or leaves the tree"
+        return
+    for above, node in pairwise(path):
+        if tree.parent[node] != above:
+            yield f"path goes from node {above} to {node}, which is not its child"
+    if any(pick.node not in path for pick in step.picks):
+        yield "a pick stands at a node off the path"
+    picked = tuple(pick.token for pick in step.picks)
+    accepted = tuple(tree.token[node] for node in path[1:])
+    if step.emitted not in {accepted[: len(step.emitted)], picked[: len(step.emitted)]}:
+        yield f"emitted {list(step.emitted)}, which is not how the path starts"
+
+
+def _mentioned(step: StepRecord) -> set[int]:
+    """Token ids a step mentions."""
+    ids = {*step.tree.token, *step.emitted, *(pick.token for pick in step.picks)}
+    return ids | {token for beam in step.beams.tokens for token in beam if token != -1}
+
+
+def trace_problems(trace: Trace) -> Iterator[str]:
+    """Problems between the records of a trace."""
+    position = len(trace.header.prompt_ids)
+    for index, step in enumerate(trace.steps):
+        if step.index != index:
+            yield f"step {step.index} stands where step {index} should: a line is missing or doubled"
+            return
+        if step.position != position:
+            yield f"step {index} starts at position {step.position}, but {position} tokens were committed"
+            return
+        position += len(step.path)
+    for step, following in pairwise(trace.steps):
+        if step.next_root != following.tree.token[0] or len(step.emitted) != len(step.path):
+            yield f"step {step.index} does not lead to step {following.index}: their root or token counts differ"
+            return
+    if any(record.index != index for index, record in enumerate(trace.plain)):
+        yield "the plain lane's tokens are not in order"
+    if trace.steps and trace.prompt("redrafter") is None:
+        yield "there are steps but no prompt record of their lane"
+    yield from _summary_problems(trace)
+    yield from _parity_problems(trace.parity)
+
+
+def _summary_problems(trace: Trace) -> Iterator[str]:
+    if trace.footer is None:
+        return
+    summary = trace.footer.summary
+    for name, stated, counted in (
+        ("new_tokens", summary.new_tokens, len(trace.redrafter_tokens)),
+        ("num_spec_steps", summary.num_spec_steps, len(trace.steps)),
+        ("num_accepted_draft_tokens", summary.num_accepted_draft_tokens, sum(step.accepted for step in trace.steps)),
+        ("num_draft_tokens", summary.num_draft_tokens, sum(step.tree.nodes - 1 for step in trace.steps)),
+        ("acceptance_histogram", sum(summary.acceptance_histogram), len(trace.steps)),
+    ):
+        if stated != counted:
+            yield f"the summary's {name} is {stated}, the records say {counted}"
+
+
+def _parity_problems(parity: ParityRecord | None) -> Iterator[str]:
+    if parity is not None and parity.identical and parity.first_difference is not None:
+        yield "the parity report says identical and names a first difference"

@@ -1,0 +1,175 @@
+"""Traces survive the way out and back; what is no trace is refused with the line and the remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from playground.export import TraceError, encode, notice, read_trace, write_trace
+from playground.export.jsonl import SCHEMA_FILE, TYPES
+from playground.trace import SweepCell, SweepRecord, Trace
+
+
+def lines_of(trace: Trace, path: Path) -> list[str]:
+    write_trace(trace, path)
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def rewritten(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def changed(line: str, **keys: object) -> str:
+    return json.dumps(json.loads(line) | keys)
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema.Draft202012Validator:
+    body = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(body)
+    return jsonschema.Draft202012Validator(body)
+
+
+def test_round_trip(trace: Trace, tmp_path: Path) -> None:
+    lines_of(trace, tmp_path / "run.jsonl")
+    assert read_trace(tmp_path / "run.jsonl") == trace
+    assert notice(trace) is None
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.jsonl"]  # no temporary file stays
+
+
+def test_every_line_fits_the_schema(trace: Trace, tmp_path: Path, schema: jsonschema.Draft202012Validator) -> None:
+    for line in lines_of(trace, tmp_path / "run.jsonl"):
+        schema.validate(json.loads(line))
+    cell = SweepCell(1, 2, 1.5, 20.0, None, 3.0, trace.steps[0].ms, 8, None)
+    schema.validate(json.loads(encode(SweepRecord((1,), (2,), (cell,), None, "Hi", True))))
+    broken = json.loads(encode(trace.steps[0])) | {"path": "0"}
+    assert not schema.is_valid(broken)
+
+
+def test_schema_names_every_field() -> None:
+    definitions = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["$defs"]
+    for record in TYPES.values():
+        stated = definitions[record.__name__]
+        assert set(stated["properties"]) == {field.name for field in dataclasses.fields(record)}
+
+
+def test_cut_off_trace_loads_with_a_notice(trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    kept = [line for line in lines if json.loads(line)["type"] in {"header", "prompt", "step"}]
+    path.write_text("\n".join(kept) + "\n" + kept[-1][:40], encoding="utf-8")  # half a line at the end
+    loaded = read_trace(path)
+    assert loaded.steps == trace.steps and not loaded.complete
+    told = notice(loaded)
+    assert told is not None and "cut off after 2 steps" in told
+
+
+def test_unknown_keys_and_record_types_are_ignored(trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    lines[0] = changed(lines[0], schema_version="1.9", colour="blue")
+    lines.insert(1, '{"type": "energy", "joules": 3}')
+    loaded = read_trace(rewritten(path, lines))
+    assert loaded.steps == trace.steps and loaded.footer == trace.footer
+
+
+def test_newer_major_version_is_refused(trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    lines[0] = changed(lines[0], schema_version="2.0")
+    with pytest.raises(TraceError, match=r"schema version 2\.0, newer than the 1\.x.*Update the playground"):
+        read_trace(rewritten(path, lines))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "empty"),
+        (b"\n\n", "empty"),
+        (b"\x89PNG\r\n\x1a\n\x00", r"line 1: it is not JSON\. Choose a \.jsonl"),
+        (b"[1, 2]\n", "line 1: it is not a JSON object"),
+        (b'{"type": "header", "schema": "other"}\n', "line 1: no header"),
+        (b"[" * 100_000 + b"\n", "line 1: it is not JSON"),
+        (b'{"type": "header", "schema": "redrafter-trace", "schema_version": "x"}\n', "schema_version is 'x'"),
+        (b'{"type": "header", "schema": "redrafter-trace", "schema_version": "1.0"}\n', "line 1: run_id is"),
+        (b'{"type": "header", "schema": "redrafter-trace", "schema_version": NaN}\n', "line 1: it is not JSON"),
+    ],
+)
+def test_what_is_no_trace_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(content)
+    with pytest.raises(TraceError, match=message):
+        read_trace(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"none\.jsonl cannot be opened: No such file"):
+        read_trace(tmp_path / "none.jsonl")
+    with pytest.raises(TraceError, match="cannot be opened"):
+        read_trace(tmp_path)
+
+
+STEP = 3  # the line of the first step, from 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"path": [0, 2]}, "line 4: path goes from node 0 to 2"),
+        ({"path": [0, 9]}, "line 4: path"),
+        ({"path": []}, "line 4: path"),
+        ({"rank": [0, 1]}, "line 4: rank has 2 entries for 3 nodes"),
+        ({"index": "0"}, "line 4: index is '0', not a whole number"),
+        ({"clock_ms": True}, "line 4: clock_ms is True, not a number"),
+        ({"emitted": [7]}, "line 4: emitted"),
+        ({"tree": None}, "line 4: tree is None, not an object"),
+        ({"tree": {"token": [5], "parent": [], "depth": [], "node_of": []}}, "line 4: tree lists differ"),
+        ({"token_bytes": {"5": "zz"}}, "line 4: token_bytes.5 is 'zz', not bytes"),
+        ({"token_bytes": {}}, "line 4: token_bytes lacks token 5"),
+        ({"type": 3}, "line 4: its type is 3"),
+        ({"index": 4}, "step 4 stands where step 0 should"),
+        ({"position": 2}, "step 0 starts at position 2, but 3 tokens were committed"),
+        ({"next_root": 6}, "step 0 does not lead to step 1"),
+    ],
+)
+def test_a_broken_step_names_its_line(keys: dict[str, object], message: str, trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    lines[STEP] = changed(lines[STEP], **keys)
+    with pytest.raises(TraceError, match=message):
+        read_trace(rewritten(path, lines))
+
+
+def test_a_missing_step_a_second_header_and_a_late_record_are_seen(trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    with pytest.raises(TraceError, match="step 1 stands where step 0 should"):
+        read_trace(rewritten(path, lines[:STEP] + lines[STEP + 1 :]))
+    with pytest.raises(TraceError, match="line 2: a second header"):
+        read_trace(rewritten(path, [lines[0], *lines]))
+    with pytest.raises(TraceError, match="after the footer"):
+        read_trace(rewritten(path, [*lines, lines[STEP]]))
+    with pytest.raises(TraceError, match="line 5: it is not JSON"):
+        read_trace(rewritten(path, [*lines[:4], lines[4][:30], *lines[5:]]))
+    with pytest.raises(TraceError, match="new_tokens is 7, the records say 4"):
+        read_trace(rewritten(path, lines[: STEP + 1] + lines[STEP + 2 :]))
+
+
+def test_numbers_that_json_cannot_say(trace: Trace, tmp_path: Path) -> None:
+    step = trace.steps[0]
+    odd = dataclasses.replace(step, log_probability=(0.0, -math.inf, math.nan))
+    trace.steps[0] = odd
+    write_trace(trace, tmp_path / "run.jsonl")
+    read = read_trace(tmp_path / "run.jsonl").steps[0].log_probability
+    assert read[:2] == (0.0, -1e30) and math.isnan(read[2])
+
+
+def test_a_folder_that_is_not_there_is_named(trace: Trace, tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"cannot be written to .*none.*Choose a folder"):
+        write_trace(trace, tmp_path / "none" / "run.jsonl")
