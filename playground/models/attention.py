@@ -103,7 +103,7 @@ def layer_index(module: torch.nn.Module) -> int:
 
 def refuse_unknown(attention_mask: torch.Tensor | None, dropout: float, extra: dict[str, Any]) -> None:
     """Refuse what tree attention would otherwise ignore silently."""
-    unknown = sorted(key for key, value in extra.items() if value is not None and key not in _HARMLESS)
+    unknown = sorted(key for key, value in extra.items() if value is not None and value is not False and key not in _HARMLESS)
     if attention_mask is not None:
         unknown.append("attention_mask")
     if dropout:
