@@ -30,11 +30,40 @@ _HARMLESS = frozenset(
 
 @dataclass(frozen=True)
 class TreeFrame:
-    """One forward: N nodes on top of a cache."""
+    """One forward: N nodes on top of a cache.
+
+    On CUDA everything is derived from device tensors, so that a forward can be captured and replayed; elsewhere the
+    host's own count is cheaper.
+    """
 
     cache: KVCache
     depth: torch.Tensor  # [N] int64
     ancestors: torch.Tensor  # [N, N] bool, row i: nodes visible to node i, itself included
+    slots: torch.Tensor | None = None  # [N] int64, where the nodes' rows go; None: right after the committed ones
+
+    @classmethod
+    def of(cls, cache: KVCache, depth: torch.Tensor, ancestors: torch.Tensor) -> TreeFrame:
+        if not depth.is_cuda:
+            return cls(cache, depth, ancestors)
+        count = torch.arange(depth.shape[0], device=depth.device)
+        return cls(cache, depth, ancestors, cache.committed_tensor + count)
+
+    @property
+    def positions(self) -> torch.Tensor:
+        """[N] int64."""
+        return self.depth + (self.cache.committed if self.slots is None else self.cache.committed_tensor)
+
+    def store(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> None:
+        """Write the nodes' keys [Hkv, N, Dk] and values [Hkv, N, Dv] into their slots."""
+        keys, values = self.cache.keys[layer], self.cache.values[layer]
+        if self.slots is None:
+            start, end = self.cache.committed, self.cache.committed + key.shape[1]
+            keys[:, start:end] = key
+            values[:, start:end] = value
+        else:
+            slots = self.slots.to(key.device)
+            keys.index_copy_(1, slots, key)
+            values.index_copy_(1, slots, value)
 
 
 class TreeAttention:
@@ -70,16 +99,12 @@ class TreeAttention:
         frame, layer = self.frame, layer_index(module)
         if frame is None:
             raise RuntimeError("Tree attention was called outside a forward of its base model.")
-        cache, nodes = frame.cache, query.shape[2]
-        n = cache.committed
-        keys, values = cache.keys[layer], cache.values[layer]
-        keys[:, n : n + nodes].copy_(key[0])
-        values[:, n : n + nodes].copy_(value[0])
+        frame.store(layer, key[0], value[0])
         out = self.kernels.tree_attention(
             query[0],
-            keys,
-            values,
-            cache.committed_at(layer),
+            frame.cache.keys[layer],
+            frame.cache.values[layer],
+            frame.cache.committed_at(layer),
             frame.depth.to(query.device),
             frame.ancestors.to(query.device),
             scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
@@ -103,7 +128,8 @@ def layer_index(module: torch.nn.Module) -> int:
 
 def refuse_unknown(attention_mask: torch.Tensor | None, dropout: float, extra: dict[str, Any]) -> None:
     """Refuse what tree attention would otherwise ignore silently."""
-    unknown = sorted(key for key, value in extra.items() if value is not None and value is not False and key not in _HARMLESS)
+    asked = {key for key, value in extra.items() if value is not None and value is not False}
+    unknown = sorted(asked - _HARMLESS)
     if attention_mask is not None:
         unknown.append("attention_mask")
     if dropout:

@@ -17,9 +17,13 @@ import torch
 from playground.config import PlaygroundError
 from playground.models.attention import TreeAttention, TreeFrame, register, unregister
 from playground.models.cache import KVCache
+from playground.models.catalogue import resolve_base
+from playground.models.loading import load_transformers_model
 from playground.models.memory import explain_out_of_memory
 from playground.models.output_head import OutputHead, read_output_head, select_rows
 from playground.models.probe import probe, set_attention
+from playground.models.refusals import refuse_by_flags
+from playground.models.self_check import branches, check_tokens, self_check
 from playground.trace import ModelInfo
 
 if TYPE_CHECKING:
@@ -66,6 +70,8 @@ class BaseModel:
         )
         config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
         found = probe(model, config.num_hidden_layers, self.window)
+        tokens = check_tokens(self.vocab_size, self.device)
+        expected = [_stock_logits(model, text) for text in branches(tokens)]
         self.shapes = found.shapes
         self._attention = TreeAttention(kernels)
         self._attention.windows = found.windows
@@ -75,16 +81,23 @@ class BaseModel:
         self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
         model.get_output_embeddings().register_forward_pre_hook(_catch_input(self._caught))
         self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
+        self_check(self, tokens, *expected)
+        self._head_is_known = self._check_head(tokens)
 
     @classmethod
     def from_model(cls, model: Any, *, kernels: KernelSet, name: str = "in-memory model") -> BaseModel:
-        """Wrap a transformers model that is already in memory; the model's attention is replaced in place."""
+        """Wrap a transformers model that is already in memory; its attention is replaced in place.
+
+        Raises:
+            PlaygroundError: the family cannot run here, with the reason.
+        """
+        refuse_by_flags(model)
         return cls(model.eval(), name, kernels)
 
     @classmethod
     def load(
         cls,
-        source: str | Path,
+        source: str | Path | None,
         *,
         device: torch.device,
         dtype: torch.dtype,
@@ -92,20 +105,25 @@ class BaseModel:
         progress: Callable[[float, str], None] | None = None,
         device_map: Any = None,
     ) -> BaseModel:
-        """Load from a local folder of safetensors, or a hub id.
+        """Load from a local folder of safetensors or a hub id; None is the default base model.
 
         Args:
             progress: called with a share done, 0..1, and a message.
             device_map: as transformers and accelerate take it; overrides `device`.
-        """
-        from transformers import AutoModelForCausalLM
 
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype=dtype, device_map=device_map, use_safetensors=True, trust_remote_code=False
-        )
-        if device_map is None:
-            model = model.to(device)
-        return cls.from_model(model, kernels=kernels, name=Path(source).name)
+        Raises:
+            PlaygroundError: nothing usable is there, it does not fit into memory, or its family cannot run here.
+        """
+        found = resolve_base(source, progress)
+        if progress is not None:
+            progress(0.0, f"Loading {found.name}")
+        model = load_transformers_model(found, device=device, dtype=dtype, device_map=device_map)
+        if progress is not None:
+            progress(0.9, f"Checking {found.name} against a tree")
+        base = cls.from_model(model, kernels=kernels, name=found.name)
+        if progress is not None:
+            progress(1.0, f"{found.name} is loaded")
+        return base
 
     def info(self) -> ModelInfo:
         """The model as traces and cards name it."""
@@ -142,6 +160,11 @@ class BaseModel:
 
     def output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:
         """The output head restricted to vocabulary entries `ids` [V'] (all of them if None), scale and cap included."""
+        if not self._head_is_known:
+            raise PlaygroundError(
+                f"{self.name} (family {self._info.family!r}) scales its logits in a way that is not known here, so a "
+                "drafter cannot share its output head. Choose a drafter with a head of its own."
+            )
         return self._head if ids is None else select_rows(self._head, ids)
 
     def forward(self, tokens: torch.Tensor, depth: torch.Tensor, ancestors: torch.Tensor, cache: KVCache) -> BaseOutput:
@@ -150,7 +173,7 @@ class BaseModel:
         Args:
             tokens: [N] int64. depth: [N] int64, 0 for the root. ancestors: [N, N] bool, row i what node i sees.
         """
-        return self._run(tokens, TreeFrame(cache, depth, ancestors), 0)
+        return self._run(tokens, TreeFrame.of(cache, depth, ancestors), 0)
 
     def prefill(self, tokens: torch.Tensor, cache: KVCache) -> BaseOutput:
         """Read a prompt [n] into the cache, in chunks, and commit it; logits and hidden of its last token, [1, ...]."""
@@ -166,13 +189,14 @@ class BaseModel:
     def _run(self, tokens: torch.Tensor, frame: TreeFrame, keep: int) -> BaseOutput:
         nodes = tokens.shape[0]
         frame.cache.require(nodes)
+        self._require_window(frame)
         self._attention.frame = frame
         remedy = "Choose a smaller beam shape, fewer new tokens or a shorter prompt"
         try:
             with torch.inference_mode(), explain_out_of_memory(f"a forward over {nodes} tokens", None, remedy):
                 logits = self._model(
                     input_ids=tokens[None],
-                    position_ids=(frame.depth + frame.cache.committed)[None],
+                    position_ids=frame.positions[None],
                     past_key_values=None,
                     use_cache=False,
                     logits_to_keep=keep,
@@ -181,6 +205,23 @@ class BaseModel:
         finally:
             self._attention.frame = None
             self._caught.clear()
+
+    def _check_head(self, tokens: torch.Tensor) -> bool:
+        """Whether our reading of the output head gives the stock logits from the hidden states that enter it."""
+        output = self.prefill(tokens, self.new_cache(len(tokens)))
+        with torch.inference_mode():
+            got = self._head(output.hidden.to(self._head.weight.device)).to(output.logits)
+        error = float((got.double() - output.logits.double()).abs().max() / output.logits.double().std())
+        return error <= (1e-3 if self.dtype.itemsize >= 4 else 0.1)
+
+    def _require_window(self, frame: TreeFrame) -> None:
+        """Refuse positions beyond the model's window; on CUDA only the root's is known without asking the device."""
+        last = frame.cache.committed + (0 if frame.depth.is_cuda else int(frame.depth.max()))
+        if last >= self.window:
+            raise PlaygroundError(
+                f"The text would reach position {last + 1}, but {self.name} has a window of {self.window} tokens. "
+                "Choose a shorter prompt or fewer new tokens."
+            )
 
     def _take_hidden(self, rows: int) -> torch.Tensor:
         """Hidden and taps of the last `rows` nodes, [rows, H * (1 + taps)]."""
@@ -191,10 +232,17 @@ class BaseModel:
         return torch.cat(parts, dim=-1)
 
 
+def _stock_logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Logits [n, V] of the untouched model, its own attention over the whole text."""
+    set_attention(model, "eager")
+    with torch.inference_mode():
+        return model(input_ids=tokens[None], use_cache=False).logits[0]
+
+
 def _chain(nodes: int, cache: KVCache, device: torch.device) -> TreeFrame:
     """A tree that is a chain: every node sees those before it."""
     ancestors = torch.ones(nodes, nodes, dtype=torch.bool, device=device).tril_()
-    return TreeFrame(cache, torch.arange(nodes, device=device), ancestors)
+    return TreeFrame.of(cache, torch.arange(nodes, device=device), ancestors)
 
 
 def _catch_input(caught: dict[int, torch.Tensor]) -> Callable[..., None]:

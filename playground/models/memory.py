@@ -10,7 +10,7 @@ import torch
 from playground.config import PlaygroundError
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException | None) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     text = str(error)
@@ -32,7 +32,7 @@ def explain_out_of_memory(what: str, needed: int | None, remedy: str) -> Iterato
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         size = f" ({readable_bytes(needed)})" if needed else ""
         raise PlaygroundError(f"There is no room in memory for {what}{size}. {remedy}.") from error

@@ -1,0 +1,133 @@
+"""Looks at a model folder before anything is loaded, and says in a sentence why it cannot be used here.
+
+Reads config.json and the headers of safetensors files only. Does not load weights and does not reach the network.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from playground.config import PlaygroundError
+
+_OTHER_WEIGHTS = {".bin": "PyTorch pickle", ".pt": "PyTorch pickle", ".pth": "PyTorch pickle", ".gguf": "GGUF"}
+
+
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """The folder's config.json.
+
+    Raises:
+        PlaygroundError: it is missing or not JSON.
+    """
+    file = folder / "config.json"
+    if not file.is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise PlaygroundError(
+                f"{name} is a fine-tuning adapter, not a whole model. "
+                "Merge it into its base model (PEFT's merge_and_unload), save that, and choose the saved folder."
+            )
+        raise PlaygroundError(
+            f"{name} has no config.json, so it is no model folder. "
+            "Choose a folder with config.json, tokenizer files and safetensors weights."
+        )
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PlaygroundError(f"{file} is not readable JSON ({error}). Download or save the model again.") from error
+    if not isinstance(config, dict):
+        raise PlaygroundError(f"{file} holds no JSON object. Download or save the model again.")
+    return config
+
+
+def check_config(config: Mapping[str, Any], name: str) -> None:
+    """Refuse by config.json what would not load, or not as a plain causal language model.
+
+    Raises:
+        PlaygroundError: remote code, quantised, an unknown architecture, or not a causal language model.
+    """
+    from transformers import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    family = config.get("model_type")
+    if quantisation := config.get("quantization_config"):
+        method = quantisation.get("quant_method", "unknown method") if isinstance(quantisation, dict) else "unknown"
+        raise PlaygroundError(
+            f"{name} is quantised ({method}). Choose the model's original weights in float32, bfloat16 or float16."
+        )
+    if family not in CONFIG_MAPPING:
+        if config.get("auto_map"):
+            raise PlaygroundError(
+                f"{name} needs code of its own that comes with the weights, and the playground never runs remote code. "
+                f"Choose a model whose architecture transformers knows; {family!r} is not among them."
+            )
+        raise PlaygroundError(
+            f"{name} is of architecture {family!r}, which the installed transformers does not know. "
+            "Choose another model, or install a newer transformers."
+        )
+    if config.get("is_encoder_decoder") or family not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise PlaygroundError(
+            f"{name} is of architecture {family!r}, which is not a decoder-only language model. "
+            "Choose one that continues text, such as a Llama, Qwen, Gemma or SmolLM model."
+        )
+
+
+def check_weights(folder: Path, name: str) -> None:
+    """Refuse weights that are missing, truncated, incomplete or not safetensors.
+
+    Raises:
+        PlaygroundError: which of these, and what to do.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PlaygroundError(f"{index} is damaged ({error}). Download or save the model again.") from error
+        missing = [shard for shard in shards if not (folder / shard).is_file()]
+        if missing:
+            raise PlaygroundError(
+                f"{name} is incomplete: {len(missing)} of its {len(shards)} weight files are missing, "
+                f"the first being {missing[0]}. Download or save the model again."
+            )
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        others = {_OTHER_WEIGHTS[file.suffix] for file in folder.iterdir() if file.suffix in _OTHER_WEIGHTS}
+        found = f"only {' and '.join(sorted(others))} weights" if others else "no weights"
+        raise PlaygroundError(
+            f"{name} has {found}, but safetensors are needed: they cannot run code when they are opened. "
+            "Save the model with save_pretrained(), which writes safetensors."
+        )
+    for file in files:
+        check_safetensors(file)
+
+
+def check_safetensors(file: Path) -> None:
+    """Refuse a safetensors file whose header is damaged or whose data is shorter than the header says.
+
+    Raises:
+        PlaygroundError: the file, its size and the size it should have.
+    """
+    size = file.stat().st_size
+    again = "Download or copy it again."
+    with file.open("rb") as stream:
+        prefix = stream.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
+        if length + 8 > size:
+            raise PlaygroundError(f"{file} is not a whole safetensors file: it ends inside its header. {again}")
+        try:
+            header = json.loads(stream.read(length))
+            end = max(
+                (int(entry["data_offsets"][1]) for key, entry in header.items() if key != "__metadata__"), default=0
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise PlaygroundError(f"{file} is not a safetensors file: its header is damaged. {again}") from error
+    if 8 + length + end != size:
+        raise PlaygroundError(f"{file} has {size:,} bytes, but its header asks for {8 + length + end:,}. {again}")
+
+
+def weights_bytes(folder: Path) -> int:
+    """Bytes of the folder's safetensors files."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
