@@ -18,7 +18,7 @@ from playground.models.default_base import DEFAULT_BASE, ensure_default_base
 Progress = Callable[[float, str], None]
 
 DEFAULT_DRAFTER = "SmolLM2-135M-Instruct-drafter"
-_ASSETS = Path(__file__).resolve().parents[2] / "assets"
+DEFAULT_DRAFTER_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "drafters" / "smollm2-135m-instruct"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def resolve_drafter(source: str | Path | None, progress: Progress | None = None)
         PlaygroundError: nothing usable is there; the sentence says why and what to do.
     """
     if source is None or str(source) == DEFAULT_DRAFTER:
-        found = ModelFolder(DEFAULT_DRAFTER, _ASSETS / "drafter")
+        found = ModelFolder(DEFAULT_DRAFTER, DEFAULT_DRAFTER_FOLDER)
         if not found.path.is_dir():
             raise PlaygroundError(f"The default drafter is missing from {found.path}. Restore the assets folder.")
     else:
