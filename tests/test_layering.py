@@ -16,7 +16,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"sampling", "models", "summary"}),
     frozenset({"decode"}),
     frozenset({"distill", "whatif"}),
-    frozenset({"session", "loading", "calibration", "memory"}),
+    frozenset({"session", "loading", "calibration", "footprint"}),
     frozenset({"bench"}),
     frozenset({"ui", "cli", "__main__"}),
     frozenset({"app"}),

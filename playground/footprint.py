@@ -1,0 +1,112 @@
+"""Memory of a run: what it will take, what is free, what it took at most, and which beam shape would fit.
+
+Knows devices and byte counts; nothing of decoding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from playground.config import BeamShape, PlaygroundError
+from playground.models.base import BaseModel
+from playground.models.cache import bytes_per_slot
+from playground.models.memory import readable_bytes
+
+_WORKING_ROWS = 3  # copies of a node's logits alive at once: the model's, their fp32 form, its log-softmax
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a run of one base model takes beyond the weights."""
+
+    slot: int  # one cached token, all layers
+    node: int  # one tree node in a forward, beyond its cache row
+
+    @classmethod
+    def of(cls, base: BaseModel) -> Footprint:
+        logits = base.vocab_size * (base.dtype.itemsize + 4 * (_WORKING_ROWS - 1))
+        return cls(slot=bytes_per_slot(base.shapes, base.dtype), node=logits + 16 * base.context_size * 4)
+
+    def run(self, shape: BeamShape, tokens: int, lanes: int) -> int:
+        """Bytes of a run: caches of `tokens` in `lanes` lanes and the largest tree of `shape`."""
+        cached = (tokens + shape.max_nodes) + (lanes - 1) * tokens
+        return cached * self.slot + shape.max_nodes * self.node
+
+    def largest(self, shape: BeamShape, tokens: int, lanes: int, free: int) -> BeamShape | None:
+        """The largest shape not above `shape` that fits into `free` bytes: narrower first, then shorter."""
+        for length in range(shape.length, 0, -1):
+            for width in range(shape.width, 0, -1):
+                smaller = BeamShape(width, length)
+                if self.run(smaller, tokens, lanes) <= free:
+                    return smaller
+        return None
+
+
+def no_room(footprint: Footprint, shape: BeamShape, tokens: int, lanes: int, free: int) -> PlaygroundError:
+    """The sentence for a run that does not fit into `free` bytes: what it needs, what there is, what would fit."""
+    fits = footprint.largest(shape, tokens, lanes, free)
+    if fits == shape:  # the estimate was too kind, or another program took the memory meanwhile
+        fits = BeamShape(max(1, shape.width // 2), shape.length) if shape.width > 1 else None
+    remedy = (
+        f"Beam width {fits.width} with beam length {fits.length} would fit"
+        if fits
+        else "No beam shape would fit: ask for fewer new tokens, a shorter prompt or a smaller base model"
+    )
+    return PlaygroundError(
+        f"There is no room in memory for beam width {shape.width} and beam length {shape.length} over {tokens} tokens: "
+        f"that takes about {readable_bytes(footprint.run(shape, tokens, lanes))}, and {readable_bytes(free)} are free. "
+        f"{remedy}."
+    )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that a run on `device` can still have."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + cached)
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+class PeakMemory:
+    """The most memory a run took: of the device's allocator on CUDA, of this process elsewhere."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    def reset(self) -> None:
+        """Start anew, where the system can forget an earlier peak."""
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
+            return
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    def bytes(self) -> int:
+        if self._device.type == "cuda":
+            return int(torch.cuda.max_memory_allocated(self._device))
+        return _process_peak()
+
+
+def _process_peak() -> int:
+    """Largest resident size of this process so far."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import sys
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,203 @@
+"""What a person named becomes a pair in memory: device, dtype, kernels, base model, tokenizer, drafter.
+
+Resolves every `auto` once. Knows where models come from and what they cost here; nothing of prompts and runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from kernels import KernelSet, kernel_set
+from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
+from playground.config import EngineOptions, PlaygroundError
+from playground.footprint import free_bytes
+from playground.models.base import BaseModel
+from playground.models.catalogue import ModelFolder, resolve_base, resolve_drafter
+from playground.models.checkpoint import read_config, weights_bytes
+from playground.models.default_base import DEFAULT_BASE, cache_folder
+from playground.models.drafter import Drafter
+from playground.models.memory import readable_bytes
+from playground.models.tokens import Tokenizer
+
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far loading is: `done` is the share of the whole, 0..1."""
+
+    stage: str
+    done: float
+    message: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A base model with its tokenizer and, where there is one, a drafter bound to it; every `auto` resolved."""
+
+    base: BaseModel
+    tokenizer: Tokenizer
+    drafter: Drafter | None
+    drafter_card: str  # Markdown, empty where there is none
+    device: torch.device
+    dtype: str
+    engine: str
+    kernels: KernelSet
+    costs: Costs  # measured steps by dtype; empty where they were not measured
+
+
+def load_pair(
+    base: str | None, drafter: str | None, options: EngineOptions, progress: Callable[[Progress], None] | None = None
+) -> Pair:
+    """Load a pair; None means the default. A base model of one's own comes without a drafter unless one is named.
+
+    Raises:
+        PlaygroundError: anything that cannot be found, read, or held here.
+    """
+    tell = progress or (lambda _: None)
+    device, engine, kernels = resolve_device(options.device), resolve_engine(options), resolve_kernels(options)
+    drafter_folder = None
+    if drafter is not None or base is None or base == DEFAULT_BASE:
+        drafter_folder = resolve_drafter(drafter, _span(tell, "Finding the drafter", 0.0, 0.05))
+    loaded_drafter = Drafter.load(drafter_folder.path) if drafter_folder else None
+    folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
+    tokenizer = Tokenizer.load(folder.path)
+    quiet_transformers()
+
+    def load(name: str, report: Report) -> BaseModel:
+        return BaseModel.load(base, device=device, dtype=getattr(torch, name), kernels=kernels, progress=report)
+
+    measuring = _span(tell, "Measuring this machine", 0.6, 0.8)
+    costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, _silent), measuring)
+    model = load(dtype, _span(tell, "Loading the base model", 0.8, 0.95))
+    bound = None
+    if loaded_drafter and drafter_folder:
+        _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
+        bound = bind(loaded_drafter, model)
+    tell(Progress("Ready", 1.0, folder.name))
+    card = _card(drafter_folder) if drafter_folder else ""
+    return Pair(model, tokenizer, bound, card, device, dtype, engine, kernels, costs)
+
+
+def bind(drafter: Drafter, base: BaseModel) -> Drafter:
+    """Put a drafter beside its base model, in the same dtype and place.
+
+    Raises:
+        PlaygroundError: it does not fit the base model.
+    """
+    moved = drafter.to(device=base.device, dtype=base.dtype).eval().requires_grad_(False)
+    bound = moved.bind(base)
+    base.set_taps(bound.taps)
+    return bound
+
+
+def quiet_transformers() -> None:
+    """No bars and no advice from transformers: ours is the only progress people see."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device behind a name; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        PlaygroundError: no such device here.
+    """
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise PlaygroundError(f"Device is {name!r}, but must be auto, cpu, cuda, cuda:N or mps.") from error
+    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(device.type, 0)
+    if (device.index or 0) >= here:
+        raise PlaygroundError(
+            f"Device is {name!r}, but this machine has {here} of kind {device.type!r} that PyTorch can use. "
+            "Use auto or cpu, or install a PyTorch build for that device."
+        )
+    return device
+
+
+def resolve_engine(options: EngineOptions) -> str:
+    """The engine that runs: eager.
+
+    Raises:
+        PlaygroundError: one was asked for that is not there.
+    """
+    if options.engine == "captured":
+        raise PlaygroundError("Engine is 'captured', but only the eager engine can run here. Use auto or eager.")
+    if options.exact:
+        raise PlaygroundError(
+            "Exact mode needs the captured engine, which cannot run here. "
+            "Use dtype float32, in which both lanes agree but for rounding at near ties."
+        )
+    return "eager"
+
+
+def resolve_kernels(options: EngineOptions) -> KernelSet:
+    """The operations the engine uses.
+
+    Raises:
+        PlaygroundError: Triton was asked for where it cannot run.
+    """
+    try:
+        return kernel_set(options.kernels, resolve_device(options.device))
+    except PlaygroundError:
+        raise
+    except ValueError as error:
+        raise PlaygroundError(str(error)) from error
+
+
+def _choose_dtype(
+    folder: ModelFolder, options: EngineOptions, device: torch.device, load: Callable[[str], BaseModel], report: Report
+) -> tuple[Costs, str]:
+    """The costs of the dtypes on offer and the one to run in: the asked for, else the fastest to draft in."""
+    if device.type == "mps" and options.dtype == "float64":
+        raise PlaygroundError("Dtype is 'float64', which MPS devices do not have. Use float32, or --device cpu.")
+    room = free_bytes(device)
+    names = tuple(name for name in offered(device) if 1.25 * _weight_bytes(folder.path, name) < room)
+    if options.dtype != "auto":
+        names = tuple(dict.fromkeys((*names, options.dtype)))
+    if not names:
+        small = min(_weight_bytes(folder.path, name) for name in offered(device))
+        raise PlaygroundError(
+            f"{folder.name} needs about {readable_bytes(1.25 * small)} of memory, and {readable_bytes(room)} are free. "
+            "Choose a smaller base model, or close other programs."
+        )
+    if len(names) == 1:
+        return {}, names[0]
+    key = f"{folder.path.resolve()} {weights_bytes(folder.path)} {read_config(folder.path, folder.name)}"
+    costs = known_costs(CostFile(cache_folder(), key, device), names, load, report)
+    return costs, fastest_drafting(costs) if options.dtype == "auto" else options.dtype
+
+
+def _weight_bytes(folder: Path, dtype: str) -> int:
+    """Bytes of the weights in a dtype, by the files' own."""
+    config = read_config(folder, folder.name)
+    stored = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32)
+    return weights_bytes(folder) * getattr(torch, dtype).itemsize // stored.itemsize
+
+
+def _card(folder: ModelFolder) -> str:
+    """The drafter's model card, without its front matter."""
+    file = folder.path / "README.md"
+    if not file.is_file():
+        return ""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return text.split("---\n", 2)[-1].lstrip() if text.startswith("---\n") else text
+
+
+def _silent(_done: float, _message: str) -> None:
+    """Loading only to measure is told by the measuring."""
+
+
+def _span(tell: Callable[[Progress], None], stage: str, start: float, end: float) -> Report:
+    """A stage's own 0..1 as its part of the whole."""
+    return lambda done, message: tell(Progress(stage, start + (end - start) * min(max(done, 0.0), 1.0), message))

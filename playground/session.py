@@ -1,0 +1,238 @@
+"""A loaded pair that answers prompts: checks a request, runs the race, records it, and stops when asked.
+
+The one owner of the device: one run at a time, others wait their turn. Used by the screen and the terminal alike.
+Knows nothing of either.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import torch
+
+from playground import __version__
+from playground.calibration import plain_costs
+from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.decode.engine import RecurrentDecoder
+from playground.decode.plain import PlainDecoder
+from playground.decode.race import race
+from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
+from playground.loading import Pair, Progress, load_pair
+from playground.models.drafter import Drafter
+from playground.models.memory import is_out_of_memory
+from playground.summary import summarise, verdict
+from playground.trace import DrafterInfo, FinishReason, Footer, Header, ModelInfo, Record, RunSettings, Trace
+
+__all__ = ["Progress", "Session", "SessionInfo"]
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What is loaded and how it runs."""
+
+    base: ModelInfo
+    drafter: DrafterInfo | None
+    device: str
+    dtype: str
+    engine: str
+    kernels: str
+    window: int
+    drafter_card: str
+    has_chat_template: bool
+    versions: dict[str, str]
+
+
+class Session:
+    """One loaded pair."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._turn = threading.Lock()
+        self._peak = PeakMemory(pair.device)
+        self._info = SessionInfo(
+            base=pair.base.info(),
+            drafter=pair.drafter.info() if pair.drafter else None,
+            device=_device_name(pair.device),
+            dtype=pair.dtype,
+            engine=pair.engine,
+            kernels=pair.kernels.name,
+            window=pair.base.window,
+            drafter_card=pair.drafter_card,
+            has_chat_template=pair.tokenizer.has_chat_template,
+            versions=_versions(pair.kernels.name),
+        )
+
+    @classmethod
+    def open(
+        cls,
+        base: str | None = None,
+        drafter: str | None = None,
+        options: EngineOptions | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Session:
+        """Load a pair by folder, hub id, or None for the default.
+
+        Raises:
+            PlaygroundError: it cannot be found, read, or held here.
+        """
+        return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+
+    @property
+    def info(self) -> SessionInfo:
+        return self._info
+
+    @property
+    def pair(self) -> Pair:
+        return self._pair
+
+    def check(self, request: RunRequest) -> None:
+        """Refuse what cannot run, before anything runs.
+
+        Raises:
+            PlaygroundError: no drafter, a prompt that leaves no room in the window, or no room in memory.
+        """
+        self._checked(request)
+
+    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+        """Check, then run: the header first, the footer last, also when `stop` is set meanwhile.
+
+        While another run has the device this one waits; stopped before its turn, it yields nothing. Closing the
+        iterator ends the run between two steps.
+
+        Raises:
+            PlaygroundError: as `check`; or, while running, no room in memory.
+        """
+        drafter, prompt_ids = self._checked(request)
+        return self._records(request, drafter, prompt_ids, stop)
+
+    def _checked(self, request: RunRequest) -> tuple[Drafter, list[int]]:
+        pair = self._pair
+        if pair.drafter is None:
+            raise PlaygroundError(
+                f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: "
+                f"python -m playground train --base {pair.base.name} --out my-drafter"
+            )
+        prompt_ids = pair.tokenizer.encode(request.messages, chat_template=self._templated(request))
+        room = pair.base.window - request.max_new_tokens
+        if len(prompt_ids) > room:
+            raise PlaygroundError(
+                f"The prompt is {len(prompt_ids):,} tokens long, but the window of {pair.base.name} is "
+                f"{pair.base.window:,} and {request.max_new_tokens:,} new tokens leave room for {max(room, 0):,}. "
+                "Shorten the prompt or the chat, or ask for fewer new tokens."
+            )
+        if not prompt_ids:
+            raise PlaygroundError("The prompt has no tokens. Type something the tokenizer can read.")
+        footprint, tokens, free = self._needs(request, len(prompt_ids))
+        if footprint.run(request.shape, tokens, 1 + request.race) > free:
+            raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
+        return pair.drafter, prompt_ids
+
+    def _records(
+        self, request: RunRequest, drafter: Drafter, prompt_ids: list[int], stop: threading.Event
+    ) -> Iterator[Record]:
+        while not self._turn.acquire(timeout=0.05):
+            if stop.is_set():
+                return
+        try:
+            trace = Trace(self._header(request, prompt_ids))
+            self._peak.reset()
+            yield trace.header
+            drafting, plain = self._lanes(request, drafter)
+            with self._explained(request, len(prompt_ids)):
+                for record in race(drafting, plain, prompt_ids, stop.is_set):
+                    trace.add(record)
+                    yield record
+            lanes = [drafting] if plain is None else [drafting, plain]
+            cut = any(lane.finish_reason is None for lane in lanes)
+            yield self._footer(trace, "stopped" if cut else drafting.finish_reason or "stopped")
+        finally:
+            self._turn.release()
+
+    def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[RecurrentDecoder, PlainDecoder | None]:
+        base, kernels, bytes_of = self._pair.base, self._pair.kernels, self._pair.tokenizer.bytes_of
+        limit, sampling = request.max_new_tokens, request.sampling
+        drafting = RecurrentDecoder(base, drafter, request.shape, sampling, limit, kernels, bytes_of)
+        return drafting, PlainDecoder(base, sampling, limit, kernels, bytes_of) if request.race else None
+
+    def _header(self, request: RunRequest, prompt_ids: list[int]) -> Header:
+        info, sampling = self._info, request.sampling
+        assert info.drafter is not None
+        return Header(
+            run_id=uuid.uuid4().hex,
+            created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            base=info.base,
+            drafter=info.drafter,
+            device=info.device,
+            dtype=info.dtype,
+            engine=info.engine,
+            kernels=info.kernels,
+            exact=False,
+            versions=info.versions,
+            settings=RunSettings(
+                beam_width=request.shape.width,
+                beam_length=request.shape.length,
+                max_new_tokens=request.max_new_tokens,
+                temperature=float(sampling.temperature),
+                top_k=sampling.top_k,
+                top_p=float(sampling.top_p),
+                seed=sampling.seed,
+                race=request.race,
+                chat_template=self._templated(request),
+            ),
+            messages=tuple((message.role, message.content) for message in request.messages),
+            prompt_ids=tuple(prompt_ids),
+            token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
+        )
+
+    def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
+        costs = plain_costs(self._pair.costs, self._pair.dtype)
+        summary = summarise(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
+        text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)
+        return Footer(reason, summary, text, verdict(summary, trace.parity, reason))
+
+    def _templated(self, request: RunRequest) -> bool:
+        """A model without a chat template gets the plain text."""
+        return request.chat_template and self._pair.tokenizer.has_chat_template
+
+    def _needs(self, request: RunRequest, prompt: int) -> tuple[Footprint, int, int]:
+        """What a run takes, its tokens, and the bytes free."""
+        return Footprint.of(self._pair.base), prompt + request.max_new_tokens, free_bytes(self._pair.device)
+
+    @contextmanager
+    def _explained(self, request: RunRequest, prompt: int) -> Iterator[None]:
+        """Running out of memory, wherever it happens, names the beam shape that would fit."""
+        try:
+            yield
+        except Exception as error:
+            if not (is_out_of_memory(error) or is_out_of_memory(error.__cause__)):
+                raise
+            footprint, tokens, free = self._needs(request, prompt)
+            raise no_room(footprint, request.shape, tokens, 1 + request.race, free) from error
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+
+
+def _versions(kernels: str) -> dict[str, str]:
+    import transformers
+
+    found = {
+        "playground": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+    if kernels == "triton":
+        import triton
+
+        found["triton"] = triton.__version__
+    return found
