@@ -91,4 +91,15 @@ def _padded(top: BeamTop, width: int) -> BeamTop:
 
 
 def beam_topk_triton(logits: torch.Tensor, scores: torch.Tensor, *, cut: int | None) -> BeamTop:
-    raise NotImplementedError
+    """As the reference, on the device alone; fp32 only inside, so fp64 logits are refused.
+
+    Raises:
+        ValueError: fp64 logits.
+    """
+    if logits.dtype == torch.float64:
+        raise ValueError(
+            "Triton's beam top-k computes in float32, but was given float64. Choose the reference kernels."
+        )
+    from kernels.device.choice import top_of
+
+    return top_of(logits, scores, cut)

@@ -34,5 +34,20 @@ def kv_commit_reference(
         buffer.index_copy_(1, target, buffer.index_select(1, source))
 
 
-def kv_commit_triton(keys: Buffers) -> None:
-    raise NotImplementedError
+def kv_commit_triton(
+    keys: Buffers,
+    values: Buffers,
+    committed: torch.Tensor,
+    path: torch.Tensor,
+    count: torch.Tensor | int | None = None,
+) -> None:
+    """As the reference: one launch for stacked buffers, one a layer for a list."""
+    from kernels.device.commit import commit_rows
+
+    if isinstance(count, int):
+        path, count = path[:count], None
+    if isinstance(keys, torch.Tensor) and isinstance(values, torch.Tensor):
+        commit_rows(keys, values, committed, path, count)
+        return
+    for layer_keys, layer_values in zip(keys, values, strict=True):
+        commit_rows(layer_keys[None], layer_values[None], committed, path, count)

@@ -67,5 +67,26 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return x ^ (x >> 16)
 
 
-def pick_triton(logits: torch.Tensor) -> torch.Tensor:
-    raise NotImplementedError
+def pick_triton(
+    logits: torch.Tensor,
+    *,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    seed: int,
+    position: torch.Tensor | int,
+) -> torch.Tensor:
+    """As the reference, on the device alone: the same noise bits, the floats within rounding.
+
+    Raises:
+        ValueError: fp64 logits.
+    """
+    if logits.dtype == torch.float64:
+        raise ValueError("Triton's pick computes in float32, but was given float64. Choose the reference kernels.")
+    from kernels.device.choice import pick_rows
+
+    rows = logits.reshape(-1, logits.shape[-1])
+    where = torch.as_tensor(position, device=logits.device).to(torch.int64).reshape(-1)
+    stream = int(_mix(torch.tensor(seed ^ _STREAM)))
+    picked = pick_rows(rows, where, temperature=temperature, top_k=top_k, top_p=top_p, stream=stream)
+    return picked.reshape(logits.shape[:-1])

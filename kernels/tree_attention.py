@@ -80,5 +80,29 @@ def _capped_attention(
     return (weights @ values.to(wide)).to(query.dtype)
 
 
-def tree_attention_triton(query: torch.Tensor) -> torch.Tensor:
-    raise NotImplementedError
+def tree_attention_triton(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    committed: torch.Tensor,
+    depth: torch.Tensor,
+    ancestors: torch.Tensor,
+    *,
+    scale: float,
+    window: int | None = None,
+    softcap: float | None = None,
+    sinks: torch.Tensor | None = None,
+    exact: bool = False,
+) -> torch.Tensor:
+    """As the reference, on the device alone. With `exact`, a node's output does not depend on the other nodes.
+
+    Raises:
+        ValueError: fp64, or heads wider than 256.
+    """
+    from kernels import interpreting
+    from kernels.device.attention_launch import launch
+
+    return launch(
+        query, keys, values, committed, depth, ancestors,
+        scale=scale, window=window, softcap=softcap, sinks=sinks, exact=exact, interpreted=interpreting(),
+    )  # fmt: skip
