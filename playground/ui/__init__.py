@@ -1,0 +1,42 @@
+"""The page: Gradio layout and callbacks, which translate between widgets and session calls and do nothing else.
+
+`build(host)` makes the Blocks, `launch(host)` serves them. Nothing heavy is imported until one of them is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playground.ui.host import SessionHost
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from playground.ui.serving import Served
+
+__all__ = ["SessionHost", "build", "launch"]
+
+
+def build(host: SessionHost) -> gr.Blocks:
+    """The page over `host`; the models may still be loading."""
+    from playground.ui.layout import build as build_layout
+
+    return build_layout(host)
+
+
+def launch(
+    host: SessionHost,
+    *,
+    server_name: str = "127.0.0.1",
+    port: int = 7860,
+    open_browser: bool = True,
+    block: bool = True,
+) -> Served:
+    """Serve the page and start loading the models in the background.
+
+    Args:
+        block: wait until the server is interrupted; False returns at once (tests).
+    """
+    from playground.ui.serving import serve
+
+    return serve(host, server_name=server_name, port=port, open_browser=open_browser, block=block)

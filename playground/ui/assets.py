@@ -1,0 +1,31 @@
+"""Where the page's own files are: scripts and styles, put into the page itself so that nothing is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+EXAMPLES = ASSETS / "traces"
+SCRIPTS = (
+    "dom", "format", "store", "tooltip", "tree", "tree_table", "beams", "node_card", "mask", "text", "charts",
+    "figures", "scrubber", "steps", "live", "race", "shapes", "traces", "learn", "settings", "status", "app",
+)  # fmt: skip
+STYLES = ("base", "tree", "views", "rail")
+
+
+def page_head() -> str:
+    """The scripts, in one inline element."""
+    code = "\n".join((ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    icon = "data:image/svg+xml," + _percent((ASSETS / "icon.svg").read_text(encoding="utf-8"))
+    return f'<link rel="icon" href="{icon}"><script>{code}</script>'
+
+
+def page_css() -> str:
+    """The styles, in one sheet."""
+    return "\n".join((ASSETS / "css" / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
+
+
+def _percent(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text.strip())

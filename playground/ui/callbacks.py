@@ -1,0 +1,123 @@
+"""Events of the page: each takes widget values to the hub and the hub's answer back, and does nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from playground.config import Message, PlaygroundError
+from playground.ui.controls import Controls
+from playground.ui.hub import Hub
+from playground.ui.live import LiveRun, encode
+from playground.ui.live_sweep import LiveSweep
+from playground.ui.presets import PRESETS
+from playground.ui.settings import Widgets, command_line, history_of, run_request
+
+RESTORE = "() => ReDrafter.settings.restore()"
+KEEP = "(...values) => { ReDrafter.settings.keep(values); return []; }"
+COPY = "(text) => { ReDrafter.settings.copy(text); return []; }"
+SHOWN_KEY = "(_, ...values) => [ReDrafter.shownKey(), ...values]"
+# The hub has its own line with positions; these only have to be let in.
+LONG: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 64, "trigger_mode": "once"}
+SHORT: dict[str, Any] = {"show_progress": "hidden", "queue": False}
+
+
+def wire(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+    """Connect the rail, the stage and the hub."""
+    _wire_runs(hub, controls, stage)
+    _wire_stage(hub, controls, stage)
+    _wire_settings(page, hub, controls, stage)
+
+    def leave(request: gr.Request) -> None:
+        hub.leave(_owner(request))
+
+    page.unload(leave)
+
+
+def _wire_runs(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+    def run(request: gr.Request, *values: Any) -> Iterator[str]:
+        yield from _stream(hub, _owner(request), lambda owner: hub.begin_run(owner, run_request(Widgets(*values))))
+
+    def follow(request: gr.Request, key: str, *values: Any) -> Iterator[str]:
+        def begin(owner: str) -> LiveRun:
+            return hub.begin_run(owner, run_request(Widgets(*values), _history(hub, key)))
+
+        yield from _stream(hub, _owner(request), begin)
+
+    def stop(request: gr.Request) -> None:
+        hub.stop(_owner(request))
+
+    shown = gr.Textbox(visible=False)
+    controls.run.click(run, controls.settings, stage, **LONG)
+    controls.follow.click(follow, [shown, *controls.settings], stage, js=SHOWN_KEY, **LONG)
+    controls.stop.click(stop, None, None, **SHORT)
+
+
+def _wire_stage(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+    """What the stage's own script triggers: a sweep, and taking over a beam shape from a heat map."""
+
+    def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
+        def begin(owner: str) -> LiveSweep:
+            widths, lengths = (tuple(sorted({int(item) for item in event._data[key]})) for key in ("widths", "lengths"))
+            if not widths or not lengths:
+                raise PlaygroundError("No beam shape is chosen. Tick at least one width and one length.")
+            return hub.begin_sweep(owner, run_request(Widgets(*values)), widths, lengths)
+
+        yield from _stream(hub, _owner(request), begin, kind="sweep")
+
+    def take_shape(event: gr.EventData) -> tuple[int, int]:
+        return int(event._data["width"]), int(event._data["length"])
+
+    stage.submit(sweep, controls.settings, stage, **LONG)
+    stage.select(take_shape, None, [controls.width, controls.length], **SHORT)
+
+
+def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+    def copy(*values: Any) -> str:
+        try:
+            return command_line(Widgets(*values), *hub.host.wanted, hub.host.options)
+        except PlaygroundError as error:
+            return str(error)
+
+    def load(*names: str) -> str:
+        try:
+            hub.load_pair(*names)
+        except PlaygroundError as error:
+            return encode({"kind": "said", "tone": "error", "message": str(error)})
+        return encode({"kind": "loading", "status": hub.status()})
+
+    page.load(None, None, controls.kept, js=RESTORE)
+    gr.on([widget.change for widget in controls.kept], None, controls.kept, None, js=KEEP)
+    copied = controls.copy.click(copy, controls.settings, controls.command, **SHORT)
+    copied.then(None, controls.command, None, js=COPY)
+    names = [controls.base, controls.drafter, controls.device, controls.dtype]
+    controls.load.click(load, names, stage, **SHORT)
+    for button, preset in zip(controls.presets, PRESETS, strict=True):
+        button.click(None, None, controls.prompt, js=f"() => {encode({'p': preset.prompt})}.p")
+
+
+def _stream(
+    hub: Hub, owner: str, begin: Callable[[str], LiveRun | LiveSweep], *, kind: str = "run"
+) -> Iterator[str]:
+    """Frames of what `begin` starts; when the page closes this generator, the work ends too."""
+    try:
+        live = begin(owner)
+    except PlaygroundError as error:
+        yield encode({"kind": kind, "key": "", "state": "failed", "message": str(error)})
+        return
+    try:
+        yield from live.frames()
+    finally:
+        hub.ended(owner, live)
+
+
+def _history(hub: Hub, key: str) -> tuple[Message, ...]:
+    if not key:
+        raise PlaygroundError("There is no run to follow up. Run a prompt first.")
+    return history_of(hub.store.get(key))
+
+
+def _owner(request: gr.Request) -> str:
+    return request.session_hash or ""

@@ -1,0 +1,127 @@
+"""The loaded pair behind the page: opened in the background, replaced on request, its progress readable at any time.
+
+Knows how to call an opener and nothing of Gradio. The pair in use stays until its replacement has been loaded, so a
+mistyped name costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.trace import Record
+
+logger = logging.getLogger(__name__)
+
+
+class SessionLike(Protocol):
+    """What the page needs of a session."""
+
+    @property
+    def info(self) -> Any: ...
+
+    def check(self, request: RunRequest) -> None: ...
+
+    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]: ...
+
+
+Opener = Callable[[str | None, str | None, EngineOptions, Callable[[Any], None]], SessionLike]
+
+
+@dataclass(frozen=True)
+class HostStatus:
+    """How far the pair is."""
+
+    state: Literal["idle", "loading", "ready", "failed"]
+    stage: str = ""
+    done: float = 0.0
+    message: str = ""
+    revision: int = 0  # grows with every loaded pair
+
+
+class SessionHost:
+    """Holds at most one session and loads the next one beside it."""
+
+    def __init__(
+        self,
+        opener: Opener,
+        base: str | None = None,
+        drafter: str | None = None,
+        options: EngineOptions | None = None,
+    ) -> None:
+        self._opener = opener
+        self._options = options or EngineOptions()
+        self._wanted = (base, drafter)
+        self._lock = threading.Lock()
+        self._session: SessionLike | None = None
+        self._status = HostStatus("idle")
+
+    @property
+    def status(self) -> HostStatus:
+        return self._status
+
+    @property
+    def session(self) -> SessionLike | None:
+        return self._session
+
+    @property
+    def options(self) -> EngineOptions:
+        return self._options
+
+    @property
+    def wanted(self) -> tuple[str | None, str | None]:
+        """Base model and drafter as asked for; None means the default."""
+        return self._wanted
+
+    def start(self) -> None:
+        """Load the pair given at construction, once."""
+        if self._status.state == "idle":
+            self.open(*self._wanted, self._options)
+
+    def open(self, base: str | None, drafter: str | None, options: EngineOptions) -> None:
+        """Load a pair in the background.
+
+        Raises:
+            PlaygroundError: another pair is still loading.
+        """
+        with self._lock:
+            if self._status.state == "loading":
+                raise PlaygroundError("A model is still loading. Wait until it is ready, then load another.")
+            self._status = replace(self._status, state="loading", stage="Loading", done=0.0, message="")
+        self._wanted = (base, drafter)
+        thread = threading.Thread(target=self._load, args=(base, drafter, options), name="load-pair", daemon=True)
+        thread.start()
+
+    def require(self) -> SessionLike:
+        """The session, ready to run.
+
+        Raises:
+            PlaygroundError: it is not there yet, or could not be loaded.
+        """
+        if self._session is not None:
+            return self._session
+        if self._status.state == "failed":
+            raise PlaygroundError(f"No model is loaded: {self._status.message}")
+        raise PlaygroundError("The model is still loading. The example stays open meanwhile; try again in a moment.")
+
+    def _load(self, base: str | None, drafter: str | None, options: EngineOptions) -> None:
+        try:
+            session = self._opener(base, drafter, options, self._progress)
+        except PlaygroundError as error:
+            self._status = replace(self._status, state="failed", message=str(error))
+        except Exception as error:
+            logger.exception("loading %s failed", base or "the default pair")
+            self._status = replace(self._status, state="failed", message=f"{type(error).__name__}: {error}")
+        else:
+            self._session, self._options = session, options
+            revision = self._status.revision + 1
+            self._status = HostStatus("ready", done=1.0, revision=revision)
+
+    def _progress(self, progress: Any) -> None:
+        self._status = replace(
+            self._status, stage=progress.stage, done=float(progress.done), message=progress.message
+        )

@@ -1,0 +1,153 @@
+"""What pages can ask of the server: the runs of each page, the store of traces, the pair's state.
+
+Everything the page's own script calls goes through `Hub`; answers are plain JSON values, errors are sentences under
+"error". Knows no Gradio.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.export import notice, read_trace, write_trace
+from playground.trace import SweepRecord, Trace
+from playground.ui.host import SessionHost, SessionLike
+from playground.ui.live import LiveRun
+from playground.ui.live_sweep import LiveSweep
+from playground.ui.store import TraceStore
+from playground.ui.turnstile import Turnstile
+from playground.views.cards import pair_picture
+from playground.views.picture import step_picture, trace_picture
+
+Sweeper = Callable[
+    [SessionLike, RunRequest, tuple[int, ...], tuple[int, ...], threading.Event], Iterator[SweepRecord]
+]
+
+
+class Hub:
+    """The pages of one server."""
+
+    def __init__(self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None) -> None:
+        self.host = host
+        self.store = store or TraceStore()
+        self.turns = Turnstile()
+        self._sweeper = sweeper
+        self._busy: dict[str, LiveRun | LiveSweep] = {}
+
+    def begin_run(self, owner: str, request: RunRequest) -> LiveRun:
+        """Start a run for a page.
+
+        Raises:
+            PlaygroundError: no model yet, or the request cannot run.
+        """
+        session = self.host.require()
+        session.check(request)
+        run = LiveRun(session, request, self.turns, self.store, owner)
+        return self._begin(owner, run)
+
+    def begin_sweep(
+        self, owner: str, request: RunRequest, widths: tuple[int, ...], lengths: tuple[int, ...]
+    ) -> LiveSweep:
+        """Start a sweep for a page.
+
+        Raises:
+            PlaygroundError: no model yet, or the request cannot run.
+        """
+        session = self.host.require()
+        session.check(request)
+        sweep = LiveSweep(lambda stop: self._sweeper(session, request, widths, lengths, stop), self.turns)
+        return self._begin(owner, sweep)
+
+    def stop(self, owner: str) -> None:
+        """End what a page has going, after the step at hand."""
+        live = self._busy.get(owner)
+        if live is not None:
+            live.stop()
+
+    def ended(self, owner: str, live: LiveRun | LiveSweep) -> None:
+        """The page's generator is over, finished or closed: so is its work."""
+        live.stop()
+        if self._busy.get(owner) is live:
+            del self._busy[owner]
+
+    def leave(self, owner: str) -> None:
+        """A page was closed."""
+        self.stop(owner)
+        self.store.forget(owner)
+
+    def status(self) -> dict[str, Any]:
+        """How far the pair is, and what it is."""
+        status, session = self.host.status, self.host.session
+        return {
+            "state": status.state,
+            "stage": status.stage,
+            "done": round(status.done, 4),
+            "message": status.message,
+            "revision": status.revision,
+            "pair": pair_picture(session.info) if session is not None else None,
+        }
+
+    def step(self, key: str, index: int) -> dict[str, Any]:
+        """One step of a kept trace, drawn."""
+        trace = self.store.get(key)
+        if not 0 <= index < len(trace.steps):
+            raise PlaygroundError(f"Step {index} does not exist: the run has {len(trace.steps)} steps.")
+        return step_picture(trace.steps[index], sampled=trace.header.settings.temperature > 0)
+
+    def open_trace(self, key: str) -> dict[str, Any]:
+        """A kept trace, whole."""
+        trace = self.store.get(key)
+        return {"kind": "run", "key": key, "state": "done", "message": "", **trace_picture(trace)}
+
+    def load_trace(self, name: str, text: str) -> dict[str, Any]:
+        """Take in a trace file's text and show it.
+
+        Raises:
+            PlaygroundError: it is not a trace.
+        """
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / (Path(name).name or "trace.jsonl")
+            path.write_text(text, encoding="utf-8", newline="")
+            trace = read_trace(path)
+        key = self.store.add(trace, owner="")
+        return {**self.open_trace(key), "message": notice(trace) or ""}
+
+    def download(self, key: str) -> str:
+        """A kept trace as JSON Lines."""
+        buffer = io.StringIO()
+        write_trace(self.store.get(key), buffer)
+        return buffer.getvalue()
+
+    def load_pair(self, base: str, drafter: str, device: str, dtype: str) -> None:
+        """Load another pair in the background; empty names mean the default.
+
+        Raises:
+            PlaygroundError: one is loading already, or an option is wrong.
+        """
+        current = self.host.options
+        options = EngineOptions(
+            device=device or current.device,
+            dtype=dtype or "auto",  # type: ignore[arg-type]
+            engine=current.engine,
+            kernels=current.kernels,
+            exact=current.exact,
+        )
+        self.host.open(base.strip() or None, drafter.strip() or None, options)
+
+    def _begin(self, owner: str, live: Any) -> Any:
+        self.stop(owner)
+        live.start()
+        self._busy[owner] = live
+        return live
+
+
+def first_trace(store: TraceStore) -> tuple[str, Trace] | None:
+    """The example a fresh page shows."""
+    for key, (_, trace) in store.examples.items():
+        return key, trace
+    return None

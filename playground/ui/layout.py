@@ -1,0 +1,70 @@
+"""The page: rail on the left, the stage (one gr.HTML that draws everything from JSON) on the right."""
+
+from __future__ import annotations
+
+import os
+
+import gradio as gr
+
+from playground.config import PlaygroundError
+from playground.ui.assets import EXAMPLES
+from playground.ui.callbacks import wire
+from playground.ui.controls import build_controls
+from playground.ui.host import SessionHost
+from playground.ui.hub import Hub, Sweeper, first_trace
+from playground.ui.live import encode
+from playground.ui.page_calls import page_calls
+from playground.ui.store import TraceStore, load_examples
+from playground.views.glossary import GLOSSARY
+from playground.views.tour import TOUR
+
+BOOT = "ReDrafter.boot(element, props, server, trigger, watch);"
+
+
+def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStore | None = None) -> gr.Blocks:
+    """The page over `host`; its models may still be loading.
+
+    Args:
+        sweeper: measures beam shapes; by default the bench's.
+        store: traces to offer besides the bundled examples (tests).
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    hub = Hub(host, sweeper or _measured_sweep, store)
+    if not hub.store.examples:
+        load_examples(hub.store, EXAMPLES)
+    with gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True) as page:
+        with gr.Row(elem_id="rp-page", equal_height=False):
+            with gr.Column(scale=0, min_width=320, elem_id="rp-rail"):
+                controls = build_controls()
+            with gr.Column(scale=1, min_width=320, elem_id="rp-main"):
+                stage = gr.HTML(
+                    value=encode(greeting(hub)),
+                    html_template="<div class='rp-app' data-state='starting'></div>",
+                    js_on_load=BOOT,
+                    apply_default_css=False,
+                    elem_id="rp-stage",
+                    server_functions=page_calls(hub),
+                )
+        wire(page, hub, controls, stage)
+    return page
+
+
+def greeting(hub: Hub) -> dict[str, object]:
+    """What a fresh page draws before anything else: the first example, whole, and the words of the Learn view."""
+    first = first_trace(hub.store)
+    return {
+        "kind": "hello",
+        "status": hub.status(),
+        "examples": [[key, name] for key, (name, _) in hub.store.examples.items()],
+        "example": hub.open_trace(first[0]) if first else None,
+        "glossary": [[term.word, term.meaning] for term in GLOSSARY],
+        "tour": [[stop.view, stop.target, stop.title, stop.words] for stop in TOUR],
+    }
+
+
+def _measured_sweep(session, request, widths, lengths, stop):  # type: ignore[no-untyped-def]
+    try:
+        from playground.bench import sweep
+    except ImportError as error:
+        raise PlaygroundError("This build has no sweep. Run single shapes instead.") from error
+    return sweep(session, request, widths, lengths, stop)

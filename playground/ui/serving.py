@@ -1,0 +1,83 @@
+"""Serving the page: theme, styles and scripts, the port, and the background load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from playground.config import PlaygroundError
+from playground.ui.assets import page_css, page_head
+from playground.ui.host import SessionHost
+from playground.ui.hub import Sweeper
+from playground.ui.layout import build
+from playground.ui.store import TraceStore
+
+SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    url: str
+    close: Callable[[], None]
+
+
+def serve(
+    host: SessionHost,
+    *,
+    server_name: str = "127.0.0.1",
+    port: int | None = 7860,
+    open_browser: bool = False,
+    block: bool = True,
+    sweeper: Sweeper | None = None,
+    store: TraceStore | None = None,
+) -> Served:
+    """Build and serve the page; the pair loads in the background, the page does not wait for it.
+
+    Raises:
+        PlaygroundError: the port is taken.
+    """
+    page = build(host, sweeper=sweeper, store=store)
+    host.start()
+    page.queue(max_size=64, default_concurrency_limit=64)
+    try:
+        _, url, _ = page.launch(
+            server_name=server_name,
+            server_port=port,
+            inbrowser=open_browser,
+            prevent_thread_lock=True,
+            share=False,
+            quiet=not block,
+            show_error=False,
+            ssr_mode=False,
+            run_history=False,
+            theme=_theme(),
+            css=page_css(),
+            head=page_head(),
+            footer_links=[],
+            max_threads=96,
+        )
+    except OSError as error:
+        raise PlaygroundError(
+            f"Port {port} on {server_name} cannot be used ({error}). Choose another with --port."
+        ) from error
+    if block:
+        page.block_thread()
+    return Served(url, page.close)
+
+
+def _theme() -> Any:
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.slate,
+        font=SANS,
+        font_mono=MONO,
+        radius_size=gr.themes.sizes.radius_md,
+        text_size=gr.themes.sizes.text_sm,
+        spacing_size=gr.themes.sizes.spacing_sm,
+    )

@@ -1,0 +1,114 @@
+"""Widget values -> a request, and a request -> the command line that repeats it.
+
+One order of widgets everywhere: the fields of `Widgets`. Knows no Gradio.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.trace import Trace
+
+
+@dataclass(frozen=True)
+class Widgets:
+    """Values of the left rail, as they come from the page."""
+
+    prompt: str
+    width: float
+    length: float
+    new_tokens: float
+    temperature: float
+    top_p: float
+    top_k: float
+    seed: float
+    race: bool
+    chat_template: bool
+    system: str
+
+
+def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunRequest:
+    """The request these widgets ask for.
+
+    Args:
+        history: earlier turns, when this is a follow-up.
+
+    Raises:
+        PlaygroundError: a value out of range, or an empty prompt.
+    """
+    system = (Message("system", widgets.system.strip()),) if widgets.system.strip() else ()
+    earlier = tuple(message for message in history if message.role != "system")
+    return RunRequest(
+        messages=(*system, *earlier, Message("user", widgets.prompt or "")),
+        shape=BeamShape(_whole("Beam width", widgets.width), _whole("Beam length", widgets.length)),
+        sampling=Sampling(
+            temperature=_number("Temperature", widgets.temperature),
+            top_k=_whole("Top-k", widgets.top_k),
+            top_p=_number("Top-p", widgets.top_p),
+            seed=_whole("Seed", widgets.seed),
+        ),
+        max_new_tokens=_whole("New tokens", widgets.new_tokens),
+        race=bool(widgets.race),
+        chat_template=bool(widgets.chat_template),
+    )
+
+
+def history_of(trace: Trace) -> tuple[Message, ...]:
+    """The chat of a finished run: its messages and its answer.
+
+    Raises:
+        PlaygroundError: the run has no answer yet.
+    """
+    if trace.footer is None:
+        raise PlaygroundError("That run has no footer, so its answer is not known. Run a prompt first, then follow up.")
+    messages = tuple(Message(role, content) for role, content in trace.header.messages)  # type: ignore[arg-type]
+    return (*messages, Message("assistant", trace.footer.text))
+
+
+def command_line(widgets: Widgets, base: str | None, drafter: str | None, options: EngineOptions) -> str:
+    """The same run from a terminal.
+
+    Raises:
+        PlaygroundError: a value out of range, or an empty prompt.
+    """
+    request = run_request(widgets)
+    shape, sampling = request.shape, request.sampling
+    words = ["python", "-m", "playground", "race" if request.race else "generate", request.prompt]
+    for flag, value, default in (
+        ("--base", base, None),
+        ("--drafter", drafter, None),
+        ("--device", options.device, "auto"),
+        ("--dtype", options.dtype, "auto"),
+        ("--system", widgets.system.strip(), ""),
+    ):
+        if value != default and value is not None:
+            words += [flag, str(value)]
+    words += ["--beam-width", str(shape.width), "--beam-length", str(shape.length)]
+    words += ["--max-new-tokens", str(request.max_new_tokens)]
+    for flag, number, default_number in (
+        ("--temperature", sampling.temperature, 0.0),
+        ("--top-k", sampling.top_k, 0),
+        ("--top-p", sampling.top_p, 1.0),
+        ("--seed", sampling.seed, 0),
+    ):
+        if number != default_number:
+            words += [flag, f"{number:g}" if isinstance(number, float) else str(number)]
+    if not request.chat_template:
+        words.append("--no-chat-template")
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def _whole(name: str, value: object) -> int:
+    """A slider's value; out-of-range and fractional ones are left for the settings to refuse with their sentence."""
+    number = _number(name, value)
+    if number != int(number):
+        raise PlaygroundError(f"{name} is {number!r}, but must be a whole number. Round it.")
+    return int(number)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e15:
+        raise PlaygroundError(f"{name} is {value!r}, but must be a number. Type one, or move its slider.")
+    return value

@@ -1,0 +1,72 @@
+"""The traces that open pages can look at, by unguessable key: runs made here, files loaded, bundled examples.
+
+A key is the only way to a trace, so tabs cannot see each other's runs. Bounded: the oldest go first, examples never.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from playground.config import PlaygroundError
+from playground.trace import Trace
+
+
+class TraceStore:
+    """Keeps up to `limit` traces, each owned by one page."""
+
+    def __init__(self, limit: int = 100) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._traces: OrderedDict[str, tuple[str, Trace]] = OrderedDict()
+        self._examples: dict[str, tuple[str, Trace]] = {}
+
+    def add(self, trace: Trace, owner: str) -> str:
+        """Keep a trace (it may still grow) and return its key."""
+        key = secrets.token_urlsafe(12)
+        with self._lock:
+            self._traces[key] = (owner, trace)
+            while len(self._traces) > self._limit:
+                self._traces.popitem(last=False)
+        return key
+
+    def get(self, key: str) -> Trace:
+        """The trace behind a key.
+
+        Raises:
+            PlaygroundError: it is no longer kept.
+        """
+        with self._lock:
+            if key in self._examples:
+                return self._examples[key][1]
+            if key not in self._traces:
+                raise PlaygroundError(
+                    f"That run is no longer kept: the page holds the last {self._limit} runs. Download runs to keep them."
+                )
+            self._traces.move_to_end(key)
+            return self._traces[key][1]
+
+    def forget(self, owner: str) -> None:
+        """Drop everything a closed page owned."""
+        with self._lock:
+            for key in [key for key, (who, _) in self._traces.items() if who == owner]:
+                del self._traces[key]
+
+    def add_example(self, name: str, trace: Trace) -> None:
+        self._examples[f"example-{len(self._examples)}"] = (name, trace)
+
+    @property
+    def examples(self) -> dict[str, tuple[str, Trace]]:
+        """key -> (name, trace), in order."""
+        return dict(self._examples)
+
+
+def load_examples(store: TraceStore, folder: Path) -> None:
+    """Bundled traces, `1-name-of-it.jsonl` in name order."""
+    from playground.export import read_trace
+
+    for path in sorted(folder.glob("*.jsonl")):
+        name = path.stem.split("-", 1)[-1].replace("-", " ")
+        store.add_example(name[:1].upper() + name[1:], read_trace(path))

@@ -1,0 +1,59 @@
+"""The loaded pair as cards: what the base model and the drafter are, and what to expect of the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pair_picture(info: Any) -> dict[str, Any]:
+    """Cards of a session's pair.
+
+    Args:
+        info: a `SessionInfo` (named loosely: views know no session).
+    """
+    base, drafter = info.base, info.drafter
+    return {
+        "base": base.name,
+        "drafter": drafter.name if drafter else None,
+        "device": info.device,
+        "dtype": info.dtype,
+        "engine": info.engine,
+        "kernels": info.kernels,
+        "window": info.window,
+        "chatTemplate": info.has_chat_template,
+        "baseCard": [
+            ["Family", base.family],
+            ["Parameters", count_words(base.parameters)],
+            ["Layers", f"{base.layers:,}"],
+            ["Hidden size", f"{base.hidden_size:,}"],
+            ["Vocabulary", f"{base.vocab_size:,}"],
+            ["Window", f"{base.window:,} tokens"],
+        ],
+        "drafterCard": drafter
+        and [
+            ["Parameters", count_words(drafter.parameters)],
+            ["Draft vocabulary", f"{drafter.draft_vocabulary:,}"],
+            ["Head", "tied to the base model's" if drafter.tied_head else "its own"],
+            ["Weights", drafter.file_hash[:12]],
+        ],
+        "cardText": info.drafter_card,
+        "expect": expectation(info.device),
+    }
+
+
+def count_words(count: int) -> str:
+    """`135 M`, `7.2 B`."""
+    for size, letter in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {letter}"
+    return str(count)
+
+
+def expectation(device: str) -> str:
+    """One sentence on what this device makes of drafting."""
+    if device.lower().startswith(("cuda", "nvidia", "mps")) or "nvidia" in device.lower():
+        return "On a GPU a forward over a tree costs little more than one token, so wide beams pay."
+    return (
+        "On a CPU every tree node costs: narrow beams (1 to 4 wide) usually win, and drafting may be slower than plain "
+        "decoding. The race tells."
+    )

@@ -1,0 +1,91 @@
+"""Why a token lives or dies, in words.
+
+Knows one step's record. Says only what the record proves: the base model's picks along the path, and its probability
+and rank of every node under that node's own parent.
+"""
+
+from __future__ import annotations
+
+import math
+
+from playground.trace import Pick, StepRecord
+from playground.views.token_text import quoted
+
+
+class Reasons:
+    """Sentences about the nodes of one step."""
+
+    def __init__(self, step: StepRecord, *, sampled: bool) -> None:
+        self._step = step
+        self._sampled = sampled
+        self._pick_at = {pick.node: pick for pick in step.picks}
+        self._path = frozenset(step.path)
+
+    def of(self, node: int, status: str) -> str:
+        """The sentence for one node, given its status."""
+        if status == "root":
+            return "The root: the base model picked it before this step, so it is already certain."
+        if status == "accepted":
+            return self._accepted(node)
+        if status == "rejected":
+            return self._rejected(node)
+        return self._unreached(node)
+
+    def of_pick(self, pick: Pick) -> str:
+        """The sentence for the pick that ended the step."""
+        chosen = f"{self._word(pick.token)} ({percent(math.exp(pick.log_probability))})"
+        how = self._how(pick)
+        drafted = any(parent == pick.node for parent in self._step.tree.parent)
+        missed = "no beam had it here" if drafted else "the draft went no further"
+        return f"The base model {how} {chosen}; {missed}. It is the next root."
+
+    def _accepted(self, node: int) -> str:
+        pick = self._pick_at[self._step.tree.parent[node]]
+        chosen = f"{self._word(pick.token)} ({percent(math.exp(pick.log_probability))})"
+        return f"Accepted: the base model {self._how(pick)} {chosen} here, and the draft had it."
+
+    def _rejected(self, node: int) -> str:
+        step = self._step
+        pick = self._pick_at[step.tree.parent[node]]
+        chosen = f"{self._word(pick.token)} ({percent(math.exp(pick.log_probability))})"
+        own = f"{self._word(step.tree.token[node])} was its {ordinal(step.rank[node])} choice"
+        share = percent(math.exp(step.log_probability[node]))
+        return f"Rejected: the base model {self._how(pick)} {chosen}; {own} ({share})."
+
+    def _unreached(self, node: int) -> str:
+        step = self._step
+        parent = step.tree.parent[node]
+        if parent in self._path:
+            return "Never reached: the base model's text ended before it."
+        first = parent
+        while step.tree.parent[first] not in self._path:
+            first = step.tree.parent[first]
+        would = f"after that prefix it would have been the {ordinal(step.rank[node])} choice"
+        share = percent(math.exp(step.log_probability[node]))
+        return f"Never reached: {self._word(step.tree.token[first])} before it was not accepted; {would} ({share})."
+
+    def _how(self, pick: Pick) -> str:
+        if not self._sampled:
+            return "picked"
+        return "picked with seeded noise its " + ordinal(pick.rank) + " choice," if pick.rank > 1 else (
+            "picked with seeded noise"
+        )
+
+    def _word(self, token: int) -> str:
+        return quoted(self._step.token_bytes.get(token, b""))
+
+
+def percent(share: float) -> str:
+    """A share in words: `41%`, `2.5%`, `<0.1%`."""
+    if share >= 0.0995:
+        return f"{share * 100:.0f}%"
+    if share >= 0.001:
+        return f"{share * 100:.1f}%"
+    return "<0.1%" if share > 0 else "0%"
+
+
+def ordinal(rank: int) -> str:
+    """`1st`, `2nd`, `3rd`, `11th`."""
+    if rank % 100 in (11, 12, 13):
+        return f"{rank:,}th"
+    return f"{rank:,}" + {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")

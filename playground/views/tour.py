@@ -1,0 +1,49 @@
+"""The guided tour: about ten stops on a bundled trace, each pointing at the real widget.
+
+A stop names the view it happens in and the `data-tour` mark of what it points at; the page does the pointing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+View = Literal["live", "steps", "mask", "race", "shapes", "traces", "learn"]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop."""
+
+    view: View
+    target: str  # data-tour mark
+    title: str
+    words: str
+
+
+TOUR: tuple[Stop, ...] = (
+    Stop("live", "text", "A model writes one token at a time",
+         "Each token normally takes a whole forward of the base model. Here, marked tokens were guessed ahead by a small "
+         "drafter and only checked by the base model, several at once."),
+    Stop("steps", "beams", "1. Draft: guess ahead in beams",
+         "A tiny recurrent network continues the text in several beams. Each row is one guess, the most probable first."),
+    Stop("steps", "tree", "2. Tree: merge equal prefixes",
+         "Beams that begin alike share their beginning. Merged, they form this prefix tree; each node is checked once."),
+    Stop("steps", "saving", "What merging saves",
+         "Width times length slots become far fewer nodes. Fewer nodes make the forward cheaper."),
+    Stop("mask", "mask", "3. Verify: one forward for the whole tree",
+         "Every node sees the cached text, its own ancestors and itself. This mask makes one forward equal to many."),
+    Stop("steps", "verdict", "4. Accept: follow the base model's own picks",
+         "From the root, the base model's pick is looked up among the children. A match is accepted; the first miss ends "
+         "the step, and the pick itself is kept: it is the next root."),
+    Stop("steps", "scrubber", "Step by step",
+         "Every step of a run is kept. Scrub with the slider, the arrow keys, or play."),
+    Stop("race", "lanes", "5. The race",
+         "Plain decoding of the same model runs beside it, each lane on its own clock. Both must write the same text."),
+    Stop("race", "stages", "Where the time goes",
+         "Drafting pays when its own cost stays small against the forwards it saves."),
+    Stop("shapes", "shapes", "Which beam shape?",
+         "More beams catch more tokens, but cost more. Measure a few shapes on your prompt, then click the best cell."),
+    Stop("traces", "traces", "Take it away",
+         "Every run can be downloaded as a trace, loaded again here, or read by your own tools."),
+)  # fmt: skip
