@@ -1,0 +1,50 @@
+"""The terminal: the same session code as the page, one verb a job.
+
+Errors are one sentence on standard error and exit code 2. With --json, standard output is exactly one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from playground.config import PlaygroundError
+
+INTERRUPTED = 130  # a shell's code for a program ended by Ctrl-C
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, whose errors are one sentence too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}. See `{self.prog} --help`.\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    from playground.cli import inspection, measure, runs, training
+
+    top = Parser(prog="python -m playground", description="Recurrent drafting (ReDrafter) from the terminal.")
+    verbs = top.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
+    for module in (runs, inspection, measure, training):
+        module.add_verbs(verbs)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit code."""
+    try:
+        chosen = parser().parse_args(arguments)
+        return int(chosen.verb(chosen))
+    except PlaygroundError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

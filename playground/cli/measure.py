@@ -1,0 +1,119 @@
+"""The verbs `sweep` and `benchmark`: measure beam shapes on one prompt, or one shape over a prompt set."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from playground.cli.options import (
+    add_json,
+    add_pair,
+    add_prompt,
+    add_run,
+    add_sampling,
+    add_verb,
+    request_of,
+    sampling_of,
+    shape_of,
+    whole_numbers,
+)
+from playground.cli.runs import STOPPED, open_session
+from playground.cli.terminal import Output, output, stop_on_interrupt
+from playground.config import BeamShape, Message, RunRequest
+from playground.export.codec import to_json
+from playground.trace import SweepCell, SweepRecord
+
+if TYPE_CHECKING:
+    from playground.bench.benchmark import Measured
+
+
+def add_verbs(verbs: Any) -> None:
+    parser = add_verb(verbs, "sweep", run_sweep, "measure one prompt at many beam shapes")
+    add_prompt(parser)
+    parser.add_argument("--widths", default="1,2,4,8,16", metavar="LIST", help="beam widths, like 1,2,4 or 1-4")
+    parser.add_argument("--lengths", default="2,3,4,5,6", metavar="LIST", help="beam lengths")
+    add_sampling(parser.add_argument_group("run"))
+    add_pair(parser)
+    add_json(parser)
+    parser = add_verb(verbs, "benchmark", run_benchmark, "race every first turn of a prompt file, by category")
+    parser.add_argument("--prompts", required=True, metavar="FILE", help="Spec-Bench or MT-Bench style JSON lines")
+    parser.add_argument("--limit", type=int, metavar="N", help="so many prompts, taken in turn from every category")
+    add_run(parser)
+    add_pair(parser)
+    add_json(parser)
+
+
+def run_sweep(chosen: argparse.Namespace) -> int:
+    from playground.bench.sweep import sweep
+
+    widths, lengths = whole_numbers(chosen.widths), whole_numbers(chosen.lengths)
+    request = request_of(chosen, BeamShape(), race=True)
+    with output(chosen.json) as out, stop_on_interrupt() as stop:
+        session = open_session(chosen)
+        done: SweepRecord | None = None
+        out.words("width length  tokens/step  tokens/s  speed-up  nodes")
+        for done in sweep(session, request, widths, lengths, stop):
+            out.words(_row(done.cells[-1]))
+        if done is None:
+            return STOPPED
+        best = max(done.cells, key=lambda cell: cell.tokens_per_second)
+        out.result({**to_json(done), "best": {"beam_width": best.width, "beam_length": best.length}})
+        out.words(f"Fastest here: beam width {best.width}, beam length {best.length}.")
+        return 0 if done.finished else STOPPED
+
+
+def _row(cell: SweepCell) -> str:
+    speedup = f"{cell.speedup:8.2f}" if cell.speedup is not None else "       -"
+    return (
+        f"{cell.width:5d} {cell.length:6d} {cell.tokens_per_step:12.2f} {cell.tokens_per_second:9.1f}  {speedup} "
+        f"{cell.mean_nodes:6.1f}"
+    )
+
+
+def run_benchmark(chosen: argparse.Namespace) -> int:
+    from playground.bench.benchmark import benchmark
+    from playground.bench.prompts import read_questions, spread
+
+    questions = spread(read_questions(chosen.prompts), chosen.limit)
+    request = RunRequest(
+        messages=(Message("user", questions[0].turns[0]),),
+        shape=shape_of(chosen),
+        sampling=sampling_of(chosen),
+        max_new_tokens=chosen.max_new_tokens,
+    )
+    with output(chosen.json) as out, stop_on_interrupt() as stop:
+        session = open_session(chosen)
+        results: list[Measured] = []
+        for measured in benchmark(session, questions, request, stop):
+            results.append(measured)
+            speedup = f"{measured.summary.speedup:.2f}" if measured.summary.speedup else "-"
+            out.words(
+                f"{measured.question_id:>8} {measured.category:<14} tokens/step "
+                f"{measured.summary.tokens_per_step:.2f}  speed-up {speedup}"
+            )
+        if not results:
+            return STOPPED
+        _tell(out, results, questions=len(questions))
+        return 0 if len(results) == len(questions) else STOPPED
+
+
+def _tell(out: Output, results: list[Measured], questions: int) -> None:
+    from playground.bench.benchmark import by_category, pool
+
+    overall, categories = pool(results), by_category(results)
+    out.result(
+        {
+            **asdict(overall),
+            "finished": len(results) == questions,
+            "categories": {name: asdict(figures) for name, figures in categories.items()},
+            "runs": [to_json(result) for result in results],
+        }
+    )
+    out.words()
+    for name, figures in {**categories, "all": overall}.items():
+        speedup = f"{figures.median_speedup:.2f}" if figures.median_speedup else "-"
+        out.words(
+            f"{name:<14} {figures.prompts:3d} prompts  tokens/step {figures.tokens_per_step:.2f}  "
+            f"median speed-up {speedup}  identical {figures.identical} of {figures.prompts}"
+        )

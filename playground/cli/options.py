@@ -1,0 +1,132 @@
+"""Options that several verbs share, and what they mean as settings. Knows argparse and the settings only."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, get_args
+
+from playground.config import (
+    MAX_BEAM_LENGTH,
+    MAX_BEAM_WIDTH,
+    BeamShape,
+    DtypeName,
+    EngineName,
+    EngineOptions,
+    KernelsName,
+    Message,
+    PlaygroundError,
+    RunRequest,
+    Sampling,
+)
+
+DEFAULTS = RunRequest((Message("user", "-"),))
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that names defaults where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+def add_verb(verbs: Any, name: str, verb: Any, help: str) -> argparse.ArgumentParser:
+    """A verb's parser; `verb` is called with the parsed arguments and returns the exit code."""
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help, formatter_class=Formatter)
+    made.set_defaults(verb=verb)
+    return made
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on standard output")
+
+
+def add_pair(parser: argparse.ArgumentParser) -> None:
+    """Which pair, and where it runs."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--base", metavar="DIR_OR_ID", help="base model, a folder or a hub id (the default pair's)")
+    group.add_argument("--drafter", metavar="DIR_OR_ID", help="drafter for it, a folder or a hub id")
+    add_engine(group)
+
+
+def add_engine(group: Any) -> None:
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    group.add_argument("--dtype", default="auto", choices=get_args(DtypeName), help="auto: measured once, then chosen")
+    group.add_argument("--engine", default="auto", choices=get_args(EngineName), help="which engine decodes")
+    group.add_argument("--kernels", default="auto", choices=get_args(KernelsName), help="whose operations it uses")
+    group.add_argument("--exact", action="store_true", help="both lanes equal bit for bit in bfloat16")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """One run's settings."""
+    shape = DEFAULTS.shape
+    group = parser.add_argument_group("run")
+    group.add_argument("--beam-width", type=int, default=shape.width, metavar="W", help=f"1 to {MAX_BEAM_WIDTH}")
+    group.add_argument("--beam-length", type=int, default=shape.length, metavar="L", help=f"1 to {MAX_BEAM_LENGTH}")
+    add_sampling(group)
+
+
+def add_sampling(group: Any) -> None:
+    sampling = DEFAULTS.sampling
+    group.add_argument("--max-new-tokens", type=int, default=DEFAULTS.max_new_tokens, metavar="N", help="limit")
+    group.add_argument("--temperature", type=float, default=sampling.temperature, metavar="T", help="0 is greedy")
+    group.add_argument("--top-k", type=int, default=sampling.top_k, metavar="K", help="0 keeps every token")
+    group.add_argument("--top-p", type=float, default=sampling.top_p, metavar="P", help="1 keeps every token")
+    group.add_argument("--seed", type=int, default=sampling.seed, help="of the sampling noise")
+
+
+def add_prompt(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompt", help="what to say to the model; - reads standard input")
+    parser.add_argument("--system", metavar="TEXT", help="a system turn before it")
+    parser.add_argument("--no-chat-template", action="store_true", help="continue the plain text instead of a chat")
+
+
+def engine_options(chosen: argparse.Namespace) -> EngineOptions:
+    return EngineOptions(
+        device=chosen.device, dtype=chosen.dtype, engine=chosen.engine, kernels=chosen.kernels, exact=chosen.exact
+    )
+
+
+def sampling_of(chosen: argparse.Namespace) -> Sampling:
+    return Sampling(chosen.temperature, chosen.top_k, chosen.top_p, chosen.seed)
+
+
+def shape_of(chosen: argparse.Namespace) -> BeamShape:
+    return BeamShape(chosen.beam_width, chosen.beam_length)
+
+
+def request_of(chosen: argparse.Namespace, shape: BeamShape, *, race: bool) -> RunRequest:
+    """The request for the prompt on the command line."""
+    system = (Message("system", chosen.system),) if chosen.system else ()
+    return RunRequest(
+        messages=(*system, Message("user", _prompt(chosen.prompt))),
+        shape=shape,
+        sampling=sampling_of(chosen),
+        max_new_tokens=chosen.max_new_tokens,
+        race=race,
+        chat_template=not chosen.no_chat_template,
+    )
+
+
+def whole_numbers(text: str) -> tuple[int, ...]:
+    """'1,2,4' or '1-4' as numbers.
+
+    Raises:
+        PlaygroundError: anything else.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise PlaygroundError(f"{text!r} is no list of whole numbers. Write it like 1,2,4 or 1-4.")
+        found.extend(range(int(first), int(last if dash else first) + 1))
+    return tuple(dict.fromkeys(found))
+
+
+def _prompt(text: str) -> str:
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PlaygroundError(f"Standard input is not UTF-8 text ({error.reason}). Convert it first.") from error

@@ -1,0 +1,148 @@
+"""The verbs `generate` and `race`: one prompt, one run."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from playground.cli.options import (
+    add_json,
+    add_pair,
+    add_prompt,
+    add_run,
+    add_verb,
+    engine_options,
+    request_of,
+    shape_of,
+)
+from playground.cli.terminal import Output, ProgressLine, TextStream, output, printable, stop_on_interrupt
+from playground.config import PlaygroundError, RunRequest
+from playground.export import write_records
+from playground.export.codec import to_json
+from playground.trace import Header, PromptRecord, StepRecord, Trace
+
+if TYPE_CHECKING:
+    from playground.session import Session
+
+STOPPED = 130
+
+
+def add_verbs(verbs: Any) -> None:
+    for name, verb, help in (
+        ("generate", generate, "write an answer with recurrent drafting alone"),
+        ("race", race, "write it twice, with recurrent drafting and plainly, and compare"),
+    ):
+        parser = add_verb(verbs, name, verb, help)
+        add_prompt(parser)
+        add_run(parser)
+        add_pair(parser)
+        parser.add_argument("--trace", metavar="FILE", help="save the run's trace (JSON Lines)")
+        add_json(parser)
+
+
+def generate(chosen: argparse.Namespace) -> int:
+    return _run(chosen, race=False)
+
+
+def race(chosen: argparse.Namespace) -> int:
+    return _run(chosen, race=True)
+
+
+def open_session(chosen: argparse.Namespace) -> Session:
+    """The session of a verb's --base, --drafter and engine options, with progress on standard error."""
+    from playground.session import Session
+
+    line = ProgressLine()
+    try:
+        return Session.open(chosen.base, chosen.drafter, engine_options(chosen), line)
+    finally:
+        line.close()
+
+
+def _run(chosen: argparse.Namespace, *, race: bool) -> int:
+    request = request_of(chosen, shape_of(chosen), race=race)
+    with output(chosen.json) as out, _trace_file(chosen.trace) as file:
+        session = open_session(chosen)
+        trace = _follow(session, request, file, out)
+        if trace is None:
+            return STOPPED
+        out.result({**report(trace), "trace": chosen.trace})
+        for line in _words(trace):
+            out.words(line)
+        return STOPPED if trace.footer is None or trace.footer.finish_reason == "stopped" else 0
+
+
+def _follow(session: Session, request: RunRequest, file: IO[str] | None, out: Output) -> Trace | None:
+    """Run, showing the text as it comes and writing the trace record by record."""
+    trace: Trace | None = None
+    text = TextStream()
+    with stop_on_interrupt() as stop:
+        for record in session.run(request, stop):
+            if file is not None:
+                write_records(file, [record])
+            if isinstance(record, Header):
+                trace = Trace(record)
+                continue
+            assert trace is not None
+            trace.add(record)
+            if isinstance(record, PromptRecord) and record.lane == "redrafter":
+                out.words(text.feed(record.token_bytes[record.first_root]), end="")
+            elif isinstance(record, StepRecord):
+                out.words("".join(text.feed(record.token_bytes[token]) for token in record.emitted), end="")
+    out.words(text.feed(b"", final=True))
+    return trace
+
+
+def report(trace: Trace) -> dict[str, Any]:
+    """A finished run as one JSON object."""
+    assert trace.footer is not None
+    header, footer, parity = trace.header, trace.footer, trace.parity
+    return {
+        **to_json(footer.summary),
+        "identical": parity.identical if parity else None,
+        "first_difference": parity.first_difference if parity else None,
+        "text": footer.text,
+        "sentence": footer.sentence,
+        "finish_reason": footer.finish_reason,
+        "base": header.base.name,
+        "drafter": header.drafter.name,
+        "device": header.device,
+        "dtype": header.dtype,
+        "engine": header.engine,
+        "kernels": header.kernels,
+        "settings": to_json(header.settings),
+    }
+
+
+def _words(trace: Trace) -> Iterator[str]:
+    """A finished run for people."""
+    assert trace.footer is not None
+    summary, header = trace.footer.summary, trace.header
+    yield ""
+    yield printable(trace.footer.sentence)
+    yield (
+        f"{summary.new_tokens} new tokens in {summary.num_spec_steps} steps, accepted per step "
+        + ", ".join(f"{count}x {depth}" for depth, count in enumerate(summary.acceptance_histogram) if count)
+    )
+    yield (
+        f"{header.base.name} on {header.device}, {header.dtype}; prompt {len(header.prompt_ids)} tokens in "
+        f"{summary.prompt_ms:.0f} ms; peak memory {summary.peak_memory_bytes / 2**20:.0f} MiB"
+    )
+
+
+@contextmanager
+def _trace_file(path: str | None) -> Iterator[IO[str] | None]:
+    """The trace's file, opened before anything is loaded, so that a wrong path costs no run."""
+    if path is None:
+        yield None
+        return
+    try:
+        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    except OSError as error:
+        raise PlaygroundError(
+            f"The trace cannot be written to {path}: {error.strerror}. Choose a folder that exists and has room."
+        ) from error
+    with stream:
+        yield stream
