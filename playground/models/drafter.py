@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from playground.config import PlaygroundError
 from playground.models.drafter_config import DrafterConfig
 from playground.models.lookup import Lookback, look_back
+from playground.trace import DrafterInfo
 
 
 class DraftedModel(Protocol):
@@ -93,6 +95,7 @@ class Drafter(nn.Module):
         if config.lookup_tokens:
             self.lookup_w = nn.Linear(h, h, bias=False)
             self.lookup_bonus = nn.Linear(x, 1)
+        self.hashes = ("", "")  # SHA-256 of the weights file and of the config file, once there are files
         self._embed: Callable[[Tensor], Tensor] | None = None
         self._rows: Callable[[Tensor], Tensor] | None = None
 
@@ -113,9 +116,37 @@ class Drafter(nn.Module):
                 )
         self._embed = base.embed
         if self.config.tied_head:
-            ids = self.full_ids if self.full_ids is not None else torch.arange(self.config.vocab_size)
+            ids = self.full_ids if self.full_ids is not None else torch.arange(self.config.vocab_size, device=self.device)
             self._rows = base.output_rows(ids)
         return self
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Drafter:
+        """Read a checkpoint folder, ours or Apple's (see `drafter_file`)."""
+        from playground.models.drafter_file import load_drafter
+
+        return load_drafter(Path(folder))
+
+    def save(self, folder: str | Path, dtype: torch.dtype = torch.bfloat16) -> None:
+        """Write a checkpoint folder."""
+        from playground.models.drafter_file import save_drafter
+
+        save_drafter(self, Path(folder), dtype)
+
+    def info(self) -> DrafterInfo:
+        """The drafter as traces and cards name it."""
+        return DrafterInfo(
+            name=self.name,
+            parameters=sum(weight.numel() for weight in self.parameters()),
+            draft_vocabulary=self.config.head_vocab,
+            tied_head=self.config.tied_head,
+            file_hash=self.hashes[0],
+            config_hash=self.hashes[1],
+        )
+
+    @property
+    def device(self) -> torch.device:
+        return self.output.weight.device
 
     @property
     def taps(self) -> tuple[int, ...]:

@@ -1,0 +1,124 @@
+"""The training loss: distillation on the base model's own distribution, and regression on its hidden states.
+
+    cross-entropy  -sum_v p(v) log q(v),  p the base model's distribution cut to its k best tokens in V'
+    regression     |o - h'|^2 / |h'|^2,   o the tied head's projection, h' the base's hidden state there
+
+A softmax over V' for every unrolled step is the cost of training, so the cross-entropy computes its
+own gradient in chunks and never keeps a [rows, V'] tensor. Knows nothing of corpora or optimisers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_CHUNK_ROWS = 256  # 256 x 16k fp32 logits are 16 MB; larger chunks fell out of cache, smaller ones lost rate
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """The base model's k best next tokens for R rows, in draft ids."""
+
+    ids: Tensor  # [R, k] int64, 0 where the probability is 0
+    probabilities: Tensor  # [R, k] float32, rows sum to 1, or to 0 for a row that teaches nothing
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The looked-up token of each row and its place."""
+
+    ids: Tensor  # [R] int64 draft id
+    found: Tensor  # [R] bool
+
+
+class _SoftCrossEntropy(torch.autograd.Function):
+    """Weighted sum over rows of -sum p log softmax(o E^T + bonus)."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: torch.autograd.function.FunctionCtx,
+        projected: Tensor,  # [R, D]
+        weight: Tensor,  # [V', D]
+        bonus: Tensor,  # [R]
+        copied: Tensor,  # [R]
+        ids: Tensor,  # [R, k]
+        probabilities: Tensor,  # [R, k]
+        row_weight: Tensor,  # [R]
+        bias: Tensor | None,  # [V'], not trained
+        scale: float,
+        softcap: float | None,
+    ) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64, device=projected.device)
+        grad = torch.empty_like(projected)
+        grad_bonus = torch.empty_like(bonus)
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        for start in range(0, len(projected), _CHUNK_ROWS):
+            rows = slice(start, start + _CHUNK_ROWS)
+            logits = F.linear(projected[rows], weight, bias).float()  # [r, V']
+            logits = logits if scale == 1.0 else logits.mul_(scale)
+            bend = None
+            if softcap is not None:
+                logits = torch.tanh(logits / softcap)
+                bend, logits = 1 - logits.square(), logits * softcap
+            column = copied[rows, None]
+            logits.scatter_add_(1, column, bonus[rows, None].float())
+            p, share = probabilities[rows], row_weight[rows, None]
+            logits.sub_(logits.amax(-1, keepdim=True))
+            picked = logits.gather(1, ids[rows])
+            slope = logits.exp_()
+            norm = slope.sum(-1, keepdim=True)
+            total += (share * p * (norm.log() - picked)).sum()
+            slope.mul_(share * p.sum(-1, keepdim=True) / norm).scatter_add_(1, ids[rows], -p * share)
+            grad_bonus[rows] = slope.gather(1, column)[:, 0].to(grad_bonus.dtype)
+            slope = slope if bend is None else slope.mul_(bend)
+            slope = slope if scale == 1.0 else slope.mul_(scale)
+            slope = slope.to(projected.dtype)
+            grad[rows] = slope @ weight
+            if grad_weight is not None:
+                grad_weight += slope.T @ projected[rows]
+        ctx.save_for_backward(grad, grad_bonus, grad_weight)
+        return total.float()
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        grad, grad_bonus, grad_weight = ctx.saved_tensors  # type: ignore[attr-defined]
+        weight = grad_weight * upstream if grad_weight is not None else None
+        return grad * upstream.to(grad.dtype), weight, grad_bonus * upstream, *[None] * 7
+
+
+@dataclass(frozen=True)
+class OutputRows:
+    """The head's last layer: softcap(scale (weight x + bias))."""
+
+    weight: Tensor  # [V', D]
+    bias: Tensor | None = None  # [V']
+    scale: float = 1.0
+    softcap: float | None = None
+
+
+def soft_cross_entropy(
+    projected: Tensor, head: OutputRows, teacher: Teacher, row_weight: Tensor, copied: Copied, bonus: Tensor | None
+) -> Tensor:
+    """Weighted sum over rows of the cross-entropy against the teacher.
+
+    Args:
+        projected: [R, D] what the output rows are multiplied with, in the dtype of the rows.
+        row_weight: [R] float32; rows of weight 0 cost time but teach nothing.
+        copied: where a looked-up token gets a logit bonus; bonus: [R] or None.
+    """
+    if bonus is None:
+        gated = torch.zeros(len(projected), device=projected.device)
+    else:
+        gated = torch.where(copied.found, bonus.float(), 0.0)
+    rows = (teacher.ids, teacher.probabilities, row_weight)
+    shape = (head.bias, head.scale, head.softcap)
+    return _SoftCrossEntropy.apply(projected, head.weight, gated, copied.ids, *rows, *shape)  # type: ignore[no-any-return]
+
+
+def hidden_regression(projected: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
+    """Weighted sum over rows of |o - h'|^2 / mean |h'|^2; both [R, H]."""
+    error = (projected.float() - target.float()).square().mean(-1)
+    return (row_weight * error).sum() / target.float().square().mean()

@@ -1,0 +1,110 @@
+"""The teacher store: what the base model said at every token of a corpus, computed once, memory-mapped.
+
+Arrays over all T tokens of the corpus, rows one after another: hidden states after the final norm and
+after tapped layers (bfloat16 bits), the k best next tokens with log-probabilities. Knows neither the
+base model nor the drafter; `teacher` fills it, `batches` reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.config import PlaygroundError
+
+TOP_TOKENS = 32
+"""Teacher tokens kept at each place: 32 hold 95% of the default base's mass at temperature 1 and all that matters
+greedily."""
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What a store holds."""
+
+    base_hash: str
+    corpus_hash: str
+    tokens: int
+    hidden_size: int
+    taps: tuple[int, ...]
+    top_tokens: int = TOP_TOKENS
+
+
+class TeacherStore:
+    """Memory-mapped teacher arrays of a corpus."""
+
+    def __init__(self, folder: Path, info: StoreInfo, mode: str) -> None:
+        self.folder, self.info = folder, info
+        t, h, k = info.tokens, info.hidden_size, info.top_tokens
+        self.hidden = self._array("hidden", (t, h), np.uint16, mode)
+        self.taps = tuple(self._array(f"tap{layer}", (t, h), np.uint16, mode) for layer in info.taps)
+        self.top_ids = self._array("top_ids", (t, k), np.int32, mode)
+        self.top_log_probabilities = self._array("top_logp", (t, k), np.float16, mode)
+
+    def _array(self, name: str, shape: tuple[int, ...], dtype: type, mode: str) -> np.ndarray:
+        if mode == "w+":
+            (self.folder / f"{name}.npy").unlink(missing_ok=True)
+        return np.lib.format.open_memmap(self.folder / f"{name}.npy", mode, dtype, shape)  # type: ignore[no-untyped-call]
+
+    @classmethod
+    def create_or_open(cls, folder: Path, info: StoreInfo) -> tuple[TeacherStore, int]:
+        """Open the store of this corpus and base, or make an empty one; also tells how many tokens are filled.
+
+        Raises:
+            PlaygroundError: the disk has no room.
+        """
+        progress = folder / "store.json"
+        if progress.exists():
+            found = json.loads(progress.read_text())
+            done = found.pop("done")
+            if StoreInfo(**found | {"taps": tuple(found["taps"])}) == info:
+                return cls(folder, info, "r+"), int(done)
+        folder.mkdir(parents=True, exist_ok=True)
+        _require_room(folder, info)
+        store = cls(folder, info, "w+")
+        store.mark(0)
+        return store, 0
+
+    def mark(self, done: int) -> None:
+        """Write down that the first `done` tokens are filled."""
+        temporary = self.folder / "store.json.partial"
+        temporary.write_text(json.dumps(asdict(self.info) | {"done": done}))
+        temporary.replace(self.folder / "store.json")
+
+    def hidden_states(self, index: Tensor) -> Tensor:
+        """[..., H (1 + taps)] bfloat16 at tokens `index` [...]: final norm first, then the taps."""
+        arrays = (self.hidden, *self.taps)
+        flat = index.reshape(-1).numpy()
+        parts = [torch.from_numpy(array[flat].view(np.int16)).view(torch.bfloat16) for array in arrays]
+        return torch.cat(parts, dim=-1).reshape(*index.shape, -1)
+
+    def final_hidden(self, index: Tensor) -> Tensor:
+        """[..., H] bfloat16 after the final norm at tokens `index` [...]."""
+        found = torch.from_numpy(self.hidden[index.reshape(-1).numpy()].view(np.int16)).view(torch.bfloat16)
+        return found.reshape(*index.shape, -1)
+
+    def best_next(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Full ids [R, k] and log-probabilities [R, k] of the base's best next tokens at `index` [R]."""
+        flat = index.numpy()
+        ids = torch.from_numpy(self.top_ids[flat].astype(np.int64))
+        return ids, torch.from_numpy(self.top_log_probabilities[flat].astype(np.float32))
+
+
+def bytes_needed(info: StoreInfo) -> int:
+    """Disk bytes of a full store."""
+    return info.tokens * (2 * info.hidden_size * (1 + len(info.taps)) + 6 * info.top_tokens)
+
+
+def _require_room(folder: Path, info: StoreInfo) -> None:
+    import shutil
+
+    free, needed = shutil.disk_usage(folder).free, bytes_needed(info)
+    if needed > free * 0.95:
+        raise PlaygroundError(
+            f"The teacher's hidden states need {needed / 1e9:.1f} GB in {folder}, but {free / 1e9:.1f} GB are free. "
+            f"Free some space, choose another folder with --work, or use fewer tokens with --max-tokens."
+        )
