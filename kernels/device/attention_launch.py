@@ -119,7 +119,7 @@ def launch(
         depth=depth.contiguous(),
         ancestors=_inner(ancestors).view(torch.uint8),
         result=torch.empty(nodes, heads, values.shape[-1], dtype=query.dtype, device=query.device),
-        sinks=query if sinks is None else sinks,
+        sinks=query if sinks is None else sinks.contiguous(),
     )
     tiles = _tiles(width, values.shape[-1], query.dtype)
     constants: dict[str, Any] = {
@@ -145,7 +145,9 @@ def _masked(call: _Call, scalars: tuple[int, float, float], constants: dict[str,
     kv_heads, capacity, _ = call.keys.shape
     nodes = call.query.shape[1]
     rows = min(64, max(16, _power_of_two(nodes * call.group)))
-    if constants["BLOCK_D"] > 128 or constants["KEYS"] == 32:
+    if call.query.dtype == torch.float32:
+        rows = 16  # no tensor cores: more rows would spill
+    elif constants["BLOCK_D"] > 128:
         rows = min(rows, 32)
     # About 32 splits of the whole cache: enough programs at one node, few enough to merge quickly.
     split = min(1024, max(128, _power_of_two(capacity // 32 + 1)))

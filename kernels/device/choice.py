@@ -214,13 +214,13 @@ def pick_rows(
     greedy, filtered = temperature == 0.0, top_k > 0 or top_p < 1.0
     threshold = position
     if filtered and not greedy:
-        threshold = filter_threshold(logits.float(), temperature, top_k, top_p)
+        threshold = filter_threshold(logits.float(), temperature, top_k, top_p).contiguous()
     chunks = triton.cdiv(vocabulary, PICK_CHUNK)
     best = torch.empty(rows, chunks, dtype=torch.int64, device=logits.device)
     picked = torch.empty(rows, dtype=torch.int64, device=logits.device)
     pick_in_chunks[(rows, chunks)](
-        logits, threshold, position, best, logits.stride(0), vocabulary, 1.0 if greedy else float(temperature),
-        stream, GREEDY=greedy, FILTERED=filtered, CHUNK=PICK_CHUNK,
+        logits, threshold, position.contiguous(), best, logits.stride(0), vocabulary,
+        1.0 if greedy else float(temperature), stream, GREEDY=greedy, FILTERED=filtered, CHUNK=PICK_CHUNK,
     )  # fmt: skip
     pick_of_chunks[(rows,)](best, picked, chunks, CHUNKS=triton.next_power_of_2(chunks), num_warps=1)
     return picked

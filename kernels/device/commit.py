@@ -53,7 +53,7 @@ def commit_rows(
     layers, heads, _, width = keys.shape
     value_width = values.shape[-1]
     move_rows[(layers * heads, 2)](
-        keys, values, committed, path, path if count is None else count, path.shape[0], heads,
+        keys, values, committed, path.contiguous(), path if count is None else count, path.shape[0], heads,
         *keys.stride()[:3], *values.stride()[:3],
         D=width, DV=value_width, BLOCK_D=triton.next_power_of_2(max(width, value_width)), ROWS=TILE,
         COUNTED=count is not None,
