@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import time
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from playground.config import BeamShape, Sampling
-from playground.decode import engine
+from playground.decode import clock, engine
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.parity import compare
 from playground.decode.plain import PlainDecoder
 from playground.decode.race import race
-from playground.trace import ParityRecord, PlainRecord, PromptRecord, StepRecord
+from playground.trace import ParityRecord, PlainRecord, PromptRecord, StageMs, StepRecord
 from tests.decode.lanes import GREEDY, KERNELS, MarkovBase, Scripted, bytes_of, opinion_of, plain_run, right
 
 PROMPT = [1, 2, 3]
@@ -77,18 +78,32 @@ def test_nothing_is_held_across_a_yield(base: MarkovBase) -> None:
 
 
 def test_records_and_screen_work_cost_the_lane_nothing(base: MarkovBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock's time passes only while records are made and while the caller holds one."""
+    seconds = 0.0
     describe = engine.describe
 
     def slow(*arguments: Any, **options: Any) -> StepRecord:
-        time.sleep(0.03)
+        nonlocal seconds
+        seconds += 1.0
         return describe(*arguments, **options)
 
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: seconds))
     monkeypatch.setattr(engine, "describe", slow)
+    drafting, plain = lanes(base, new=8)
+    for _ in race(drafting, plain, PROMPT, never):
+        seconds += 1.0
+    assert seconds > 8
+    assert (drafting.clock_ms, plain.clock_ms) == (0.0, 0.0)
+
+
+def test_every_stage_is_timed(base: MarkovBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     drafting, _ = lanes(base, new=8)
-    for _ in race(drafting, None, PROMPT, never):
-        time.sleep(0.03)
-    assert drafting.steps >= 2
-    assert drafting.clock_ms < 30 * drafting.steps
+    drafting.start(PROMPT)
+    step = drafting.step()
+    assert step.ms == StageMs(draft=1e3, tree=1e3, verify=1e3, accept=1e3, commit=1e3)
+    assert step.clock_ms == 5e3
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3, 6])
