@@ -16,7 +16,7 @@ from playground.calibration import CostFile, Costs, fastest_drafting, known_cost
 from playground.config import EngineOptions, PlaygroundError
 from playground.footprint import free_bytes
 from playground.models.base import BaseModel
-from playground.models.catalogue import ModelFolder, resolve_base, resolve_drafter
+from playground.models.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
 from playground.models.checkpoint import read_config, weights_bytes
 from playground.models.default_base import DEFAULT_BASE, cache_folder
 from playground.models.drafter import Drafter
@@ -61,7 +61,8 @@ def load_pair(
     tell = progress or (lambda _: None)
     device, engine, kernels = resolve_device(options.device), resolve_engine(options), resolve_kernels(options)
     drafter_folder = None
-    if drafter is not None or base is None or base == DEFAULT_BASE:
+    of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
+    if drafter is not None or of_default_pair:
         drafter_folder = resolve_drafter(drafter, _span(tell, "Finding the drafter", 0.0, 0.05))
     loaded_drafter = Drafter.load(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))

@@ -1,4 +1,4 @@
-"""A tiny random base model on disk, with a byte-level tokenizer, and a drafter for it: a pair that loads in a moment."""
+"""A tiny random base model on disk, with a byte-level tokenizer, and a drafter for it: loads in a moment."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def add_verbs(verbs: Any) -> None:
 
 
 def run_sweep(chosen: argparse.Namespace) -> int:
-    from playground.bench.sweep import sweep
+    from playground.bench.shapes import sweep
 
     widths, lengths = whole_numbers(chosen.widths), whole_numbers(chosen.lengths)
     request = request_of(chosen, BeamShape(), race=True)

@@ -27,7 +27,8 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Help that names defaults where there are any."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        plain = action.default is None or action.default is False
+        return action.help if plain else super()._get_help_string(action)
 
 
 def add_verb(verbs: Any, name: str, verb: Any, help: str) -> argparse.ArgumentParser:

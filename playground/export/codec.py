@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 INFINITE = 1e30
+LARGEST = 1e300  # of a number that is read; beyond lies only what no engine wrote
 
 
 class CodecError(ValueError):
@@ -130,7 +131,7 @@ def _scalar(expected: Any, value: Any, key: str) -> Any:
     if expected is float:
         if value is None:
             return math.nan
-        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= INFINITE:
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST:
             return float(value)
         raise CodecError(key, "a number", value)
     if expected is bytes:

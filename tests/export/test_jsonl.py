@@ -12,7 +12,7 @@ import pytest
 
 from playground.export import TraceError, encode, notice, read_trace, write_trace
 from playground.export.jsonl import SCHEMA_FILE, TYPES
-from playground.trace import SweepCell, SweepRecord, Trace
+from playground.trace import BeamsRecord, SweepCell, SweepRecord, Trace
 
 
 def lines_of(trace: Trace, path: Path) -> list[str]:
@@ -163,11 +163,17 @@ def test_a_missing_step_a_second_header_and_a_late_record_are_seen(trace: Trace,
 
 def test_numbers_that_json_cannot_say(trace: Trace, tmp_path: Path) -> None:
     step = trace.steps[0]
-    odd = dataclasses.replace(step, log_probability=(0.0, -math.inf, math.nan))
+    odd = dataclasses.replace(step, log_probability=(0.0, -math.inf, math.nan), beams=unused_beams(step.beams))
     trace.steps[0] = odd
     write_trace(trace, tmp_path / "run.jsonl")
-    read = read_trace(tmp_path / "run.jsonl").steps[0].log_probability
-    assert read[:2] == (0.0, -1e30) and math.isnan(read[2])
+    read = read_trace(tmp_path / "run.jsonl").steps[0]
+    assert read.log_probability[:2] == (0.0, -1e30) and math.isnan(read.log_probability[2])
+    assert read.beams.scores == odd.beams.scores
+
+
+def unused_beams(beams: BeamsRecord) -> BeamsRecord:
+    """Scores as float32 rounds them: -1e30 becomes a little less."""
+    return dataclasses.replace(beams, scores=(-1.5, -1.0000000150474662e30))
 
 
 def test_a_folder_that_is_not_there_is_named(trace: Trace, tmp_path: Path) -> None:
