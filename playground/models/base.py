@@ -92,7 +92,7 @@ class BaseModel:
             PlaygroundError: the family cannot run here, with the reason.
         """
         refuse_by_flags(model)
-        return cls(model.eval(), name, kernels)
+        return cls(model.eval().requires_grad_(False), name, kernels)
 
     @classmethod
     def load(
@@ -155,7 +155,7 @@ class BaseModel:
         return KVCache(self.shapes, capacity, self.dtype, self.kernels)
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Raw output of the input embedding, [..., H]."""
+        """Output of the model's own input embedding, [..., H]."""
         return self._embedding(tokens)
 
     def output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:

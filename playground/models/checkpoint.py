@@ -131,3 +131,8 @@ def check_safetensors(file: Path) -> None:
 def weights_bytes(folder: Path) -> int:
     """Bytes of the folder's safetensors files."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def first_line(error: Exception) -> str:
+    """The beginning of an error's message, fit for a sentence."""
+    return (str(error).strip().splitlines() or ["no message"])[0][:160]

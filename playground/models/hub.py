@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.config import PlaygroundError
+from playground.models.checkpoint import first_line
 
 Progress = Callable[[float, str], None]
 
@@ -114,8 +115,10 @@ def _reporting_bar(before: int, total: int, message: str, progress: Progress) ->
 @contextmanager
 def _explained(repository: str) -> Iterator[None]:
     """Say what the hub's errors mean."""
+    import httpx
     from huggingface_hub import errors
 
+    network = (httpx.HTTPError, errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)
     try:
         yield
     except PlaygroundError:
@@ -135,7 +138,7 @@ def _explained(repository: str) -> Iterator[None]:
             f"{repository!r} is neither a folder on this machine nor a repository on the hub. Check its spelling; "
             "a private repository needs `hf auth login` first."
         ) from error
-    except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled, OSError) as error:
+    except (*network, OSError) as error:
         raise _unreachable(repository, error) from error
 
 
@@ -145,6 +148,6 @@ def _unreachable(repository: str, error: Exception) -> PlaygroundError:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return PlaygroundError(f"The disk is full, so {repository} could not be downloaded. Free some space.")
     return PlaygroundError(
-        f"{repository} could not be downloaded ({type(error).__name__}: {str(error).splitlines()[0][:160]}). "
+        f"{repository} could not be downloaded ({type(error).__name__}: {first_line(error)}). "
         "Check the connection, or choose a model folder on this machine."
     )

@@ -11,7 +11,7 @@ import torch
 
 from playground.config import PlaygroundError
 from playground.models.catalogue import ModelFolder
-from playground.models.checkpoint import weights_bytes
+from playground.models.checkpoint import first_line, weights_bytes
 from playground.models.memory import explain_out_of_memory
 
 
@@ -43,7 +43,7 @@ def load_transformers_model(folder: ModelFolder, *, device: torch.device, dtype:
         if isinstance(error, PlaygroundError):
             raise
         raise PlaygroundError(
-            f"{folder.name} could not be loaded: {str(error).strip().splitlines()[0][:200]} "
+            f"{folder.name} could not be loaded: {first_line(error)} "
             "Download or save the model again, or choose another one."
         ) from error
     _require_whole(folder.name, loaded)

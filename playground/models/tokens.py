@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.config import Message, PlaygroundError
+from playground.models.checkpoint import first_line
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
@@ -41,7 +42,7 @@ class Tokenizer:
             return cls(AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True))
         except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
             raise PlaygroundError(
-                f"{folder} has no tokenizer that can be read ({str(error).splitlines()[0][:160]}). "
+                f"{folder} has no tokenizer that can be read ({first_line(error)}). "
                 "Copy the model's tokenizer files (tokenizer.json, tokenizer_config.json) into the folder."
             ) from error
 

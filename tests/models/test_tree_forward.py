@@ -7,19 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from kernels import KernelSet, kernel_set
-from playground.config import PlaygroundError
+from kernels import KernelSet
 from playground.models.base import BaseModel
 from tests.models.families import CONTEXT, FAMILIES, VOCABULARY, Sequential, Tree, build, random_tree
 
 TOLERANCE = 1e-4  # noise of stock eager against stock sdpa is 1e-5; a wrong token in sight gives more than 0.1
 VISIBLE = 0.05
 ROUNDS = 3
-
-
-@pytest.fixture(scope="module")
-def kernels() -> KernelSet:
-    return kernel_set("reference", torch.device("cpu"))
 
 
 def worst_error(
