@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from kernels.beam_topk import BeamTop
     from kernels.prefix_tree import TreeTensors
+    from kernels.walk import Walk
 
 KernelsChoice = Literal["auto", "triton", "reference"]
 
 
 @dataclass(frozen=True)
 class KernelSet:
-    """Five operations from one source; `name` is what the trace says ran."""
+    """The operations from one source; `name` is what the trace says ran."""
 
     name: Literal["reference", "triton"]
     tree_attention: Callable[..., torch.Tensor]
@@ -30,6 +31,7 @@ class KernelSet:
     beam_topk: Callable[..., BeamTop]
     pick: Callable[..., torch.Tensor]
     kv_commit: Callable[..., None]
+    walk: Callable[..., Walk]
 
 
 def interpreting() -> bool:
@@ -58,7 +60,7 @@ def kernel_set(name: KernelsChoice, device: torch.device) -> KernelSet:
     Raises:
         ValueError: an unknown name, or Triton where it cannot run.
     """
-    from kernels import beam_topk, kv_commit, pick, prefix_tree, tree_attention
+    from kernels import beam_topk, kv_commit, pick, prefix_tree, tree_attention, walk
 
     sources: dict[str, dict[str, Any]] = {
         source: {
@@ -67,6 +69,7 @@ def kernel_set(name: KernelsChoice, device: torch.device) -> KernelSet:
             "beam_topk": getattr(beam_topk, f"beam_topk_{source}"),
             "pick": getattr(pick, f"pick_{source}"),
             "kv_commit": getattr(kv_commit, f"kv_commit_{source}"),
+            "walk": getattr(walk, f"walk_{source}"),
         }
         for source in ("reference", "triton")
     }
