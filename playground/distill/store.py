@@ -45,6 +45,23 @@ class TeacherStore:
         self.top_ids = self._array("top_ids", (t, k), np.int32, mode)
         self.top_log_probabilities = self._array("top_logp", (t, k), np.float16, mode)
 
+    @classmethod
+    def open_part(cls, folder: Path, info: StoreInfo) -> TeacherStore:
+        """Open a full store for reading, with the taps `info` names or fewer than it holds.
+
+        Raises:
+            PlaygroundError: no full store of that corpus there.
+        """
+        progress = folder / "store.json"
+        found = json.loads(progress.read_text()) if progress.exists() else {}
+        same = all(found.get(name) == getattr(info, name) for name in ("base_hash", "corpus_hash"))
+        if found.get("done") != info.tokens or not same or not set(info.taps) <= set(found["taps"]):
+            raise PlaygroundError(
+                f"{folder} holds no full teacher store of corpus {info.corpus_hash} with layers {list(info.taps)}. "
+                f"Let `train` fill it first."
+            )
+        return cls(folder, info, "r")
+
     def _array(self, name: str, shape: tuple[int, ...], dtype: type, mode: str) -> np.ndarray:
         if mode == "w+":
             (self.folder / f"{name}.npy").unlink(missing_ok=True)
@@ -68,6 +85,15 @@ class TeacherStore:
         store = cls(folder, info, "w+")
         store.mark(0)
         return store, 0
+
+    def into_memory(self, share: float = 0.5) -> bool:
+        """Read the arrays into memory if they take at most `share` of what is free: random reads become cheap."""
+        if bytes_needed(self.info) > share * _free_memory():
+            return False
+        self.hidden = np.array(self.hidden)
+        self.taps = tuple(np.array(array) for array in self.taps)
+        self.top_ids, self.top_log_probabilities = np.array(self.top_ids), np.array(self.top_log_probabilities)
+        return True
 
     def mark(self, done: int) -> None:
         """Write down that the first `done` tokens are filled."""
@@ -97,6 +123,12 @@ class TeacherStore:
 def bytes_needed(info: StoreInfo) -> int:
     """Disk bytes of a full store."""
     return info.tokens * (2 * info.hidden_size * (1 + len(info.taps)) + 6 * info.top_tokens)
+
+
+def _free_memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().available)
 
 
 def _require_room(folder: Path, info: StoreInfo) -> None:
