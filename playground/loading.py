@@ -59,6 +59,7 @@ def load_pair(
         PlaygroundError: anything that cannot be found, read, or held here.
     """
     tell = progress or (lambda _: None)
+    quiet_transformers()
     device, engine, kernels = resolve_device(options.device), resolve_engine(options), resolve_kernels(options)
     drafter_folder = None
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
@@ -67,7 +68,6 @@ def load_pair(
     loaded_drafter = Drafter.load(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
     tokenizer = Tokenizer.load(folder.path)
-    quiet_transformers()
 
     def load(name: str, report: Report) -> BaseModel:
         return BaseModel.load(base, device=device, dtype=getattr(torch, name), kernels=kernels, progress=report)

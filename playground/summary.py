@@ -130,7 +130,7 @@ def _why(summary: Summary) -> str:
     gave += f"; drafting took {summary.drafter_share:.0%} of its time."
     fastest, over = summary.fastest_plain_dtype, summary.speedup_over_fastest_plain
     if over is not None and summary.speedup is not None and over < 0.995 * summary.speedup:
-        gave += f" Against the fastest plain decoding of this model here ({fastest}) it is {over:.2f} times."
+        gave += f" Against the fastest plain decoding of this model here ({fastest}) that is {over:.2f} times its rate."
     return gave
 
 
@@ -139,7 +139,8 @@ def _parity(parity: ParityRecord | None) -> str:
         return ""
     if parity.identical:
         return f"Both lanes wrote the same {parity.compared} tokens."
-    gap = f", where the two best choices lay {parity.gap:.4f} apart" if parity.gap is not None else ""
+    near = parity.gap is not None and parity.gap < 100
+    gap = f", where the two best choices lay {parity.gap:.4f} apart" if near else ""
     return (
         f"The lanes differ from new token {parity.first_difference} on{gap}: a forward over a tree rounds "
         "differently from a forward over one token. Use float32 for the same text."

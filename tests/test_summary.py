@@ -116,7 +116,7 @@ def test_the_sentence_is_plain_about_losing() -> None:
 
 def test_the_sentence_tells_a_slow_baseline() -> None:
     summary = dataclasses.replace(figures(2.0), speedup_over_fastest_plain=1.1, fastest_plain_dtype="float32")
-    assert "(float32) it is 1.10 times" in verdict(summary, None, "length")
+    assert "(float32) that is 1.10 times its rate" in verdict(summary, None, "length")
 
 
 def test_the_sentence_tells_parity() -> None:
