@@ -25,7 +25,7 @@ from playground.models.output_head import OutputHead
 from playground.trace import ModelInfo
 
 DRAFT_STEPS = 5
-COST_SHARE = 1 / 3
+COST_SHARE = 0.35  # about a third
 VOCABULARIES = (32_768, 16_384, 8_192, 4_096)
 UNROLL = 5
 
