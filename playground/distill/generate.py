@@ -3,13 +3,16 @@
 The chat template is followed up to the user's turn; the model samples the user's turn at temperature 1,
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
 stand at the same position, so the batch needs no padding and no mask, and every row stays busy. A prompt
-file may open the conversations instead. Without a chat template rows are plain continuations.
+file may open the first conversations instead. Without a chat template rows are texts: a few sampled tokens,
+then their continuation.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,12 @@ import torch
 from torch import Tensor
 
 from playground.config import PlaygroundError
+from playground.distill.turns import ChatTurns
 
 SAMPLED_FROM = 100
 """Sampling looks at the 100 largest logits: the whole vocabulary doubles the time of a CPU step."""
+
+_REPORT_EVERY = 16  # positions
 
 
 @dataclass(frozen=True)
@@ -30,46 +36,63 @@ class DistillOptions:
 
     rows: int = 1024
     row_tokens: int = 512
-    batch: int = 128
+    batch: int = 128  # rows of a shard, written together
     answer_temperature: float = 0.7
     seed: int = 0
+    longest_user_turn: int = 256  # a user who rambles is interrupted
+    sampled_opening: int = 24  # tokens that open a plain text, at temperature 1: else all greedy rows were one text
+
+    def __post_init__(self) -> None:
+        for name, value, low in (("Rows", self.rows, 1), ("Row tokens", self.row_tokens, 16), ("Batch", self.batch, 1)):
+            if value < low:
+                raise PlaygroundError(f"{name} is {value}, but must be at least {low}. Choose a larger number.")
 
 
 @dataclass(frozen=True)
-class ChatTurns:
-    """Token strings around the turns of a chat; empty lists for a base model without a chat template."""
+class Shards:
+    """Which shards of a corpus to write now."""
 
-    opening: list[int]  # from the beginning up to the user's words
-    to_assistant: list[int]  # between the end of the user's turn and the assistant's words
-    to_user: list[int]  # between the end of the assistant's turn and the next user's words
-    end: int | None  # ends a turn
+    mine: Callable[[int], bool] = lambda number: True  # several processes share the work by shard number
+    may_start: Callable[[int], bool] = lambda number: True  # asked before each shard that is still to be written
 
 
 class _Row:
     """One conversation as it grows; hands out forced tokens until the model's own are wanted."""
 
-    def __init__(self, turns: ChatTurns, prompt: list[int] | None, greedy: bool) -> None:
+    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: DistillOptions) -> None:
         self.turns, self.greedy = turns, greedy
-        self.speaker = "user" if turns.end is not None else "assistant"
-        self.forced = list(turns.opening)
+        self.speaker, self.said = "user", 0
+        self.forced = deque(turns.opening)
+        self._user_limit = options.sampled_opening if turns.plain else options.longest_user_turn
         if prompt is not None:
-            self.forced += prompt
-            if turns.end is not None:
-                self._assistant_next(self.forced)
-
-    def _assistant_next(self, forced: list[int]) -> None:
-        assert self.turns.end is not None
-        forced += [self.turns.end, *self.turns.to_assistant]
-        self.speaker = "assistant"
+            self.forced.extend((*prompt[: options.row_tokens // 2], *turns.to_assistant))
+            self.speaker = "assistant"
 
     def take(self, own: int) -> tuple[int, bool]:
         """The row's next token given the model's own wish, and whether it is the assistant's."""
         if self.forced:
-            return self.forced.pop(0), False
+            return self.forced.popleft(), False
         spoken = self.speaker == "assistant"
-        if own == self.turns.end:
-            self.speaker = "user" if spoken else "assistant"
-            self.forced = list(self.turns.to_user if spoken else self.turns.to_assistant)
+        self.said += 1
+        ended = own in self.turns.ends
+        if not ended and (spoken or self.said <= self._user_limit):
+            return own, spoken
+        if self.turns.plain:
+            return self._next_text(own, spoken)
+        return self._next_turn(own, spoken)
+
+    def _next_text(self, own: int, spoken: bool) -> tuple[int, bool]:
+        """Without turns: the opening is followed by its continuation, the end of a text by another opening."""
+        ended = own in self.turns.ends
+        self.speaker, self.said = ("user" if ended else "assistant"), 0
+        return own, spoken
+
+    def _next_turn(self, own: int, spoken: bool) -> tuple[int, bool]:
+        """The template's tokens to the other speaker; they begin with the end of this one's turn."""
+        self.forced = deque(self.turns.to_user if spoken else self.turns.to_assistant)
+        self.speaker, self.said = ("user" if spoken else "assistant"), 0
+        if self.forced and (self.forced[0] == own or not spoken):
+            return self.forced.popleft(), spoken
         return own, spoken
 
 
@@ -80,37 +103,41 @@ def write_corpus(
     out: Path,
     *,
     about: dict[str, Any],
-    prompts: list[list[int]] | None = None,
-    report: Callable[[int, int], None] = lambda done, total: None,
+    prompts: Sequence[Sequence[int]] = (),
+    shards: Shards | None = None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write the corpus to `out`, a shard for each batch; shards already there are kept.
 
     Args:
-        prompts: token ids that open the conversations, taken in turn.
-        report: called with tokens done and tokens in all.
+        prompts: token ids that open the first rows, one each; the further rows open themselves.
+        report: called with tokens done, those found already there included.
 
     Raises:
         PlaygroundError: `out` holds a corpus made with other settings.
     """
     out.mkdir(parents=True, exist_ok=True)
-    settings = about | {"rows": options.rows, "row_tokens": options.row_tokens, "seed": options.seed}
-    _same_corpus(out / "corpus.json", settings)
-    batches = -(-options.rows // options.batch)
-    total = options.rows * options.row_tokens
-    for number in range(batches):
+    _same_corpus(out / "corpus.json", about | _settings(options, turns, prompts))
+    shards, done = shards or Shards(), 0
+    for number in range(-(-options.rows // options.batch)):
         file = out / f"rows-{number:05d}.npz"
         first = number * options.batch
         count = min(options.batch, options.rows - first)
         if not file.exists():
-            opened = [prompts[(first + i) % len(prompts)] for i in range(count)] if prompts else [None] * count
-            rows = [_Row(turns, prompt, greedy=i % 2 == 0) for i, prompt in enumerate(opened)]
+            if not shards.mine(number):
+                continue
+            if not shards.may_start(number):
+                return
+            opened = [prompts[i] if i < len(prompts) else None for i in range(first, first + count)]
+            rows = [_Row(turns, prompt, i % 2 == 0, options) for i, prompt in enumerate(opened)]
 
-            def tick(place: int, first: int = first, count: int = count) -> None:
-                report(first * options.row_tokens + place * count, total)
+            def tick(place: int, done: int = done, count: int = count) -> None:
+                report(done + place * count)
 
             ids, assistant = _write_batch(model, rows, options, options.seed * 100_003 + number, tick)
             _save(file, ids, assistant, np.array([row.greedy for row in rows]))
-        report((first + count) * options.row_tokens, total)
+        done += count * options.row_tokens
+        report(done)
 
 
 @torch.inference_mode()
@@ -125,12 +152,12 @@ def _write_batch(
     cache = StaticCache(config=model.config, max_cache_len=options.row_tokens)
     ids = np.zeros((len(rows), options.row_tokens), np.int64)
     flags = np.zeros(ids.shape, bool)
-    own = [0] * len(rows)
-    bos = model.config.bos_token_id
+    own = [_first_token(model)] * len(rows)
+    for row in rows:
+        if not row.forced:
+            row.forced.append(own[0])
     for place in range(options.row_tokens):
         for i, row in enumerate(rows):
-            if place == 0 and not row.forced:
-                row.forced = [bos if bos is not None else 0]
             ids[i, place], flags[i, place] = row.take(own[i])
         if place + 1 == options.row_tokens:
             break
@@ -138,9 +165,19 @@ def _write_batch(
         position = torch.tensor([[place]], device=device)
         out = model(input_ids=fed, position_ids=position, past_key_values=cache, use_cache=True)
         own = _choose(out.logits[:, -1].float(), _temperatures(rows, options, device), generator).tolist()
-        if place % 16 == 0:
+        if place % _REPORT_EVERY == 0:
             tick(place)
     return ids, flags
+
+
+def _first_token(model: Any) -> int:
+    """What a text begins with where nothing else does."""
+    config = model.config.get_text_config()
+    for name in ("bos_token_id", "eos_token_id"):
+        found = getattr(config, name, None)
+        if found is not None:
+            return int(found[0] if isinstance(found, list | tuple) else found)
+    return 0
 
 
 def _temperatures(rows: list[_Row], options: DistillOptions, device: torch.device) -> Tensor:
@@ -160,9 +197,24 @@ def _choose(logits: Tensor, temperature: Tensor, generator: torch.Generator) -> 
     return ids.gather(1, drawn)[:, 0]
 
 
+def _settings(options: DistillOptions, turns: ChatTurns, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """What decides a shard's contents: all but the number of rows, so that a corpus can grow."""
+    asked = hashlib.sha256(json.dumps([list(prompt) for prompt in prompts]).encode()).hexdigest()[:16]
+    return {
+        "row_tokens": options.row_tokens,
+        "batch": options.batch,
+        "answer_temperature": options.answer_temperature,
+        "seed": options.seed,
+        "chat_template": not turns.plain,
+        "prompts": asked if prompts else None,
+    }
+
+
 def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
     if not file.exists():
-        file.write_text(json.dumps(settings, indent=1) + "\n")
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(settings, indent=1) + "\n")
+        partial.replace(file)
         return
     found = json.loads(file.read_text())
     different = [name for name in settings if found.get(name) != settings[name]]

@@ -51,10 +51,11 @@ class _SoftCrossEntropy(torch.autograd.Function):
         scale: float,
         softcap: float | None,
     ) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64, device=projected.device)
+        wide = torch.float32 if projected.device.type == "mps" else torch.float64  # MPS has no float64
+        total = torch.zeros((), dtype=wide, device=projected.device)
         grad = torch.empty_like(projected)
         grad_bonus = torch.empty_like(bonus)
-        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
         for start in range(0, len(projected), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
             logits = F.linear(projected[rows], weight, bias).float()  # [r, V']
@@ -79,7 +80,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
             grad[rows] = slope @ weight
             if grad_weight is not None:
                 grad_weight += slope.T @ projected[rows]
-        ctx.save_for_backward(grad, grad_bonus, grad_weight)
+        ctx.save_for_backward(grad, grad_bonus, grad_weight)  # type: ignore[arg-type]
         return total.float()
 
     @staticmethod

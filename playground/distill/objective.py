@@ -37,7 +37,9 @@ class StepLoss:
 class Objective:
     """Loss of a drafter on batches of a teacher store."""
 
-    def __init__(self, drafter: Drafter, store: TeacherStore, base_rows: OutputRows | None, weights: LossWeights) -> None:
+    def __init__(
+        self, drafter: Drafter, store: TeacherStore, base_rows: OutputRows | None, weights: LossWeights
+    ) -> None:
         """base_rows: the base's output rows for a tied head; None for a drafter with a projection of its own."""
         self.drafter, self.store, self.base_rows, self.weights = drafter, store, base_rows, weights
         self.draft_of = draft_ids_of_all(drafter)  # [V], on the host like the store

@@ -80,7 +80,7 @@ def _accepted(drafter: Drafter, source: BatchSource, places: Tensor, shape: Beam
     full = _full(drafter, tokens)
     beams = full[..., None]  # [B, W, 1]
     state = state.select(rows.expand(-1, width).reshape(-1))
-    for depth in range(1, length):
+    for _ in range(1, length):
         state, logits = drafter.advance(state, beams[..., -1].reshape(-1))
         best_logits, best_tokens = logits.topk(width, dim=-1)  # [B W, W]: no beam can place more
         gains = best_logits.float() - logits.float().logsumexp(-1, keepdim=True)

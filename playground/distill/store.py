@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from playground.config import PlaygroundError
+from playground.distill.disk import reserve
 
 TOP_TOKENS = 32
 """Teacher tokens kept at each place: 32 hold 95% of the default base's mass at temperature 1 and all that matters
@@ -63,9 +64,13 @@ class TeacherStore:
         return cls(folder, info, "r")
 
     def _array(self, name: str, shape: tuple[int, ...], dtype: type, mode: str) -> np.ndarray:
+        file = self.folder / f"{name}.npy"
         if mode == "w+":
-            (self.folder / f"{name}.npy").unlink(missing_ok=True)
-        return np.lib.format.open_memmap(self.folder / f"{name}.npy", mode, dtype, shape)  # type: ignore[no-untyped-call]
+            file.unlink(missing_ok=True)
+        array: np.ndarray = np.lib.format.open_memmap(file, mode, dtype, shape)  # type: ignore[no-untyped-call]
+        if mode == "w+":
+            reserve(file)
+        return array
 
     @classmethod
     def create_or_open(cls, folder: Path, info: StoreInfo) -> tuple[TeacherStore, int]:
@@ -78,9 +83,11 @@ class TeacherStore:
         if progress.exists():
             found = json.loads(progress.read_text())
             done = found.pop("done")
-            if StoreInfo(**found | {"taps": tuple(found["taps"])}) == info:
+            if StoreInfo(**found | {"taps": tuple(found["taps"])}) == info and (folder / "top_logp.npy").exists():
                 return cls(folder, info, "r+"), int(done)
         folder.mkdir(parents=True, exist_ok=True)
+        for stale in (progress, *folder.glob("*.npy")):
+            stale.unlink(missing_ok=True)
         _require_room(folder, info)
         store = cls(folder, info, "w+")
         store.mark(0)

@@ -21,12 +21,17 @@ from torch import nn
 from playground.config import BeamShape, PlaygroundError
 from playground.distill.batches import BatchSource
 from playground.distill.corpus import Corpus
-from playground.distill.objective import LossWeights, Objective
+from playground.distill.objective import Objective
+from playground.distill.processes import Processes
+from playground.distill.progress import Stopped
 from playground.distill.simulate import simulate
 from playground.models.drafter import Drafter
 
 STATE_FILE = "training.pt"
 LOG_FILE = "training.jsonl"
+
+_SAVE_SECONDS = 60.0  # of work an interruption may cost
+_WARM_UP_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,15 @@ def train(
     options: TrainOptions,
     out: Path,
     report: Callable[[TrainProgress], None] = lambda progress: None,
+    *,
+    checkpointed: Callable[[dict[str, Any]], None] = lambda entry: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> list[dict[str, Any]]:
     """Train in place; checkpoints and a log go to `out`. Resumes from a checkpoint found there.
+
+    Args:
+        checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
+        stop: asked between steps; where it is true the state is saved and `Stopped` raised.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
@@ -78,28 +90,63 @@ def train(
     Raises:
         PlaygroundError: the loss became NaN or infinite; the last checkpoint stays.
     """
-    from accelerate import PartialState
-
-    processes = PartialState(cpu=drafter.device.type == "cpu")
-    rank, world = processes.process_index, processes.num_processes
+    processes = Processes.launched(drafter.device)
     out.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(drafter.parameters(), lr=options.learning_rate, weight_decay=0.0, fused=True)
+    optimizer = _optimizer(drafter, options)
     step, log = _resume(drafter, optimizer, out)
     last = min(options.steps, options.stop_at or options.steps)
     began, first, losses = time.perf_counter(), step, []
+    saved = began
     while step < last:
-        losses.append(_one_step(drafter, source, objective, optimizer, options, step, rank, world))
+        losses.append(_one_step(drafter, source, objective, optimizer, options, step, processes))
         step += 1
         if step % 10 == 0 or step == last:
-            seconds = time.perf_counter() - began
-            rate = (step - first) / seconds
+            rate = (step - first) / (time.perf_counter() - began)
             mean = sum(losses[-100:]) / len(losses[-100:])
-            report(TrainProgress(step, last, mean, rate * source.size * world, (last - step) / rate))
-        if (step % options.checkpoint_every == 0 or step == last) and rank == 0:
+            report(TrainProgress(step, last, mean, rate * source.size * processes.world, (last - step) / rate))
+            if processes.agree(stop()) and step < last:
+                if processes.main:
+                    _checkpoint(drafter, optimizer, options, step, log, out)
+                raise Stopped
+        measured = step % options.checkpoint_every == 0 or step == last
+        if measured and processes.main:
             log.append(_measure(drafter, source, corpus, options, step, losses, began))
-            _checkpoint(drafter, optimizer, step, log, out)
             losses = []
+        if processes.main and (measured or time.perf_counter() - saved > _SAVE_SECONDS):
+            _checkpoint(drafter, optimizer, options, step, log, out)
+            saved = time.perf_counter()
+        if measured and processes.main:
+            checkpointed(log[-1])
     return log
+
+
+def seconds_per_step(
+    drafter: Drafter, source: BatchSource, objective: Objective, options: TrainOptions, steps: int = 8
+) -> float:
+    """Measured on a drafter that is thrown away afterwards: this trains it."""
+    processes, optimizer = Processes.launched(drafter.device), _optimizer(drafter, options)
+    began = 0.0
+    for step in range(_WARM_UP_STEPS + steps):
+        if step == _WARM_UP_STEPS:
+            began = time.perf_counter()
+        _one_step(drafter, source, objective, optimizer, options, step, processes)
+    return (time.perf_counter() - began) / steps
+
+
+def read_log(out: Path) -> list[dict[str, Any]]:
+    """The log of the run in `out`, empty where there is none."""
+    file = out / LOG_FILE
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def trained_steps(out: Path) -> int:
+    """Steps the checkpoint in `out` has behind it, 0 where there is none."""
+    file = out / STATE_FILE
+    return int(torch.load(file, map_location="cpu", weights_only=True, mmap=True)["step"]) if file.exists() else 0
+
+
+def _optimizer(drafter: Drafter, options: TrainOptions) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(drafter.parameters(), lr=options.learning_rate, weight_decay=0.0, fused=True)
 
 
 def _one_step(
@@ -109,34 +156,29 @@ def _one_step(
     optimizer: torch.optim.Optimizer,
     options: TrainOptions,
     step: int,
-    rank: int,
-    world: int,
+    processes: Processes,
 ) -> float:
     """One optimiser step; returns its cross-entropy."""
     for group in optimizer.param_groups:
         group["lr"] = options.rate(step)
-    batch = source.batch(step * world + rank).to(drafter.device)
+    batch = source.batch(step * processes.world + processes.rank).to(drafter.device)
     with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
         loss = objective(batch)
     if not math.isfinite(loss.cross_entropy):
-        raise PlaygroundError(
-            f"The loss became {loss.cross_entropy} at step {step}. The last checkpoint is kept; continue from it with a "
-            f"lower --learning-rate than {options.learning_rate:g}."
-        )
+        raise _not_finite(f"The loss became {loss.cross_entropy}", step, options)
     optimizer.zero_grad(set_to_none=True)
     loss.total.backward()  # type: ignore[no-untyped-call]
-    if world > 1:
-        _average_gradients(drafter, world)
+    processes.average(drafter)
     nn.utils.clip_grad_norm_(drafter.parameters(), options.clip_norm)
     optimizer.step()
     return loss.cross_entropy
 
 
-def _average_gradients(drafter: Drafter, world: int) -> None:
-    for parameter in drafter.parameters():
-        if parameter.grad is not None:
-            torch.distributed.all_reduce(parameter.grad)
-            parameter.grad /= world
+def _not_finite(what: str, step: int, options: TrainOptions) -> PlaygroundError:
+    return PlaygroundError(
+        f"{what} at step {step}. The last good checkpoint is kept; continue from it with a lower --learning-rate than "
+        f"{options.learning_rate:g}."
+    )
 
 
 def _measure(
@@ -151,18 +193,27 @@ def _measure(
     """A log entry: where training stands, on held-out text."""
     with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
         found = simulate(drafter, source, corpus, options.shapes)
-    entry = {"step": step, "loss": round(sum(losses) / max(len(losses), 1), 4), "seconds": round(time.perf_counter() - began)}
-    return entry | asdict(found)
+    loss, seconds = sum(losses) / max(len(losses), 1), time.perf_counter() - began
+    return {"step": step, "loss": round(loss, 4), "seconds": round(seconds)} | asdict(found)
 
 
 def _checkpoint(
-    drafter: Drafter, optimizer: torch.optim.Optimizer, step: int, log: list[dict[str, Any]], out: Path
+    drafter: Drafter,
+    optimizer: torch.optim.Optimizer,
+    options: TrainOptions,
+    step: int,
+    log: list[dict[str, Any]],
+    out: Path,
 ) -> None:
+    if not all(bool(weight.isfinite().all()) for weight in drafter.parameters()):
+        raise _not_finite("A weight became NaN or infinite", step, options)
     state = {"drafter": drafter.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     partial = out / f"{STATE_FILE}.partial"
     torch.save(state, partial)
     partial.replace(out / STATE_FILE)
-    (out / LOG_FILE).write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    lines = out / f"{LOG_FILE}.partial"
+    lines.write_text("".join(json.dumps(entry) + "\n" for entry in log))
+    lines.replace(out / LOG_FILE)
 
 
 def _resume(drafter: Drafter, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, list[dict[str, Any]]]:
@@ -173,8 +224,7 @@ def _resume(drafter: Drafter, optimizer: torch.optim.Optimizer, out: Path) -> tu
     state = torch.load(file, map_location=drafter.device, weights_only=True)
     drafter.load_state_dict(state["drafter"])
     optimizer.load_state_dict(state["optimizer"])
-    log = [json.loads(line) for line in (out / LOG_FILE).read_text().splitlines()]
-    return int(state["step"]), log
+    return int(state["step"]), [entry for entry in read_log(out) if entry["step"] <= state["step"]]
 
 
 def initialise(drafter: Drafter, embedding_rms: float, seed: int) -> None:

@@ -7,7 +7,8 @@ Does not know tokenizers, beams, drafters or which nodes get accepted.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,7 @@ class BaseModel:
         self.eos_ids = _eos_ids(model)
         self.taps: tuple[int, ...] = ()
         self._model = model
+        self._own_attention = str(model.config._attn_implementation or "sdpa")
         self._embedding = model.get_input_embeddings()
         self._head = read_output_head(config, model.get_output_embeddings())
         self.vocab_size: int = self._head.weight.shape[0]
@@ -129,6 +131,16 @@ class BaseModel:
         """The model as traces and cards name it."""
         return self._info
 
+    @contextmanager
+    def stock(self) -> Iterator[Any]:
+        """The transformers model with its own attention, for batches of whole rows; no tree can run meanwhile."""
+        set_attention(self._model, self._own_attention)
+        try:
+            yield self._model
+        finally:
+            set_attention(self._model, self._attention.name)
+            self._caught.clear()
+
     @property
     def context_size(self) -> int:
         """Width of `BaseOutput.hidden`, H * (1 + taps)."""
@@ -136,7 +148,7 @@ class BaseModel:
 
     def set_taps(self, layers: tuple[int, ...]) -> None:
         """Append the residual stream after these decoder layers (1-based) to every hidden state."""
-        modules = _decoder_layers(self._model, len(self.shapes))
+        modules = decoder_layers(self._model, len(self.shapes))
         for layer in layers:
             if not 1 <= layer <= len(modules):
                 raise PlaygroundError(
@@ -201,7 +213,8 @@ class BaseModel:
                     use_cache=False,
                     logits_to_keep=keep,
                 ).logits[0]
-                return BaseOutput(logits, self._take_hidden(logits.shape[0]))
+                hidden = self._take_hidden(logits.shape[0])
+                return BaseOutput(logits.to(self.device), hidden.to(self.device))
         finally:
             self._attention.frame = None
             self._caught.clear()
@@ -259,7 +272,7 @@ def _catch_output(caught: dict[int, torch.Tensor], layer: int) -> Callable[..., 
     return hook
 
 
-def _decoder_layers(model: Any, count: int) -> torch.nn.ModuleList:
+def decoder_layers(model: Any, count: int) -> torch.nn.ModuleList:
     """The list of the decoder's layers."""
     for module in model.base_model.modules():
         if isinstance(module, torch.nn.ModuleList) and len(module) == count:

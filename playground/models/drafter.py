@@ -116,8 +116,9 @@ class Drafter(nn.Module):
                 )
         self._embed = base.embed
         if self.config.tied_head:
-            ids = self.full_ids if self.full_ids is not None else torch.arange(self.config.vocab_size, device=self.device)
-            self._rows = base.output_rows(ids)
+            ids = self.full_ids
+            every = torch.arange(self.config.vocab_size, device=self.device) if ids is None else ids
+            self._rows = base.output_rows(every)
         return self
 
     @classmethod

@@ -52,8 +52,8 @@ def load_drafter(folder: Path) -> Drafter:
     for name, current in drafter.state_dict().items():
         if state[name].shape != current.shape:
             raise PlaygroundError(
-                f"{folder / WEIGHTS_FILE} has {expected[name]} of shape {tuple(state[name].shape)}, but its config.json "
-                f"asks for {tuple(current.shape)}. Put the config and the weights of one drafter together."
+                f"{folder / WEIGHTS_FILE} has {expected[name]} of shape {tuple(state[name].shape)}, but its "
+                f"config.json asks for {tuple(current.shape)}. Put the config and the weights of one drafter together."
             )
     drafter.load_state_dict(state)
     drafter.hashes = (file_hash(folder / WEIGHTS_FILE), file_hash(folder / CONFIG_FILE))

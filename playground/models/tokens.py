@@ -68,8 +68,26 @@ class Tokenizer:
         vocabulary = sorted(self._tokenizer.get_vocab().items(), key=lambda entry: entry[1])
         return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()
 
+    @property
+    def control_ids(self) -> frozenset[int]:
+        """Ids of control tokens, which no text spells: ends of turns among them."""
+        added = self._tokenizer.added_tokens_decoder.items()
+        return self._special | {int(key) for key, entry in added if entry.special}
+
+    def encode_words(self, text: str) -> list[int]:
+        """Ids of a piece of text, nothing put before or after it."""
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
     def encode_chat(self, messages: Sequence[Message]) -> list[int]:
         """Ids of a chat, by the model's template, up to where the assistant's next turn begins.
+
+        Raises:
+            PlaygroundError: there is no template, or it does not take this chat.
+        """
+        return self.encode_words(self.render_chat(messages))
+
+    def render_chat(self, messages: Sequence[Message]) -> str:
+        """The text of a chat, by the model's template, up to where the assistant's next turn begins.
 
         Raises:
             PlaygroundError: there is no template, or it does not take this chat.
@@ -80,14 +98,13 @@ class Tokenizer:
         from jinja2.exceptions import TemplateError
 
         try:
-            text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
         except (TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(message.role for message in messages)
             raise PlaygroundError(
                 f"The model's chat template does not take turns of {roles} ({error}). "
                 "Leave the system prompt empty, or switch the chat template off."
             ) from error
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
 
     def encode_text(self, text: str) -> list[int]:
         """Ids of plain text, with whatever the tokenizer puts before every text."""
