@@ -7,7 +7,7 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 EXAMPLES = ASSETS / "traces"
 SCRIPTS = (
-    "dom", "format", "store", "tooltip", "tree", "tree_table", "beams", "node_card", "mask", "text", "charts",
+    "dom", "icons", "format", "store", "tree", "tree_table", "beams", "node_card", "mask", "text", "charts",
     "figures", "scrubber", "steps", "live", "race", "shapes", "traces", "learn", "settings", "status", "app",
 )  # fmt: skip
 STYLES = ("base", "tree", "views", "rail")

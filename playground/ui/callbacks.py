@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from playground.ui.live_sweep import LiveSweep
 from playground.ui.presets import PRESETS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 
-RESTORE = "() => ReDrafter.settings.restore()"
+RESTORE = "(...values) => ReDrafter.settings.restore(...values)"
 KEEP = "(...values) => { ReDrafter.settings.keep(values); return []; }"
 COPY = "(text) => { ReDrafter.settings.copy(text); return []; }"
 SHOWN_KEY = "(_, ...values) => [ReDrafter.shownKey(), ...values]"
@@ -88,14 +89,14 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
             return encode({"kind": "said", "tone": "error", "message": str(error)})
         return encode({"kind": "loading", "status": hub.status()})
 
-    page.load(None, None, controls.kept, js=RESTORE)
+    page.load(None, controls.kept, controls.kept, js=RESTORE)
     gr.on([widget.change for widget in controls.kept], None, controls.kept, None, js=KEEP)
     copied = controls.copy.click(copy, controls.settings, controls.command, **SHORT)
     copied.then(None, controls.command, None, js=COPY)
     names = [controls.base, controls.drafter, controls.device, controls.dtype]
     controls.load.click(load, names, stage, **SHORT)
     for button, preset in zip(controls.presets, PRESETS, strict=True):
-        button.click(None, None, controls.prompt, js=f"() => {encode({'p': preset.prompt})}.p")
+        button.click(None, None, controls.prompt, js=f"() => {json.dumps(preset.prompt)}")
 
 
 def _stream(

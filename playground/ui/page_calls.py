@@ -14,7 +14,7 @@ MAX_TRACE_CHARACTERS = 256_000_000
 def page_calls(hub: Hub) -> list[Callable[..., Any]]:
     """The calls, by the names the script knows them by."""
 
-    def pair_status() -> dict[str, Any]:
+    def pair_status(_: Any) -> dict[str, Any]:
         return hub.status()
 
     def step(arguments: list[Any]) -> dict[str, Any]:

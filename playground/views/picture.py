@@ -69,13 +69,13 @@ def run_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | N
             [bar.depth, bar.accepted, bar.drafted] for bar in acceptance_by_position(totals) if bar.drafted
         ],
         "histogram": totals.histogram,
+        "strip": _strip(trace, totals.steps, tail),
     }
     if whole:
         picture["replay"] = {
             "redrafter": [[round(ms, 2), tokens] for ms, tokens in totals.redrafter_events],
             "plain": [[round(ms, 2), tokens] for ms, tokens in totals.plain_events],
         }
-        picture["strip"] = [[step.accepted, step.tree.nodes - 1, len(step.emitted)] for step in trace.steps]
     return picture
 
 
@@ -202,6 +202,13 @@ def _lane_items(lane: LaneText, tail: int | None) -> dict[str, Any]:
     total = len(lane.items)
     start = 0 if tail is None else max(0, total - tail)
     items = [[item.text, ORIGIN_CODES[item.origin], item.step] for item in lane.items[start:]]
+    return {"from": start, "items": items}
+
+
+def _strip(trace: Trace, steps: int, tail: int | None) -> dict[str, Any]:
+    """By step: accepted drafted tokens, drafted nodes, emitted tokens."""
+    start = 0 if tail is None else max(0, steps - tail)
+    items = [[step.accepted, step.tree.nodes - 1, len(step.emitted)] for step in trace.steps[start:steps]]
     return {"from": start, "items": items}
 
 

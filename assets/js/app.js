@@ -1,0 +1,247 @@
+// The stage: header, tabs, views, keyboard. Frames arrive as one JSON string; everything is drawn from the store.
+(() => {
+  const RD = window.ReDrafter;
+  const { h } = RD;
+  const VIEWS = [["live", "Live"], ["steps", "Steps"], ["mask", "Mask"], ["race", "Race"], ["shapes", "Beam shapes"], ["traces", "Traces"], ["learn", "Learn"]];
+  const SCRUBBED = ["live", "steps", "mask"];
+  const KEYS = [["Ctrl+Enter", "Run"], ["Esc", "Stop, or close what is open"], ["← →", "Step back and forth"], ["Home End", "First and last step"], ["P", "Play and pause"], ["1 … 7", "Switch the view"], ["Tab, then arrows", "Walk the tree"], ["?", "This help"]];
+
+  class App {
+    constructor(element, server, trigger) {
+      this.root = element;
+      this.trigger = trigger;
+      this.store = RD.store = new RD.Store(server);
+      this.status = new RD.StatusView(this.store);
+      this.views = {
+        live: new RD.LiveView(this.store),
+        steps: new RD.StepsView(this.store),
+        mask: new RD.MaskPage(this.store),
+        race: new RD.RaceView(this.store),
+        shapes: new RD.ShapesView(this.store, { start: (shapes) => trigger("submit", shapes), stop: () => press("rp-stop"), takeShape: (width, length) => this.takeShape(width, length) }),
+        traces: new RD.TracesView(this.store),
+        learn: new RD.LearnView(() => this.tour.start()),
+      };
+      this.build();
+      this.listen();
+    }
+
+    build() {
+      const scrubBox = h("div", { class: "rp-scrubber", "data-tour": "scrubber", role: "group", "aria-label": "Steps of the run" });
+      this.scrubber = new RD.Scrubber(scrubBox, this.store);
+      this.notice = h("div", { class: "rp-notice", role: "alert", hidden: true });
+      this.waiting = h("p", { class: "rp-waiting", role: "status", hidden: true });
+      this.caption = h("p", { class: "rp-caption" });
+      this.tabs = VIEWS.map(([key, title]) => h("button", { type: "button", role: "tab", id: `rp-tab-${key}`, "aria-controls": `rp-view-${key}`, "data-view": key, onclick: () => this.store.setView(key) }, title));
+      this.panels = VIEWS.map(([key]) => h("div", { class: "rp-view", role: "tabpanel", id: `rp-view-${key}`, "aria-labelledby": `rp-tab-${key}`, hidden: true }, this.views[key].element));
+      this.help = h("dialog", { class: "rp-help", "aria-label": "Keyboard" }, h("h3", {}, "Keyboard"), h("dl", {}, KEYS.map(([keys, does]) => h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does)))), h("button", { type: "button", class: "rp-chip is-strong", onclick: () => this.help.close() }, "Close"));
+      const app = this.root.querySelector(".rp-app");
+      RD.put(
+        app,
+        h(
+          "header",
+          { class: "rp-head" },
+          h("div", { class: "rp-title" }, RD.logo(), h("div", {}, h("h2", {}, "ReDrafter Playground"), this.status.element)),
+          h("div", { class: "rp-tools" }, h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
+        ),
+        h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
+        this.notice,
+        h("div", { class: "rp-shared" }, this.waiting, this.caption, scrubBox),
+        this.panels,
+        this.help,
+      );
+      this.app = app;
+      this.scrubBox = scrubBox;
+    }
+
+    listen() {
+      const { store } = this;
+      store.on("run", () => this.later("run"));
+      store.on("runs", () => this.later("runs"));
+      store.on("step", () => this.later("step"));
+      store.on("light", () => this.later("light"));
+      store.on("sweep", () => this.views.shapes.draw());
+      store.on("notice", () => this.drawNotice());
+      store.on("view", () => this.drawView());
+      this.tabs.forEach((tab, at) => tab.addEventListener("keydown", (event) => this.tabKey(event, at)));
+      document.addEventListener("keydown", (event) => this.key(event));
+      window.addEventListener("resize", () => this.later("step"));
+    }
+
+    /** Draw once before the next paint, however many frames came. */
+    later(what) {
+      this.pending ??= new Set();
+      this.pending.add(what);
+      if (this.asked) return;
+      this.asked = true;
+      const draw = () => {
+        if (!this.asked) return;
+        this.asked = false;
+        const { pending } = this;
+        this.pending = new Set();
+        this.draw(pending);
+      };
+      requestAnimationFrame(draw);
+      setTimeout(draw, 120); // hidden tabs paint nothing, but their state goes on
+    }
+
+    draw(what) {
+      const view = this.views[this.store.view];
+      if (what.has("run")) {
+        this.drawShared();
+        view.draw();
+      } else if (what.has("step")) {
+        this.drawShared();
+        (view.drawStep ?? view.draw).call(view);
+      } else if (what.has("light")) view.drawLight?.();
+      if (what.has("runs") && this.store.view === "traces") view.draw();
+    }
+
+    drawShared() {
+      const { run, index, view, waiting } = this.store;
+      const { dataset } = this.app;
+      dataset.state = waiting?.state ?? run?.state ?? "empty";
+      dataset.step = index;
+      dataset.steps = run?.steps ?? 0;
+      dataset.run = run?.key ?? "";
+      dataset.shape = run?.head ? `${run.head.width}x${run.head.length}` : "";
+      dataset.drawn = Number(dataset.drawn ?? 0) + 1;
+      document.body.classList.toggle("rp-busy", Boolean(waiting || run?.busy));
+      this.waiting.hidden = !waiting;
+      if (waiting) RD.say(this.waiting, waiting.position > 0 ? `Waiting for the device: ${RD.plural(waiting.position, "run")} before yours.` : "Reading the prompt…");
+      RD.say(this.caption, caption(run));
+      this.scrubBox.hidden = !SCRUBBED.includes(view);
+      this.caption.hidden = ["shapes", "traces", "learn"].includes(view);
+      this.scrubber.draw();
+    }
+
+    drawView() {
+      const { view } = this.store;
+      this.app.dataset.view = view;
+      this.tabs.forEach((tab) => {
+        const on = tab.dataset.view === view;
+        tab.setAttribute("aria-selected", String(on));
+        tab.tabIndex = on ? 0 : -1;
+      });
+      this.panels.forEach((panel) => (panel.hidden = panel.id !== `rp-view-${view}`));
+      RD.settings.keepView(view);
+      this.drawShared();
+      this.views[view].draw();
+      this.views[view].drawLight?.();
+    }
+
+    drawNotice() {
+      const { notice } = this.store;
+      this.notice.hidden = !notice;
+      this.notice.className = `rp-notice is-${notice?.tone}`;
+      if (notice) RD.put(this.notice, h("span", {}, notice.message), h("button", { type: "button", class: "rp-icon", "aria-label": "Dismiss", onclick: () => this.store.tell(null, null) }, RD.icon("close")));
+      else RD.put(this.notice);
+    }
+
+    /** One message of the server. */
+    take(text) {
+      if (!text) return;
+      const frame = JSON.parse(text);
+      if (frame.kind === "hello") this.greet(frame);
+      else if (frame.kind === "said") this.store.tell(frame.tone, frame.message);
+      else if (frame.kind === "loading") this.status.take(frame.status);
+      else if (frame.kind === "sweep") {
+        this.store.sweep = frame.state === "failed" && !frame.surface ? { ...this.store.sweep, ...frame, surface: this.store.sweep?.surface } : frame;
+        if (frame.state === "failed") this.store.tell("error", frame.message);
+        this.store.emit("sweep");
+      } else {
+        if (frame.state === "queued" || frame.state === "prompt") this.store.tell(null, null);
+        this.store.takeFrame(frame);
+      }
+    }
+
+    greet(frame) {
+      this.views.learn.setGlossary(frame.glossary);
+      this.views.traces.setExamples(frame.examples);
+      const openExample = () => (frame.examples.length ? this.views.traces.openExample(frame.examples[0][0]) : undefined);
+      this.tour = new RD.Tour(this.app, this.store, frame.tour, openExample);
+      this.status.take(frame.status);
+      if (frame.example) this.store.takeFrame(frame.example);
+      this.status.watch();
+      const view = RD.settings.view();
+      this.store.view = "";
+      this.store.setView(VIEWS.some(([key]) => key === view) ? view : "live");
+    }
+
+    takeShape(width, length) {
+      this.trigger("select", { width, length });
+      this.store.tell("info", `Sliders set to ${width} × ${length}.`);
+    }
+
+    tabKey(event, at) {
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: VIEWS.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const tab = this.tabs[(to + VIEWS.length) % VIEWS.length];
+      this.store.setView(tab.dataset.view);
+      tab.focus();
+    }
+
+    key(event) {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+        event.preventDefault();
+        press("rp-run");
+        return;
+      }
+      if (event.key === "Escape") {
+        if (this.tour?.running) this.tour.end();
+        else if (document.body.classList.contains("rp-busy") || ["queued", "running"].includes(this.store.sweep?.state)) press("rp-stop");
+        else this.store.tell(null, null);
+        return;
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey || this.help.open) return;
+      if (event.target.closest?.("input, textarea, select, [contenteditable], [role=slider], [role=listbox]")) return;
+      if (event.key === "?") this.help.showModal();
+      else if (/^[1-7]$/.test(event.key)) this.store.setView(VIEWS[Number(event.key) - 1][0]);
+      else if (SCRUBBED.includes(this.store.view)) this.scrubKey(event);
+    }
+
+    scrubKey(event) {
+      const act = { ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last", p: "play" }[event.key];
+      if (!act) return;
+      event.preventDefault();
+      this.scrubber.act(act);
+    }
+  }
+
+  function caption(run) {
+    const { head } = run ?? {};
+    if (!head) return "";
+    const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
+    const example = run.key.startsWith("example-") ? "Example, recorded: " : "";
+    const cut = run.complete === false && !run.busy ? " · cut off, no summary" : "";
+    return `${example}${head.base} with ${head.drafter}, ${head.width} × ${head.length} beams, ${sampling}, ${head.device}, ${head.dtype}${cut}`;
+  }
+
+  /** Press a Gradio button by its id (the id may sit on a wrapper). */
+  function press(id) {
+    const found = document.getElementById(id);
+    (found?.matches("button") ? found : found?.querySelector("button"))?.click();
+  }
+
+  function flipTheme() {
+    const dark = document.body.classList.toggle("dark");
+    localStorage.setItem("redrafter-theme", dark ? "dark" : "light");
+    RD.store.emit("step");
+  }
+
+  RD.logo = () => {
+    const { s } = RD;
+    return s("svg", { class: "rp-logo", viewBox: "0 0 32 32", "aria-hidden": "true" }, s("rect", { width: 32, height: 32, rx: 8 }), s("path", { d: "M8 16h6M14 16c4 0 3-7 8-7M14 16c4 0 3 7 8 7" }), s("circle", { cx: 8, cy: 16, r: 2.6 }), s("circle", { cx: 23, cy: 9, r: 2.6 }), s("circle", { class: "is-accepted", cx: 23, cy: 23, r: 2.6 }));
+  };
+
+  RD.shownKey = () => RD.store?.run?.key ?? "";
+
+  RD.boot = (element, props, server, trigger, watch) => {
+    const chosen = localStorage.getItem("redrafter-theme");
+    if (chosen) document.body.classList.toggle("dark", chosen === "dark");
+    const app = new App(element, server, trigger);
+    watch("value", () => app.take(props.value));
+    app.take(props.value);
+  };
+})();

@@ -1,0 +1,131 @@
+// The tree-attention mask: who sees whom. Drawn on a canvas: a thousand nodes make a million cells.
+(() => {
+  const RD = window.ReDrafter;
+  const { h } = RD;
+  const LABELS = 84;
+  const GUTTER = LABELS + 76; // labels, then the cached text, collapsed into one column
+  const HEAD = 20;
+
+  class MaskView {
+    constructor(box, store) {
+      this.store = store;
+      this.canvas = h("canvas", { class: "rp-maskcanvas", role: "img", tabindex: 0, "aria-describedby": "rp-maskwords" });
+      this.words = h("p", { class: "rp-maskwords", id: "rp-maskwords", "aria-live": "polite" });
+      box.append(this.canvas, this.words);
+      this.step = null;
+      this.canvas.addEventListener("pointermove", (event) => this.point(event));
+      this.canvas.addEventListener("pointerleave", () => store.setLight(store.selected ?? null));
+      this.canvas.addEventListener("keydown", (event) => this.key(event));
+    }
+
+    draw(step) {
+      this.step = step;
+      if (!step) return;
+      const count = step.nodes.parent.length;
+      const room = Math.min(620, Math.max(260, this.canvas.parentElement.clientWidth - GUTTER - 8));
+      this.cell = Math.max(2, Math.min(24, Math.floor(room / count)));
+      this.size = this.cell * count;
+      this.canvas.setAttribute("aria-label", `Tree-attention mask of ${count} nodes: row sees column`);
+      this.canvas.dataset.nodes = count;
+      this.light();
+    }
+
+    light() {
+      const { step, canvas, cell, size } = this;
+      if (!step) return;
+      const scale = window.devicePixelRatio || 1;
+      canvas.width = (size + GUTTER) * scale;
+      canvas.height = (size + HEAD) * scale;
+      canvas.style.width = `${size + GUTTER}px`;
+      canvas.style.height = `${size + HEAD}px`;
+      const context = canvas.getContext("2d");
+      context.scale(scale, scale);
+      this.paint(context, cell, size);
+      RD.say(this.words, this.sentence());
+    }
+
+    paint(context, cell, size) {
+      const { step, store } = this;
+      const style = getComputedStyle(this.canvas);
+      const colour = (name) => style.getPropertyValue(name).trim();
+      const inset = cell > 5 ? 1 : 0;
+      const chosen = store.light.node;
+      this.heads(context, size, colour);
+      context.fillStyle = colour("--rp-grid");
+      context.fillRect(GUTTER, HEAD, size, size);
+      step.mask.forEach((seen, row) => {
+        const name = RD.STATUS[step.nodes.status[row]].name;
+        const faint = chosen !== null && chosen !== row;
+        context.fillStyle = colour(`--rp-${name}`);
+        context.globalAlpha = faint ? 0.15 : 0.4;
+        context.fillRect(LABELS, HEAD + row * cell + inset / 2, GUTTER - LABELS - 8, cell - inset);
+        context.globalAlpha = faint ? 0.35 : 1;
+        for (const column of seen) {
+          context.fillRect(GUTTER + column * cell + inset / 2, HEAD + row * cell + inset / 2, cell - inset, cell - inset);
+        }
+        if (cell >= 11) this.label(context, cell, row, colour(chosen === row ? "--rp-ink" : "--rp-soft"));
+      });
+      context.globalAlpha = 1;
+      if (chosen !== null && chosen < step.mask.length) this.frame(context, cell, size, chosen, colour("--rp-ink"));
+    }
+
+    heads(context, size, colour) {
+      context.fillStyle = colour("--rp-soft");
+      context.font = "11px system-ui, sans-serif";
+      context.textBaseline = "top";
+      context.textAlign = "right";
+      context.fillText("node", LABELS - 8, 2);
+      context.textAlign = "left";
+      context.fillText(`cache (${this.step.position.toLocaleString("en")})`, LABELS, 2);
+      context.fillText("tree nodes", GUTTER + 2, 2);
+    }
+
+    label(context, cell, row, ink) {
+      context.fillStyle = ink;
+      context.font = `${Math.min(11, cell - 1)}px ui-monospace, Menlo, "DejaVu Sans Mono", monospace`;
+      context.textAlign = "right";
+      context.textBaseline = "middle";
+      context.direction = "ltr";
+      context.fillText(`\u2068${RD.clip(this.step.nodes.label[row], 11)}\u2069`, LABELS - 8, HEAD + (row + 0.5) * cell);
+    }
+
+    /** The chosen row and its column. */
+    frame(context, cell, size, node, ink) {
+      context.strokeStyle = ink;
+      context.lineWidth = 1.5;
+      context.strokeRect(LABELS, HEAD + node * cell + 0.75, GUTTER - LABELS + size - 0.75, Math.max(2, cell - 1.5));
+      context.setLineDash([3, 3]);
+      context.strokeRect(GUTTER + node * cell + 0.75, HEAD + 0.75, Math.max(2, cell - 1.5), size - 1.5);
+      context.setLineDash([]);
+    }
+
+    sentence() {
+      const { step, store } = this;
+      const { node } = store.light;
+      if (node === null || node >= step.mask.length) {
+        return "Each row is a node. It sees the whole cached text, its ancestors and itself; never a sibling's branch.";
+      }
+      const seen = step.mask[node];
+      const by = step.mask.filter((row) => row.includes(node)).length;
+      const names = seen.map((item) => step.nodes.label[item]).join(" → ");
+      return `Node ${node} sees ${RD.plural(step.position, "cached token")} and ${names}. ${RD.plural(by, "node")} see${by === 1 ? "s" : ""} it.`;
+    }
+
+    point(event) {
+      const box = this.canvas.getBoundingClientRect();
+      const row = Math.floor((event.clientY - box.top - HEAD) / this.cell);
+      if (this.step && row >= 0 && row < this.step.mask.length) this.store.setLight(row);
+    }
+
+    key(event) {
+      const move = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!move || !this.step) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const at = (this.store.light.node ?? -move) + move;
+      if (at >= 0 && at < this.step.mask.length) this.store.setLight(at);
+    }
+  }
+
+  RD.MaskView = MaskView;
+})();

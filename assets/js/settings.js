@@ -1,0 +1,54 @@
+// Settings in the page's address, so that a view can be shared and reopened. Prompts never go there.
+(() => {
+  const RD = window.ReDrafter;
+  const KEYS = ["w", "l", "n", "t", "p", "k", "s", "race", "chat"];
+
+  function address() {
+    return new URLSearchParams(location.hash.slice(1));
+  }
+
+  function write(parameters) {
+    history.replaceState(null, "", `#${parameters}`);
+  }
+
+  RD.settings = {
+    /** Values for the rail: those of the address where it has them, the page's own elsewhere. */
+    restore(...values) {
+      const parameters = address();
+      return values.map((value, at) => {
+        const text = parameters.get(KEYS[at]);
+        if (text === null) return value;
+        if (typeof value === "boolean") return text === "1";
+        return Number.isFinite(Number(text)) ? Number(text) : value;
+      });
+    },
+
+    keep(...values) {
+      const parameters = address();
+      KEYS.forEach((key, at) => {
+        const value = values[at];
+        if (value !== null && value !== undefined) parameters.set(key, typeof value === "boolean" ? Number(value) : value);
+      });
+      write(parameters);
+    },
+
+    view() {
+      return address().get("view");
+    },
+
+    keepView(view) {
+      const parameters = address();
+      parameters.set("view", view);
+      write(parameters);
+    },
+
+    async copy(text) {
+      try {
+        await navigator.clipboard.writeText(text);
+        RD.store?.tell("info", "Copied the command line.");
+      } catch {
+        RD.store?.tell("info", "The browser does not let this page copy. The command stands in the rail; select it there.");
+      }
+    },
+  };
+})();

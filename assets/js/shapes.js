@@ -1,0 +1,113 @@
+// Beam shapes: heat maps over width and length; where the numbers come from is not this view's business.
+(() => {
+  const RD = window.ReDrafter;
+  const { h } = RD;
+  const WIDTHS = [1, 2, 4, 8, 16, 32, 64];
+  const LENGTHS = [1, 2, 3, 4, 5, 6, 8, 12];
+
+  class ShapesView {
+    constructor(store, { start, stop, takeShape }) {
+      this.store = store;
+      this.takeShape = takeShape;
+      this.measure = "speedup";
+      this.widths = this.choice("Widths", WIDTHS, [1, 2, 4, 8]);
+      this.lengths = this.choice("Lengths", LENGTHS, [2, 3, 4, 5]);
+      this.cost = h("span", { class: "rp-quiet" });
+      this.startButton = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "sweep", onclick: () => start({ widths: this.widths.chosen(), lengths: this.lengths.chosen() }) }, "Measure these shapes");
+      this.stopButton = h("button", { type: "button", class: "rp-chip", "data-act": "cancel-sweep", hidden: true, onclick: stop }, "Cancel");
+      this.progress = h("progress", { max: 1, value: 0, "aria-label": "Sweep", hidden: true });
+      this.words = h("p", { class: "rp-verdict", "aria-live": "polite" });
+      this.picks = h("div", { class: "rp-measures", role: "group", "aria-label": "Measure" });
+      this.mapBox = h("div", { class: "rp-mapbox", "data-tour": "shapes" });
+      this.element = h(
+        "div",
+        { class: "rp-shapes" },
+        h("section", { class: "rp-panel", "aria-label": "Sweep" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Measure beam shapes on the current prompt")), this.widths.element, this.lengths.element, h("div", { class: "rp-row" }, this.startButton, this.stopButton, this.cost, this.progress)),
+        h("section", { class: "rp-panel", "aria-label": "Heat map" }, this.words, this.picks, this.mapBox),
+      );
+      this.count();
+    }
+
+    choice(title, values, chosen) {
+      const boxes = values.map((value) => h("input", { type: "checkbox", value, checked: chosen.includes(value), onchange: () => this.count() }));
+      const element = h("fieldset", { class: "rp-choice" }, h("legend", {}, title), boxes.map((box) => h("label", { class: "rp-check" }, box, h("span", {}, box.value))));
+      return { element, chosen: () => boxes.filter((box) => box.checked).map((box) => Number(box.value)) };
+    }
+
+    count() {
+      const shapes = this.widths.chosen().length * this.lengths.chosen().length;
+      this.startButton.disabled = !shapes;
+      RD.say(this.cost, shapes ? `${RD.plural(shapes, "run")} of the prompt` : "Choose at least one of each");
+    }
+
+    draw() {
+      const { sweep } = this.store;
+      const busy = sweep && ["queued", "running"].includes(sweep.state);
+      const surface = sweep?.surface;
+      this.stopButton.hidden = this.progress.hidden = !busy;
+      this.startButton.disabled = Boolean(busy);
+      if (busy) this.progress.value = surface ? surface.done / surface.total : 0;
+      this.element.dataset.sweep = sweep?.state ?? "none";
+      this.element.dataset.done = surface?.done ?? 0;
+      RD.say(this.words, words(sweep, surface));
+      if (this.drawn === surface && this.drawnMeasure === this.measure) return;
+      this.drawn = surface;
+      this.drawnMeasure = this.measure;
+      this.drawMap(surface);
+    }
+
+    drawMap(surface) {
+      if (!surface) {
+        RD.put(this.picks);
+        RD.put(this.mapBox, h("p", { class: "rp-quiet" }, "Each cell will be one measured run. Click a cell to set the sliders to its shape."));
+        return;
+      }
+      const known = surface.measures.filter((item) => item.values.flat().some((value) => value !== null));
+      const shown = known.find((item) => item.key === this.measure) ?? known[0] ?? surface.measures[1];
+      RD.put(
+        this.picks,
+        known.map((item) => h("button", { type: "button", class: "rp-chip", "aria-pressed": String(item === shown), onclick: () => ((this.measure = item.key), this.draw()) }, item.name)),
+      );
+      RD.put(this.mapBox, heatMap(surface, shown, this.takeShape));
+    }
+  }
+
+  function words(sweep, surface) {
+    if (sweep?.state === "failed") return sweep.message;
+    if (sweep?.state === "queued") return sweep.position ? `Waiting for the device: ${RD.plural(sweep.position, "run")} before this one.` : "Starting…";
+    const lead = sweep?.state === "running" && surface ? `Measured ${surface.done} of ${surface.total}. ` : sweep?.stopped ? "Cancelled. " : "";
+    return lead + (surface?.words ?? "");
+  }
+
+  function heatMap(surface, measure, takeShape) {
+    const values = measure.values.flat().filter((value) => value !== null);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const heat = (value) => {
+      const share = high > low ? (value - low) / (high - low) : 0.5;
+      return Math.round((measure.up ? share : 1 - share) * 100);
+    };
+    const cell = (width, length, value) => {
+      const best = surface.best?.[0] === width && surface.best?.[1] === length;
+      if (value === null) return h("td", {}, h("span", { class: "rp-cellempty" }, "·"));
+      const text = `${RD.number(value, value >= 100 ? 0 : 2)}${measure.unit === "×" ? "×" : ""}`;
+      return h(
+        "td",
+        {},
+        h(
+          "button",
+          { type: "button", class: `rp-heat${best ? " is-best" : ""}`, style: `--heat:${heat(value)}%`, "data-width": width, "data-length": length, "aria-label": `Width ${width}, length ${length}: ${text} ${measure.unit}${best ? ", fastest" : ""}. Set the sliders to it.`, onclick: () => takeShape(width, length) },
+          best ? `★ ${text}` : text,
+        ),
+      );
+    };
+    return h(
+      "table",
+      { class: "rp-map" },
+      h("caption", {}, `${measure.name}${measure.unit && measure.unit !== "×" ? `, ${measure.unit}` : ""}. ★ marks the fastest shape; click a cell to set the sliders.`),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "width \\ length"), surface.lengths.map((length) => h("th", { scope: "col" }, length)))),
+      h("tbody", {}, surface.widths.map((width, row) => h("tr", {}, h("th", { scope: "row" }, width), surface.lengths.map((length, column) => cell(width, length, measure.values[row][column]))))),
+    );
+  }
+
+  RD.ShapesView = ShapesView;
+})();

@@ -1,0 +1,104 @@
+// Steps: beams table -> tree -> verdict of one step, linked; and the mask beside the tree.
+(() => {
+  const RD = window.ReDrafter;
+  const { h } = RD;
+
+  class StepsView {
+    constructor(store) {
+      this.store = store;
+      this.asTable = false;
+      const part = (name, tour) => h("div", { class: `rp-${name}`, "data-tour": tour });
+      this.beamsBox = part("beamsbox");
+      this.treeBox = part("treebox");
+      this.tableBox = part("tablebox");
+      this.tableBox.hidden = true;
+      this.cardBox = part("nodecard");
+      this.stageBox = part("stages");
+      this.verdict = h("p", { class: "rp-verdict is-large", "data-tour": "verdict" });
+      this.saving = h("p", { class: "rp-saving", "data-tour": "saving" });
+      this.toggle = h("button", { type: "button", class: "rp-chip", "aria-pressed": "false", onclick: () => this.flip() }, "Tree as a table");
+      this.element = h(
+        "div",
+        { class: "rp-steps" },
+        h("section", { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "1 · Draft beams")), this.beamsBox),
+        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "2 · Prefix tree"), this.saving, this.toggle), this.treeBox, this.tableBox, RD.legend()),
+        h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "3 · Verdict")), this.verdict, this.cardBox, h("h3", {}, "Time of this step"), this.stageBox),
+      );
+      this.tree = new RD.TreeView(this.treeBox, store);
+      this.beams = new RD.BeamsView(this.beamsBox, store);
+    }
+
+    flip() {
+      this.asTable = !this.asTable;
+      this.toggle.setAttribute("aria-pressed", String(this.asTable));
+      this.treeBox.hidden = this.asTable;
+      this.tableBox.hidden = !this.asTable;
+      this.drawTable();
+    }
+
+    draw() {
+      this.drawStep();
+    }
+
+    drawStep() {
+      const { step } = this.store;
+      if (!step) return;
+      this.tree.draw(step);
+      this.beams.draw(step);
+      this.drawTable();
+      RD.say(this.verdict, step.verdict);
+      RD.say(this.saving, step.saving);
+      RD.drawStages(this.stageBox, step.ms);
+      this.drawLight();
+    }
+
+    drawTable() {
+      const { step } = this.store;
+      if (this.asTable && step && this.tabled !== step) {
+        this.tabled = step;
+        RD.put(this.tableBox, RD.treeTable(step));
+      }
+    }
+
+    drawLight() {
+      this.tree.light();
+      this.beams.light();
+      RD.drawNodeCard(this.cardBox, this.tree.step, this.store.light);
+    }
+  }
+
+  class MaskPage {
+    constructor(store) {
+      this.store = store;
+      this.treeBox = h("div", { class: "rp-treebox" });
+      this.maskBox = h("div", { class: "rp-maskbox" });
+      this.element = h(
+        "div",
+        { class: "rp-maskpage" },
+        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Prefix tree")), this.treeBox, RD.legend()),
+        h("section", { class: "rp-panel", "aria-label": "Mask", "data-tour": "mask" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Tree-attention mask")), this.maskBox),
+      );
+      this.tree = new RD.TreeView(this.treeBox, store);
+      this.mask = new RD.MaskView(this.maskBox, store);
+    }
+
+    draw() {
+      this.drawStep();
+    }
+
+    drawStep() {
+      const { step } = this.store;
+      if (!step) return;
+      this.tree.draw(step);
+      this.mask.draw(step);
+    }
+
+    drawLight() {
+      this.tree.light();
+      this.mask.light();
+    }
+  }
+
+  RD.StepsView = StepsView;
+  RD.MaskPage = MaskPage;
+})();

@@ -1,0 +1,168 @@
+// One state for the whole stage, and who wants to know when it changes. No drawing here.
+(() => {
+  const RD = window.ReDrafter;
+  const BUSY = ["queued", "prompt", "running"];
+
+  /** A run as the page knows it: frames fill it in, whatever they leave out is asked for. */
+  class Run {
+    constructor(key) {
+      Object.assign(this, { key, head: null, state: "done", message: "", position: 0, steps: 0 });
+      Object.assign(this, { text: [], plainText: [], strip: [], figures: null, rates: null, positions: [] });
+      Object.assign(this, { replay: null, cache: new Map(), wanted: new Set(), name: "" });
+    }
+
+    get busy() {
+      return BUSY.includes(this.state);
+    }
+
+    /** Take in a frame; false when tokens are missing between what is here and what came. */
+    take(frame) {
+      for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete"]) {
+        if (name in frame) this[name] = frame[name];
+      }
+      if (frame.step) this.cache.set(frame.step.index, frame.step);
+      const whole = ["text", "plainText", "strip"].map((name) => !frame[name] || splice(this, name, frame[name]));
+      return whole.every(Boolean);
+    }
+  }
+
+  function splice(run, name, { from, items }) {
+    if (from > run[name].length) return false;
+    run[name] = run[name].slice(0, from).concat(items);
+    return true;
+  }
+
+  class Store {
+    constructor(server) {
+      this.server = server;
+      this.runs = [];
+      this.run = null;
+      this.index = -1;
+      this.following = true;
+      this.view = "live";
+      this.light = { node: null, beam: null };
+      this.sweep = null;
+      this.status = { state: "loading", stage: "", done: 0, message: "", pair: null };
+      this.notice = null;
+      this.listeners = new Map();
+    }
+
+    on(topic, listener) {
+      if (!this.listeners.has(topic)) this.listeners.set(topic, []);
+      this.listeners.get(topic).push(listener);
+    }
+
+    emit(topic) {
+      for (const listener of this.listeners.get(topic) ?? []) listener();
+    }
+
+    /** The step being looked at, if it is here. */
+    get step() {
+      return this.run?.cache.get(this.index) ?? null;
+    }
+
+    takeFrame(frame) {
+      if (!frame.key) {
+        this.waiting = BUSY.includes(frame.state) ? frame : null;
+        if (frame.state === "failed") this.tell("error", frame.message);
+        this.emit("run");
+        return;
+      }
+      this.waiting = null;
+      let run = this.runs.find((item) => item.key === frame.key);
+      const fresh = !run;
+      if (fresh) {
+        run = new Run(frame.key);
+        this.runs.push(run);
+      }
+      if (!run.take(frame)) this.fetchWhole(run);
+      if (frame.state === "failed") this.tell("error", frame.message);
+      if (fresh && frame.kind === "run") this.show(run, true);
+      else if (run === this.run) this.advance();
+      this.emit("runs");
+    }
+
+    /** Follow the newest step while asked to, then tell everyone. */
+    advance() {
+      if (this.following && this.step?.index !== this.run.steps - 1) this.index = this.run.steps - 1;
+      this.light = { node: null, beam: null };
+      this.fetchStep();
+      this.emit("run");
+    }
+
+    show(run, following = true) {
+      this.run = run;
+      this.following = following;
+      this.index = run.steps - 1;
+      this.selected = null;
+      this.advance();
+      this.emit("runs");
+    }
+
+    goTo(index) {
+      if (!this.run) return;
+      const last = this.run.steps - 1;
+      this.index = Math.max(0, Math.min(last, index));
+      this.following = this.index === last;
+      this.light = { node: null, beam: null };
+      this.selected = null;
+      this.fetchStep();
+      this.emit("step");
+    }
+
+    setView(view) {
+      if (this.view === view) return;
+      this.view = view;
+      this.emit("view");
+    }
+
+    /** Light a node, a beam, or nothing. */
+    setLight(node, beam = null) {
+      if (this.light.node === node && this.light.beam === beam) return;
+      this.light = { node, beam };
+      this.emit("light");
+    }
+
+    select(node) {
+      this.selected = node;
+      this.setLight(node);
+      this.emit("light");
+    }
+
+    tell(tone, message) {
+      this.notice = message ? { tone, message } : null;
+      this.emit("notice");
+    }
+
+    async fetchStep() {
+      const { run, index } = this;
+      for (const at of [index, index + 1, index - 1]) {
+        if (at < 0 || at >= run.steps || run.cache.has(at) || run.wanted.has(at) || (run.busy && at !== index)) continue;
+        run.wanted.add(at);
+        try {
+          const step = await this.server.step([run.key, at]);
+          if (step.error) this.tell("error", step.error);
+          else run.cache.set(at, step);
+        } catch {
+          this.tell("error", "The server does not answer. Is it still running?");
+        }
+        run.wanted.delete(at);
+        if (this.run === run && this.index === at) this.emit("step");
+      }
+    }
+
+    async fetchWhole(run) {
+      if (run.fetching) return;
+      run.fetching = true;
+      const whole = await this.server.open_trace(run.key).catch(() => null);
+      run.fetching = false;
+      if (!whole || whole.error) return;
+      const { state } = run;
+      run.take({ ...whole, state });
+      if (run === this.run) this.advance();
+    }
+  }
+
+  RD.Store = Store;
+  RD.Run = Run;
+})();

@@ -1,0 +1,90 @@
+// Traces: the runs made since the page was opened, files loaded, bundled examples; switch and download.
+(() => {
+  const RD = window.ReDrafter;
+  const { h } = RD;
+
+  class TracesView {
+    constructor(store) {
+      this.store = store;
+      this.input = h("input", { type: "file", accept: ".jsonl,.json,application/jsonl", class: "rp-hidden", id: "rp-tracefile", onchange: () => this.read(this.input.files[0]) });
+      this.list = h("tbody");
+      const drop = h(
+        "div",
+        { class: "rp-drop", ondragover: (event) => event.preventDefault(), ondrop: (event) => (event.preventDefault(), this.read(event.dataTransfer.files[0])) },
+        h("label", { class: "rp-chip is-strong", for: "rp-tracefile" }, "Load a trace file"),
+        this.input,
+        h("span", { class: "rp-quiet" }, "or drop a .jsonl file here. It opens in the same views; no model is needed."),
+      );
+      this.examples = h("div", { class: "rp-row" });
+      this.element = h(
+        "div",
+        { class: "rp-traces" },
+        h("section", { class: "rp-panel", "aria-label": "Load" }, drop, h("h3", {}, "Examples"), this.examples),
+        h(
+          "section",
+          { class: "rp-panel", "aria-label": "Runs", "data-tour": "traces" },
+          h("h3", {}, "Runs of this page"),
+          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "Shape", "Steps", "Tokens per step", "Speed-up", "Identical", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
+        ),
+      );
+    }
+
+    setExamples(examples) {
+      RD.put(this.examples, examples.map(([key, name]) => h("button", { type: "button", class: "rp-chip", "data-example": key, onclick: () => this.openExample(key) }, name)));
+    }
+
+    async openExample(key) {
+      const known = this.store.runs.find((run) => run.key === key);
+      if (known) return this.store.show(known);
+      return this.take(await this.store.server.open_trace(key));
+    }
+
+    async read(file) {
+      if (!file) return;
+      const answer = await this.store.server.load_trace([file.name, await file.text()]).catch(() => ({ error: `${file.name} could not be sent to the server. Is it still running?` }));
+      this.input.value = "";
+      this.take(answer);
+    }
+
+    take(answer) {
+      if (answer.error) return this.store.tell("error", answer.error);
+      this.store.takeFrame({ ...answer, message: "" });
+      return this.store.tell("info", answer.message);
+    }
+
+    async download(run) {
+      const answer = await this.store.server.download(run.key);
+      if (answer.error) return this.store.tell("error", answer.error);
+      const url = URL.createObjectURL(new Blob([answer.text], { type: "application/jsonl" }));
+      const link = h("a", { href: url, download: `redrafter-${run.head.run.slice(0, 12)}.jsonl` });
+      link.click();
+      return setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    }
+
+    draw() {
+      const { runs, run: shown } = this.store;
+      RD.put(this.list, [...runs].reverse().map((run) => this.row(run, run === shown)));
+    }
+
+    row(run, current) {
+      const { head, figures } = run;
+      if (!head) return null;
+      const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
+      const same = figures?.identical;
+      return h(
+        "tr",
+        { class: current ? "is-current" : null, "data-key": run.key },
+        h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${RD.clip(prompt, 40)}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
+        h("th", { scope: "row", dir: "auto" }, RD.clip(prompt, 60)),
+        h("td", {}, `${head.width} × ${head.length}`),
+        h("td", {}, run.steps),
+        h("td", {}, RD.number(figures?.tokensPerStep, 2)),
+        h("td", {}, figures?.speedup ? `${RD.number(figures.speedup, 2)}×` : "–"),
+        h("td", {}, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
+        h("td", {}, h("button", { type: "button", class: "rp-chip", "data-act": "download", "aria-label": `Download ${RD.clip(prompt, 40)}`, onclick: () => this.download(run) }, "Download")),
+      );
+    }
+  }
+
+  RD.TracesView = TracesView;
+})();
