@@ -10,17 +10,17 @@ from playground.cli.options import (
     add_json,
     add_pair,
     add_prompt,
+    add_prompt_file,
     add_run,
     add_sampling,
     add_verb,
+    request_for,
     request_of,
-    sampling_of,
-    shape_of,
     whole_numbers,
 )
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
-from playground.config import BeamShape, Message, RunRequest
+from playground.config import BeamShape
 from playground.export.codec import to_json
 from playground.trace import SweepCell, SweepRecord
 
@@ -37,8 +37,7 @@ def add_verbs(verbs: Any) -> None:
     add_pair(parser)
     add_json(parser)
     parser = add_verb(verbs, "benchmark", run_benchmark, "race every first turn of a prompt file, by category")
-    parser.add_argument("--prompts", required=True, metavar="FILE", help="Spec-Bench or MT-Bench style JSON lines")
-    parser.add_argument("--limit", type=int, metavar="N", help="so many prompts, taken in turn from every category")
+    add_prompt_file(parser)
     add_run(parser)
     add_pair(parser)
     add_json(parser)
@@ -76,12 +75,7 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
     from playground.bench.prompts import read_questions, spread
 
     questions = spread(read_questions(chosen.prompts), chosen.limit)
-    request = RunRequest(
-        messages=(Message("user", questions[0].turns[0]),),
-        shape=shape_of(chosen),
-        sampling=sampling_of(chosen),
-        max_new_tokens=chosen.max_new_tokens,
-    )
+    request = request_for(chosen, questions[0].turns[0])
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         session = open_session(chosen)
         results: list[Measured] = []

@@ -82,6 +82,11 @@ def add_prompt(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-chat-template", action="store_true", help="continue the plain text instead of a chat")
 
 
+def add_prompt_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompts", required=True, metavar="FILE", help="Spec-Bench or MT-Bench style JSON lines")
+    parser.add_argument("--limit", type=int, metavar="N", help="so many prompts, taken in turn from every category")
+
+
 def engine_options(chosen: argparse.Namespace) -> EngineOptions:
     return EngineOptions(
         device=chosen.device, dtype=chosen.dtype, engine=chosen.engine, kernels=chosen.kernels, exact=chosen.exact
@@ -106,6 +111,16 @@ def request_of(chosen: argparse.Namespace, shape: BeamShape, *, race: bool) -> R
         max_new_tokens=chosen.max_new_tokens,
         race=race,
         chat_template=not chosen.no_chat_template,
+    )
+
+
+def request_for(chosen: argparse.Namespace, prompt: str) -> RunRequest:
+    """The request for a prompt from a file."""
+    return RunRequest(
+        messages=(Message("user", prompt),),
+        shape=shape_of(chosen),
+        sampling=sampling_of(chosen),
+        max_new_tokens=chosen.max_new_tokens,
     )
 
 

@@ -1,0 +1,96 @@
+"""Pooled figures of prompt sets, checked on counts made by hand; prompt files and which of them are asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from playground.bench.acceptance import Acceptance, count, figures
+from playground.bench.benchmark import Measured, by_category, pool
+from playground.bench.prompts import Question, read_questions, spread
+from playground.config import PlaygroundError
+from playground.trace import Summary, Trace
+from tests.test_summary import figures as summary_with_speedup
+from tests.test_summary import header, run, step
+
+
+def with_speed(speedup: float, new_tokens: int, steps: int, ours: float, plain: float) -> Summary:
+    return replace(
+        summary_with_speedup(speedup),
+        new_tokens=new_tokens,
+        num_spec_steps=steps,
+        redrafter_tokens_per_second=ours,
+        plain_tokens_per_second=plain,
+    )
+
+
+def test_rates_are_pooled_over_time_and_speedups_by_median() -> None:
+    results = [
+        Measured("1", "a", with_speed(2.0, 11, 5, 20.0, 10.0), True),  # 0.5 s and 1 s
+        Measured("2", "b", with_speed(1.0, 31, 30, 10.0, 10.0), False),  # 3 s and 3 s
+        Measured("3", "b", with_speed(1.5, 2, 1, 10.0, 10.0), True),  # 0.1 s and 0.1 s
+    ]
+    pooled = pool(results)
+    assert (pooled.prompts, pooled.new_tokens, pooled.identical) == (3, 44, 2)
+    assert pooled.tokens_per_step == pytest.approx(41 / 36)
+    assert pooled.redrafter_tokens_per_second == pytest.approx(41 / 3.6)
+    assert pooled.plain_tokens_per_second == pytest.approx(10.0)
+    assert pooled.median_speedup == 1.5
+    assert list(by_category(results)) == ["a", "b"] and by_category(results)["b"].prompts == 2
+
+
+def test_acceptance_counts_a_run() -> None:
+    found = count(run(plain_ms=None), "7", "maths")
+    assert (found.steps, found.emitted, found.accepted_at, found.nodes) == (2, 5, (2, 1), 6)
+    assert found.clean_steps == 2 and found.clean_emitted == 5  # nothing repeats in so short a text
+    pooled = figures([found, found])
+    assert pooled.tokens_per_step == 2.5 and pooled.tokens_per_step_outside_loops == 2.5
+    assert pooled.acceptance_by_position == (1.0, 0.5) and pooled.mean_nodes == 3.0
+
+
+def test_tokens_inside_loops_do_not_flatter() -> None:
+    """A prompt of eight equal tokens, then more of them: every new token stands in a loop."""
+    looping = Trace(replace(header(), prompt_ids=(3,) * 20))
+    looping.steps.append(step(0, 2, (3, 3, 3), 1.0))
+    looping.prompts.extend(replace(run(None).prompts[0], first_root=3) for _ in range(1))
+    found = count(looping, "1", "a")
+    assert (found.emitted, found.clean_emitted, found.clean_steps) == (3, 0, 0.0)
+    assert figures([found]).tokens_per_step_outside_loops == 0.0
+
+
+def test_figures_of_nothing_are_zero() -> None:
+    nothing = Acceptance("1", "a", 0, 0, 0.0, 0, (0, 0), 0)
+    assert figures([nothing]).tokens_per_step == 0.0 and figures([nothing]).acceptance_by_position == (0.0, 0.0)
+
+
+def test_a_limit_takes_from_every_category_in_turn() -> None:
+    questions = [Question(str(i), category, ("?",)) for i, category in enumerate("aaabbc")]
+    assert [q.question_id for q in spread(questions, 4)] == ["0", "3", "5", "1"]
+    assert spread(questions, None) == questions and spread(questions, 9) == questions
+    with pytest.raises(PlaygroundError, match="limit is 0"):
+        spread(questions, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"turns": ["a"', "line 2, column"),
+        ("[]", "line 2, column 1"),
+        ('{"turns": []}', '"turns" must be a list of texts'),
+        ('{"turns": [3]}', '"turns" must be'),
+    ],
+)
+def test_broken_lines_are_named(line: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "q.jsonl"
+    file.write_text(json.dumps({"turns": ["fine"]}) + "\n" + line + "\n")
+    with pytest.raises(PlaygroundError, match=message):
+        read_questions(file)
+    file.write_text("\n")
+    with pytest.raises(PlaygroundError, match="holds no question"):
+        read_questions(file)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(PlaygroundError, match="cannot be read"):
+        read_questions(file)
