@@ -114,6 +114,20 @@ class KVCache:
                 self._kernels.kv_commit(group.keys, group.values, group.committed, here, count)
         self.extend(count)
 
+    def commit_counted(self, path: torch.Tensor, length: torch.Tensor) -> None:
+        """Keep the first `length` [] rows of `path` [P] without asking the device; the host learns by `follow`.
+
+        Only for a cache on one device.
+        """
+        (group,) = self._groups
+        self._kernels.kv_commit(group.keys, group.values, group.committed, path, length)
+        group.committed.add_(length)
+
+    def follow(self, count: int) -> None:
+        """The host's own count of the rows that `commit_counted` or a captured forward has committed."""
+        self.require(count)
+        self._committed += count
+
     def extend(self, count: int) -> None:
         """Count the next `count` rows as committed where they stand: a chain needs no moving."""
         self.require(count)

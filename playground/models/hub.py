@@ -49,12 +49,12 @@ def fetch(repository: str, progress: Progress, check_config: Callable[[dict[str,
         _require_safetensors(repository, files)
         total, done, folder = max(1, sum(file.size for file in wanted)), 0, Path()
         if any(file.name == "config.json" for file in wanted):
-            config = Path(hf_hub_download(repository, "config.json", revision=found.sha))
+            config = Path(hf_hub_download(repository, "config.json"))
             check_config(json.loads(config.read_text(encoding="utf-8")), repository)
         for file in wanted:
             told = f"Downloading {repository}: {file.name}"
             bar = _reporting_bar(done, total, told, progress)
-            local = hf_hub_download(repository, file.name, revision=found.sha, tqdm_class=bar)
+            local = hf_hub_download(repository, file.name, tqdm_class=bar)
             if file.name == "config.json":
                 folder = Path(local).parent
             done += file.size
@@ -64,16 +64,13 @@ def fetch(repository: str, progress: Progress, check_config: Callable[[dict[str,
 
 def _held(repository: str) -> Path | None:
     """The folder of a repository that is wholly in the hub's cache already, asked without the network."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
 
-    try:
-        folder = Path(snapshot_download(repository, local_files_only=True))
-    except LocalEntryNotFoundError:
+    config = try_to_load_from_cache(repository, "config.json")
+    if not isinstance(config, str):  # never asked for, or known to be missing
         return None
+    folder = Path(config).parent
     index = folder / "model.safetensors.index.json"
-    if not (folder / "config.json").is_file():
-        return None
     names = (
         set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         if index.is_file()
@@ -115,10 +112,10 @@ def _reporting_bar(before: int, total: int, message: str, progress: Progress) ->
 @contextmanager
 def _explained(repository: str) -> Iterator[None]:
     """Say what the hub's errors mean."""
-    import httpx
     from huggingface_hub import errors
 
-    network = (httpx.HTTPError, errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)
+    client_error: Any = getattr(errors, "HTTPError", errors.HfHubHTTPError)  # whichever HTTP client the hub came with
+    network = (client_error, errors.HfHubHTTPError, errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled)
     try:
         yield
     except PlaygroundError:

@@ -43,9 +43,10 @@ class _Recorder:
         self.repeated: set[int] = set()
         self.masks: list[MaskFunction] = []
 
-    def mask(self, *_: Any, **arguments: Any) -> torch.Tensor:
+    def mask(self, *positional: Any, **arguments: Any) -> torch.Tensor:
         """A 4D mask whose every entry is the number of the mask function it stands for."""
-        self.masks.append(arguments["mask_function"])
+        function: Any = arguments.get("mask_function") or next(filter(callable, positional))
+        self.masks.append(function)
         device = arguments.get("device")
         return torch.full((1, 1, _TOKENS, _TOKENS), len(self.masks) - 1, dtype=torch.int64, device=device)
 
