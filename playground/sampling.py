@@ -15,7 +15,10 @@ from playground.config import Sampling
 def pick_token(
     logits: torch.Tensor, sampling: Sampling, position: torch.Tensor | int, kernels: KernelSet
 ) -> torch.Tensor:
-    """The picked id [] int64 from `logits` [V], for the token that will stand at absolute `position` []."""
+    """The picked id [] int64 from `logits` [V], for the token that will stand at absolute `position` [].
+
+    Rows [N, V] with positions [N] give ids [N].
+    """
     return kernels.pick(
         logits,
         temperature=sampling.temperature,
@@ -26,15 +29,15 @@ def pick_token(
     )
 
 
-def pick_gap(logits: torch.Tensor, sampling: Sampling, position: torch.Tensor | int) -> float:
-    """How close the pick was: best minus second best of what it compares (`logits` [V], with the noise if sampling).
+def pick_gap(logits: torch.Tensor, sampling: Sampling, position: torch.Tensor | int) -> torch.Tensor:
+    """How close the pick was, []: best minus second best of what it compares (`logits` [V], with any noise).
 
-    Infinite where the filters leave one token. Reads the device, so it belongs outside a lane's clock.
+    Infinite where the filters leave one token.
     """
     scores = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if not sampling.greedy:
         threshold = filter_threshold(scores, sampling.temperature, sampling.top_k, sampling.top_p)
         noise = gumbel_noise(scores, sampling.seed, position)
         scores = scores.masked_fill(scores < threshold, -torch.inf) / sampling.temperature + noise
-    best, second = scores.topk(2).values.tolist()
-    return float(best - second)
+    best, second = scores.topk(2).values
+    return best - second

@@ -1,11 +1,20 @@
-"""A tiny pair on disk, for tests that load models the way people do."""
+"""A tiny pair on disk, for tests that load models the way people do, and Triton made ready for its interpreter."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+
+if not torch.cuda.is_available():
+    # Triton's own functions are interpreted or compiled once and for all when it is imported, and transformers may
+    # import it first. Kernels of ours follow when a test that has the variable set imports them.
+    with pytest.MonkeyPatch.context() as _patch, contextlib.suppress(ImportError):
+        _patch.setenv("TRITON_INTERPRET", "1")
+        import triton  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,8 @@ def accept(
     """Walk from the root; an accepted end-of-sequence token ends the path and has no pick.
 
     The walk has a fixed number of levels and never asks the device, except on CPU, where asking costs nothing and
-    saves the picks below the last accepted node.
+    saves the picks below the last accepted node. Triton picks at every node in one launch and walks in another, unless
+    a filter makes picks dear (top-p sorts the vocabulary).
 
     Args:
         logits: [N, V] of the base model at each node.
@@ -36,6 +37,10 @@ def accept(
         levels: L, depth of the deepest leaf the tree may have.
         eos: [E] int64 end-of-sequence ids.
     """
+    if kernels.name == "triton" and not (sampling.top_k or sampling.top_p < 1.0):
+        all_picks = pick_token(logits, sampling, committed + tree.depth + 1, kernels)  # [N]
+        walk = kernels.walk(all_picks, tree.token, tree.parent, eos, levels=levels)
+        return Verdict(path=walk.path, picks=walk.picks, length=walk.length, next_root=walk.last)
     nothing = torch.full_like(committed, -1)
     node, on_path = torch.zeros_like(committed), torch.ones_like(committed, dtype=torch.bool)  # [], at the root
     path, picks = [], []

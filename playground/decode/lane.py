@@ -65,7 +65,7 @@ class Lane:
             )
         self._limit = min(self.max_new_tokens, window - length)
         self.tokens, self.clock_ms, self.finish_reason = [], 0.0, None
-        self.cache = self.base.new_cache(length + self._limit + self.extra_slots)
+        self.cache = self._open_cache(length + self._limit + self.extra_slots)
         prompt = torch.tensor(prompt_ids, dtype=torch.int64, device=self.base.device)  # [P]
         self._clock.begin()
         output = self.base.prefill(prompt, self.cache)
@@ -83,6 +83,10 @@ class Lane:
             log_probability=log_probability(output.logits[0], first),
             token_bytes=self._bytes({first}),
         )
+
+    def _open_cache(self, capacity: int) -> KVCache:
+        """An empty cache for at least `capacity` tokens."""
+        return self.base.new_cache(capacity)
 
     def _begin(self, prompt: torch.Tensor, output: BaseOutput, root: torch.Tensor) -> None:
         """Take over the state after the prompt: prompt [P], output of its last token, root []."""

@@ -60,7 +60,7 @@ class PlainDecoder(Lane):
 
     def _measure(self) -> None:
         """Note the last pick's gap, outside the clock."""
-        self.gaps.append(pick_gap(self._logits, self.sampling, self.cache.committed_tensor))
+        self.gaps.append(float(pick_gap(self._logits, self.sampling, self.cache.committed_tensor)))
 
     @torch.inference_mode()
     def _record(self, ms: float) -> trace.PlainRecord:

@@ -51,14 +51,21 @@ class Judgement:
 @torch.inference_mode()
 def describe(step: Step, bytes_of: BytesOf, *, judged: bool) -> trace.StepRecord:
     """The step's record; not `judged` leaves out what needs another look at the logits."""
-    beams, tree = _beams(step.beams), _tree(step.tree)
     path, picked = step.taken.path, step.taken.picks
-    nodes, deciding = tree.nodes, path[: len(picked)]
     judgement = Judgement((), ())
     if judged:
-        judgement = judge(step.logits, [*tree.parent[1:], *deciding], [*tree.token[1:], *picked])
+        rows = [*step.tree.parent[1:].tolist(), *path[: len(picked)]]
+        judgement = judge(step.logits, rows, [*step.tree.token[1:].tolist(), *picked])
+    return compose(step, bytes_of, judgement)
+
+
+def compose(step: Step, bytes_of: BytesOf, judgement: Judgement) -> trace.StepRecord:
+    """The step's record from what is known: `judgement` of nodes 1..N-1, then of the picks, or empty."""
+    beams, tree = _beams(step.beams), _tree(step.tree)
+    path, picked = step.taken.path, step.taken.picks
+    nodes, judged = tree.nodes, bool(judgement.rank)
     log_probability, rank = judgement.log_probability, judgement.rank
-    of_picks = zip(deciding, picked, log_probability[nodes - 1 :], rank[nodes - 1 :], strict=judged)
+    of_picks = zip(path[: len(picked)], picked, log_probability[nodes - 1 :], rank[nodes - 1 :], strict=judged)
     mentioned = {*tree.token, *picked, *(token for beam in beams.tokens for token in beam)}
     return trace.StepRecord(
         index=step.index,
@@ -85,12 +92,17 @@ def judge(logits: torch.Tensor, nodes: list[int], tokens: list[int]) -> Judgemen
     place = {node: index for index, node in enumerate(distinct)}
     rows = logits[torch.tensor(distinct, device=logits.device)]  # [R, V]
     row = torch.tensor([place[node] for node in nodes], device=logits.device)  # [Q]
-    token = torch.tensor(tokens, device=logits.device)  # [Q]
+    log_probability, rank = judge_rows(rows, row, torch.tensor(tokens, device=logits.device))
+    return Judgement(tuple(log_probability.tolist()), tuple(rank.tolist()))
+
+
+def judge_rows(rows: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability and rank [Q] of `token` [Q] in its row [Q] of `rows` [R, V]. Asks the device nothing."""
     total = rows.to(torch.promote_types(rows.dtype, torch.float32)).logsumexp(-1)  # [R]
     log_probability = rows[row, token].to(total.dtype) - total[row]  # [Q]
     per_chunk = max(1, CHUNK // rows.shape[1])
     ranks = [_rank(rows, *part) for part in zip(row.split(per_chunk), token.split(per_chunk), strict=True)]
-    return Judgement(tuple(log_probability.tolist()), tuple(torch.cat(ranks).tolist()))
+    return log_probability, torch.cat(ranks)
 
 
 def _rank(rows: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:

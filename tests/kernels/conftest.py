@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
-# Read when device code is first imported, which only a test does.
-if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
+
+@pytest.fixture(autouse=True)
+def _interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set when device code is first imported, which only a test does."""
+    if not torch.cuda.is_available():
+        monkeypatch.setenv("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture

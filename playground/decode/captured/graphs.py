@@ -1,0 +1,94 @@
+"""A stage as something to replay: on CUDA a captured graph, elsewhere the function itself on the same static buffers.
+
+Knows streams and graphs; nothing of what a stage does. A stage reads and writes tensors that outlive it, takes no
+arguments and asks the device nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+
+WARM_UPS = 2  # runs before a capture: libraries make their workspaces, Triton compiles
+
+
+class Replay:
+    """One stage. `prepare` it outside every clock: the warm-up runs it, so it must bear that, or have an `undo`."""
+
+    def __init__(
+        self,
+        stage: Callable[[], None],
+        device: torch.device,
+        undo: Callable[[], Callable[[], None]] | None = None,
+    ) -> None:
+        """`undo`, called before a warm-up, gives what puts the stage's state back after it."""
+        self._stage, self._device, self._undo = stage, device, undo
+        self._graph: Any = None
+
+    def prepare(self) -> None:
+        """Warm up and capture; nothing where the stage is captured already, or never is."""
+        if self._device.type != "cuda" or self._graph is not None:
+            return
+        stream = torch.cuda.Stream(self._device)
+        stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(stream), torch.inference_mode():
+            restore = None if self._undo is None else self._undo()
+            for _ in range(WARM_UPS):
+                self._stage()
+                if restore is not None:
+                    restore()
+        torch.cuda.current_stream(self._device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.graph(graph):
+            self._stage()
+        self._graph = graph
+
+    def __call__(self) -> None:
+        if self._graph is not None:
+            self._graph.replay()
+        elif self._device.type == "cuda":
+            raise RuntimeError("A stage was replayed before it was captured.")
+        else:
+            self._stage()
+
+
+class GraphStore:
+    """Static buffers and their captured stages, kept from run to run; the least recently used one goes first."""
+
+    def __init__(self, places: int = 2) -> None:
+        self._places = places
+        self._held: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """What is held under `key`, built if nothing is; makes room before it builds."""
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        while len(self._held) >= self._places:
+            self._held.popitem(last=False)
+        self._held[key] = build()
+        return self._held[key]
+
+    def clear(self) -> None:
+        """Let every buffer go."""
+        self._held.clear()
+
+
+def bucket_sizes(largest: int) -> tuple[int, ...]:
+    """Node counts that verification is captured for: fine steps where trees usually are, then coarse, `largest` last.
+
+    Multiples of 8 suit tensor cores; the step is about an eighth of the size, so padding wastes little.
+    """
+    sizes, size = [1], 8
+    while size < largest:
+        sizes.append(size)
+        size += max(8, 1 << (size.bit_length() - 3))
+    return tuple(sizes) if sizes[-1] == largest else (*sizes, largest)
+
+
+def bucket_of(nodes: int, sizes: tuple[int, ...]) -> int:
+    """The smallest bucket that holds `nodes`."""
+    return next(size for size in sizes if size >= nodes)
