@@ -10,10 +10,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from playground.bench.peer import StockGenerate
 from playground.bench.prompts import Question
 from playground.config import Message, RunRequest
 from playground.session import Session
-from playground.trace import Footer, ParityRecord, Summary
+from playground.trace import Footer, Header, ParityRecord, Summary
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Measured:
     category: str
     summary: Summary
     identical: bool | None
+    generate_tokens_per_second: float | None = None  # transformers' own, on the same prompt
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,36 @@ class Pooled:
     plain_tokens_per_second: float | None
     median_speedup: float | None
     identical: int  # prompts whose two lanes wrote the same text
+    generate_tokens_per_second: float | None  # transformers' own, where it was asked
 
 
 def benchmark(
-    session: Session, questions: Sequence[Question], request: RunRequest, stop: threading.Event
+    session: Session,
+    questions: Sequence[Question],
+    request: RunRequest,
+    stop: threading.Event,
+    peer: StockGenerate | None = None,
 ) -> Iterator[Measured]:
-    """Run every question's first turn with the settings of `request`; one result each, until stopped."""
+    """Run every question's first turn with the settings of `request`; one result each, until stopped.
+
+    Args:
+        peer: decodes each prompt too, right after its race; always greedily.
+    """
     for question in questions:
         summary, identical, finished = None, None, False
+        prompt_ids: tuple[int, ...] = ()
         asked = replace(request, messages=(Message("user", question.turns[0]),))
         for record in session.run(asked, stop):
-            if isinstance(record, ParityRecord):
+            if isinstance(record, Header):
+                prompt_ids = record.prompt_ids
+            elif isinstance(record, ParityRecord):
                 identical = record.identical
             elif isinstance(record, Footer):
                 summary, finished = record.summary, record.finish_reason != "stopped"
         if summary is None or not finished:
             return
-        yield Measured(question.question_id, question.category, summary, identical)
+        rate = peer.tokens_per_second(list(prompt_ids), request.max_new_tokens) if peer else None
+        yield Measured(question.question_id, question.category, summary, identical, rate)
 
 
 def pool(results: Sequence[Measured]) -> Pooled:
@@ -75,6 +90,9 @@ def pool(results: Sequence[Measured]) -> Pooled:
         ),
         median_speedup=statistics.median(speedups) if speedups else None,
         identical=sum(result.identical is True for result in results),
+        generate_tokens_per_second=_pooled_rate(
+            [(result.summary.new_tokens - 1, result.generate_tokens_per_second) for result in results]
+        ),
     )
 
 

@@ -26,6 +26,8 @@ from playground.trace import SweepCell, SweepRecord
 
 if TYPE_CHECKING:
     from playground.bench.benchmark import Measured
+    from playground.bench.peer import StockGenerate
+    from playground.session import Session
 
 
 def add_verbs(verbs: Any) -> None:
@@ -38,6 +40,7 @@ def add_verbs(verbs: Any) -> None:
     add_json(parser)
     parser = add_verb(verbs, "benchmark", run_benchmark, "race every first turn of a prompt file, by category")
     add_prompt_file(parser)
+    parser.add_argument("--with-generate", action="store_true", help="time transformers' own generate beside each race")
     add_run(parser)
     add_pair(parser)
     add_json(parser)
@@ -78,8 +81,9 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
     request = request_for(chosen, questions[0].turns[0])
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         session = open_session(chosen)
+        peer = _peer(chosen, session) if chosen.with_generate else None
         results: list[Measured] = []
-        for measured in benchmark(session, questions, request, stop):
+        for measured in benchmark(session, questions, request, stop, peer):
             results.append(measured)
             speedup = f"{measured.summary.speedup:.2f}" if measured.summary.speedup else "-"
             out.words(
@@ -90,6 +94,16 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
             return STOPPED
         _tell(out, results, questions=len(questions))
         return 0 if len(results) == len(questions) else STOPPED
+
+
+def _peer(chosen: argparse.Namespace, session: Session) -> StockGenerate:
+    import torch
+
+    from playground.bench.peer import StockGenerate
+    from playground.models.catalogue import resolve_base
+
+    pair = session.pair
+    return StockGenerate(resolve_base(chosen.base).path, pair.device, getattr(torch, pair.dtype))
 
 
 def _tell(out: Output, results: list[Measured], questions: int) -> None:
@@ -110,4 +124,9 @@ def _tell(out: Output, results: list[Measured], questions: int) -> None:
         out.words(
             f"{name:<14} {figures.prompts:3d} prompts  tokens/step {figures.tokens_per_step:.2f}  "
             f"median speed-up {speedup}  identical {figures.identical} of {figures.prompts}"
+        )
+    if overall.generate_tokens_per_second and overall.plain_tokens_per_second:
+        out.words(
+            f"Plain decoding here {overall.plain_tokens_per_second:.1f} tokens/s, transformers' generate "
+            f"{overall.generate_tokens_per_second:.1f}"
         )

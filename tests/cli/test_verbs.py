@@ -125,8 +125,9 @@ def test_benchmark_over_a_prompt_file(pair: list[str], capsys: pytest.CaptureFix
     lines = [json.dumps({"question_id": i, "category": c, "turns": [t]}) for i, (c, t) in enumerate(rows)]
     file = tmp_path / "questions.jsonl"
     file.write_text("\n".join(lines) + "\n")
-    assert main(["benchmark", "--prompts", str(file), "--limit", "2", *RUN, *pair, "--json"]) == 0
+    assert main(["benchmark", "--prompts", str(file), "--limit", "2", "--with-generate", *RUN, *pair, "--json"]) == 0
     found = result(capsys)
+    assert found["generate_tokens_per_second"] > 0
     assert found["prompts"] == 2 and found["identical"] == 2 and found["median_speedup"] > 0
     assert set(found["categories"]) == {"a", "b"} and [run["question_id"] for run in found["runs"]] == ["0", "2"]
     assert main(["evaluate", "--prompts", str(file), *RUN, *pair, "--json"]) == 0
