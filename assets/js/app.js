@@ -116,7 +116,7 @@
 
     drawView() {
       const { view } = this.store;
-      this.app.dataset.view = view;
+      this.app.dataset.shown = view;
       this.tabs.forEach((tab) => {
         const on = tab.dataset.view === view;
         tab.setAttribute("aria-selected", String(on));

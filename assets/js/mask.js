@@ -2,8 +2,8 @@
 (() => {
   const RD = window.ReDrafter;
   const { h } = RD;
-  const LABELS = 84;
-  const GUTTER = LABELS + 76; // labels, then the cached text, collapsed into one column
+  const LABELS = 82;
+  const GUTTER = LABELS + 62; // labels, then the cached text, collapsed into one column
   const HEAD = 20;
 
   class MaskView {
@@ -63,7 +63,7 @@
         for (const column of seen) {
           context.fillRect(GUTTER + column * cell + inset / 2, HEAD + row * cell + inset / 2, cell - inset, cell - inset);
         }
-        if (cell >= 11) this.label(context, cell, row, colour(chosen === row ? "--rp-ink" : "--rp-soft"));
+        if (cell >= 9) this.label(context, cell, row, colour(chosen === row ? "--rp-ink" : "--rp-soft"));
       });
       context.globalAlpha = 1;
       if (chosen !== null && chosen < step.mask.length) this.frame(context, cell, size, chosen, colour("--rp-ink"));
@@ -76,13 +76,13 @@
       context.textAlign = "right";
       context.fillText("node", LABELS - 8, 2);
       context.textAlign = "left";
-      context.fillText(`cache (${this.step.position.toLocaleString("en")})`, LABELS, 2);
+      context.fillText("cache", LABELS, 2);
       context.fillText("tree nodes", GUTTER + 2, 2);
     }
 
     label(context, cell, row, ink) {
       context.fillStyle = ink;
-      context.font = `${Math.min(11, cell - 1)}px ui-monospace, Menlo, "DejaVu Sans Mono", monospace`;
+      context.font = `${Math.min(11, cell)}px ui-monospace, Menlo, "DejaVu Sans Mono", monospace`;
       context.textAlign = "right";
       context.textBaseline = "middle";
       context.direction = "ltr";

@@ -90,7 +90,8 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
         return encode({"kind": "loading", "status": hub.status()})
 
     page.load(None, controls.kept, controls.kept, js=RESTORE)
-    gr.on([widget.change for widget in controls.kept], None, controls.kept, None, js=KEEP)
+    changes = [widget.change for widget in controls.kept]  # type: ignore[attr-defined]
+    gr.on(changes, None, controls.kept, None, js=KEEP)
     copied = controls.copy.click(copy, controls.settings, controls.command, **SHORT)
     copied.then(None, controls.command, None, js=COPY)
     names = [controls.base, controls.drafter, controls.device, controls.dtype]
@@ -99,9 +100,7 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
         button.click(None, None, controls.prompt, js=f"() => {json.dumps(preset.prompt)}")
 
 
-def _stream(
-    hub: Hub, owner: str, begin: Callable[[str], LiveRun | LiveSweep], *, kind: str = "run"
-) -> Iterator[str]:
+def _stream(hub: Hub, owner: str, begin: Callable[[str], LiveRun | LiveSweep], *, kind: str = "run") -> Iterator[str]:
     """Frames of what `begin` starts; when the page closes this generator, the work ends too."""
     try:
         live = begin(owner)

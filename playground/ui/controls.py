@@ -83,7 +83,11 @@ def build_controls() -> Controls:
         load = gr.Button("Load", elem_id="rp-load")
     with gr.Accordion("Command line", open=False, elem_id="rp-command"):
         command = gr.Textbox(
-            label="The same run from a terminal", lines=3, interactive=False, buttons=["copy"], elem_id="rp-command-text"
+            label="The same run from a terminal",
+            lines=3,
+            interactive=False,
+            buttons=["copy"],
+            elem_id="rp-command-text",
         )
         copy = gr.Button("Copy as command line", size="sm", elem_id="rp-copy")
     return Controls(

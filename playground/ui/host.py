@@ -122,6 +122,4 @@ class SessionHost:
             self._status = HostStatus("ready", done=1.0, revision=revision)
 
     def _progress(self, progress: Any) -> None:
-        self._status = replace(
-            self._status, stage=progress.stage, done=float(progress.done), message=progress.message
-        )
+        self._status = replace(self._status, stage=progress.stage, done=float(progress.done), message=progress.message)

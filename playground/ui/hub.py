@@ -24,9 +24,7 @@ from playground.ui.turnstile import Turnstile
 from playground.views.cards import pair_picture
 from playground.views.picture import step_picture, trace_picture
 
-Sweeper = Callable[
-    [SessionLike, RunRequest, tuple[int, ...], tuple[int, ...], threading.Event], Iterator[SweepRecord]
-]
+Sweeper = Callable[[SessionLike, RunRequest, tuple[int, ...], tuple[int, ...], threading.Event], Iterator[SweepRecord]]
 
 
 class Hub:

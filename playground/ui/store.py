@@ -43,7 +43,7 @@ class TraceStore:
                 return self._examples[key][1]
             if key not in self._traces:
                 raise PlaygroundError(
-                    f"That run is no longer kept: the page holds the last {self._limit} runs. Download runs to keep them."
+                    f"That run is gone: the server keeps the last {self._limit} runs. Download runs to keep them."
                 )
             self._traces.move_to_end(key)
             return self._traces[key][1]

@@ -14,7 +14,7 @@ class Term:
 
 
 GLOSSARY: tuple[Term, ...] = (
-    Term("Base model", "The language model whose text you want. Drafting never changes that text, only how fast it comes."),
+    Term("Base model", "The language model whose text you want. Drafting changes only how fast that text comes."),
     Term("Drafter", "A small recurrent network that guesses the base model's next tokens from its last hidden state."),
     Term("Beam", "One guess of several tokens in a row. Beam search keeps the W most probable ones."),
     Term("Beam width (W)", "How many beams are drafted at once. Wider catches more, but costs more nodes to verify."),
@@ -23,7 +23,7 @@ GLOSSARY: tuple[Term, ...] = (
     Term("Prefix tree", "All beams merged: tokens that share their whole prefix become one node, verified once."),
     Term("Node", "One token of the prefix tree, at a depth. Node 0 is the root."),
     Term("Root", "The token at the top of the tree: certain already, not yet in the cache."),
-    Term("Pick", "The base model's own next token at a node: the most probable one, or, when sampling, the seeded draw."),
+    Term("Pick", "The base model's own next token at a node: the most probable, or, when sampling, the seeded draw."),
     Term("Accepted", "A drafted token that equals the base model's pick at its parent."),
     Term("Rejected", "A drafted token whose parent was accepted, where the base model picked something else."),
     Term("Never reached", "A drafted token behind a rejected one: the base model's text never came by."),
@@ -32,12 +32,12 @@ GLOSSARY: tuple[Term, ...] = (
     Term("Draft", "The drafter runs L times and leaves W beams."),
     Term("Verify", "One forward of the base model over all nodes of the tree at once."),
     Term("Commit", "The accepted path's keys and values are kept in the cache; the rest is forgotten."),
-    Term("Tree-attention mask", "Which node sees which: every node attends to the cache, its ancestors and itself only."),
+    Term("Tree-attention mask", "Who sees whom: every node attends to the cache, its ancestors and itself only."),
     Term("Tokens per step", "New tokens for each forward of the base model. Plain decoding makes exactly 1."),
     Term("Lane", "One of the two racers: recurrent drafting, or plain decoding of the same model."),
     Term("Lane clock", "Time a lane spent computing. Waiting for the other lane is not counted."),
     Term("Speed-up", "Tokens per second with drafting over tokens per second of plain decoding."),
     Term("Identical", "Both lanes, run independently, wrote the same tokens."),
-    Term("Seeded noise", "Sampling as a maximum: noise fixed by seed and position is added to the logits, so both lanes draw alike."),
+    Term("Seeded noise", "Sampling: noise fixed by seed and position is added to the logits, so both lanes draw alike."),
     Term("Trace", "The record of a run, step by step. Everything on this page is drawn from it."),
 )  # fmt: skip

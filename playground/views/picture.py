@@ -65,9 +65,7 @@ def run_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | N
             "redrafter": _points(totals.redrafter_events),
             "plain": _points(totals.plain_events),
         },
-        "positions": [
-            [bar.depth, bar.accepted, bar.drafted] for bar in acceptance_by_position(totals) if bar.drafted
-        ],
+        "positions": [[bar.depth, bar.accepted, bar.drafted] for bar in acceptance_by_position(totals) if bar.drafted],
         "histogram": totals.histogram,
         "strip": _strip(trace, totals.steps, tail),
     }
@@ -121,8 +119,7 @@ def figures(info: RaceInfo) -> dict[str, Any]:
     ms = info.stage_ms
     return {
         "redrafter": _lane_figures(info.redrafter.tokens, info.redrafter.clock_ms, info.redrafter.tokens_per_second),
-        "plain": info.plain
-        and _lane_figures(info.plain.tokens, info.plain.clock_ms, info.plain.tokens_per_second),
+        "plain": info.plain and _lane_figures(info.plain.tokens, info.plain.clock_ms, info.plain.tokens_per_second),
         "promptMs": _round(info.redrafter.prompt_ms, 1),
         "speedup": _round(info.speedup, 3),
         "speedupFastest": _round(info.speedup_over_fastest_plain, 3),

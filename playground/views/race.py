@@ -103,15 +103,17 @@ def _difference_words(trace: Trace, parity: ParityRecord) -> str:
     token_bytes: dict[int, bytes] = {}
     for step in trace.steps:
         token_bytes.update(step.token_bytes)
-    for record in (*trace.prompts, *trace.plain):
+    for first in trace.prompts:
+        token_bytes.update(first.token_bytes)
+    for record in trace.plain:
         token_bytes.update(record.token_bytes)
 
     def word(token: int | None) -> str:
         return "nothing" if token is None else quoted(token_bytes.get(token, b""))
 
     where = (parity.first_difference or 0) + 1
-    words = f"First difference at new token {where:,}: {word(parity.redrafter_token)} against {word(parity.plain_token)}"
+    words = (
+        f"First difference at new token {where:,}: {word(parity.redrafter_token)} against {word(parity.plain_token)}"
+    )
     gap = f"; plain decoding's two best logits there are {parity.gap:.3g} apart" if parity.gap is not None else ""
     return f"{words}{gap}. Rounding differs between one token and a tree."
-
-

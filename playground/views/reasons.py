@@ -67,8 +67,10 @@ class Reasons:
     def _how(self, pick: Pick) -> str:
         if not self._sampled:
             return "picked"
-        return "picked with seeded noise its " + ordinal(pick.rank) + " choice," if pick.rank > 1 else (
-            "picked with seeded noise"
+        return (
+            "picked with seeded noise its " + ordinal(pick.rank) + " choice,"
+            if pick.rank > 1
+            else ("picked with seeded noise")
         )
 
     def _word(self, token: int) -> str:

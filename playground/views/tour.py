@@ -23,19 +23,19 @@ class Stop:
 
 TOUR: tuple[Stop, ...] = (
     Stop("live", "text", "A model writes one token at a time",
-         "Each token normally takes a whole forward of the base model. Here, marked tokens were guessed ahead by a small "
-         "drafter and only checked by the base model, several at once."),
+         "Each token normally takes a whole forward of the base model. Here, marked tokens were guessed ahead by a "
+         "small drafter and only checked by the base model, several at once."),
     Stop("steps", "beams", "1. Draft: guess ahead in beams",
-         "A tiny recurrent network continues the text in several beams. Each row is one guess, the most probable first."),
+         "A tiny recurrent network continues the text in several beams. Each row is a guess, the best first."),
     Stop("steps", "tree", "2. Tree: merge equal prefixes",
-         "Beams that begin alike share their beginning. Merged, they form this prefix tree; each node is checked once."),
+         "Beams that begin alike share their beginning. Merged, they form this tree; each node is checked once."),
     Stop("steps", "saving", "What merging saves",
          "Width times length slots become far fewer nodes. Fewer nodes make the forward cheaper."),
     Stop("mask", "mask", "3. Verify: one forward for the whole tree",
          "Every node sees the cached text, its own ancestors and itself. This mask makes one forward equal to many."),
     Stop("steps", "verdict", "4. Accept: follow the base model's own picks",
-         "From the root, the base model's pick is looked up among the children. A match is accepted; the first miss ends "
-         "the step, and the pick itself is kept: it is the next root."),
+         "From the root, the base model's pick is looked up among the children. A match is accepted; the first miss "
+         "ends the step, and the pick itself is kept: it is the next root."),
     Stop("steps", "scrubber", "Step by step",
          "Every step of a run is kept. Scrub with the slider, the arrow keys, or play."),
     Stop("race", "lanes", "5. The race",

@@ -33,8 +33,8 @@ WORDS: tuple[bytes, ...] = (
 )  # fmt: skip
 HOSTILE: tuple[bytes, ...] = (
     b"${1}", b"<img src=x onerror=alert(1)>", b"<s>", b"</script>", "שלום".encode(), "\u200d".encode(), b"\xe2",
-    b"\x96\x88", "\u202e".encode(), b"{{value}}", b"&amp;", "a\u0301".encode(), "\u0301".encode(), "日本".encode(), b"\x00",
-    "👩‍🚀".encode(),
+    b"\x96\x88", "\u202e".encode(), b"{{value}}", b"&amp;", "a\u0301".encode(), "\u0301".encode(), "日本".encode(),
+    b"\x00", "👩‍🚀".encode(),
 )  # fmt: skip
 VOCABULARY: tuple[bytes, ...] = WORDS + HOSTILE
 
@@ -89,7 +89,9 @@ def make_step(
             tuple(-0.5 * (place + 1) for place, _ in enumerate(beams)),
         ),
         tree=tree,
-        log_probability=tuple(0.0 if n == 0 else -0.5 if n in path else -2.0 - dice.random() for n in range(tree.nodes)),
+        log_probability=tuple(
+            0.0 if n == 0 else -0.5 if n in path else -2.0 - dice.random() for n in range(tree.nodes)
+        ),
         rank=tuple(0 if n == 0 else 1 if n in path else 2 + dice.randrange(300) for n in range(tree.nodes)),
         picks=tuple(picks),
         path=tuple(path),
@@ -143,7 +145,13 @@ def make_trace(
                 beams.append(beam)
         clock += 26.0
         step = make_step(
-            len(trace.steps), 2 + written, beams, truth[written:], root=truth[written - 1], clock_ms=clock, random_source=dice
+            len(trace.steps),
+            2 + written,
+            beams,
+            truth[written:],
+            root=truth[written - 1],
+            clock_ms=clock,
+            random_source=dice,
         )
         trace.add(step)
         written += len(step.emitted)
@@ -174,7 +182,9 @@ def make_footer(trace: Trace) -> Footer:
         speedup_over_fastest_plain=plain / clock,
         fastest_plain_dtype="float32",
         drafter_share=0.15,
-        stage_ms=StageMs(*(sum(getattr(s.ms, k) for s in steps) for k in ("draft", "tree", "verify", "accept", "commit"))),
+        stage_ms=StageMs(
+            *(sum(getattr(s.ms, k) for s in steps) for k in ("draft", "tree", "verify", "accept", "commit"))
+        ),
         prompt_ms=41.0,
         mean_acceptance_length=accepted / len(steps) + 1,
         draft_acceptance_rate=accepted / drafted,

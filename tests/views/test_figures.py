@@ -1,0 +1,121 @@
+"""Race figures, charts and surfaces: asserted as infos, on made-up traces whose sums are known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from playground.trace import ParityRecord, StageMs, SweepCell, SweepRecord, Trace
+from playground.views.charts import acceptance_by_position, rate_points
+from playground.views.picture import run_picture, step_picture, surface_picture, trace_picture
+from playground.views.race import parity_words, race_info
+from playground.views.sweep import sweep_info
+from playground.views.text import RunText
+from playground.views.totals import RunTotals
+from tests.views.synthetic import make_header, make_trace
+
+
+@pytest.fixture
+def trace() -> Trace:
+    return make_trace(new_tokens=60, seed=4)
+
+
+def test_rates_count_from_the_first_token_on(trace: Trace) -> None:
+    info = race_info(trace)
+    tokens = len(trace.redrafter_tokens)
+    assert info.redrafter.tokens == tokens and info.plain is not None and info.plain.tokens == tokens
+    assert info.redrafter.tokens_per_second == pytest.approx((tokens - 1) / trace.steps[-1].clock_ms * 1000)
+    assert info.tokens_per_step == pytest.approx((tokens - 1) / len(trace.steps))
+
+
+def test_a_growing_run_has_figures_before_its_footer(trace: Trace) -> None:
+    growing = replace(trace, footer=None, parity=None, steps=trace.steps[:3], plain=trace.plain[:5])
+    info = race_info(growing)
+    assert info.steps == 3 and info.speedup and info.identical is None and info.parity == "" and info.sentence == ""
+
+
+def test_an_empty_run_has_none() -> None:
+    info = race_info(Trace(make_header()))
+    assert info.speedup is None and info.tokens_per_step is None and info.drafter_share is None
+
+
+def test_totals_grow_to_the_same_sums(trace: Trace) -> None:
+    growing = Trace(trace.header)
+    totals, text = RunTotals(5), RunText()
+    for record in (*trace.prompts, *trace.steps, *trace.plain):
+        growing.add(record)
+        totals.catch_up(growing)
+        text.catch_up(growing)
+    assert race_info(growing, totals).redrafter == race_info(trace).redrafter
+    assert text.redrafter.items == RunText().catch_up(trace).redrafter.items
+    assert totals.redrafter_events[-1][1] == len(trace.redrafter_tokens)
+
+
+def test_text_marks_accepted_and_picked(trace: Trace) -> None:
+    items = RunText().catch_up(trace).redrafter.items
+    assert items[0].origin == "prompt" and len(items) == len(trace.redrafter_tokens)
+    step = next(step for step in trace.steps if step.accepted)
+    origins = [item.origin for item in items if item.step == step.index]
+    assert origins == ["accepted"] * step.accepted + ["picked"]
+
+
+def test_parity_in_words(trace: Trace) -> None:
+    assert parity_words(trace).startswith("Identical: both lanes wrote the same")
+    first, other = trace.redrafter_tokens[3], trace.redrafter_tokens[4]
+    different = replace(trace, parity=ParityRecord(False, 60, 3, first, other, 0.0123))
+    assert "First difference at new token 4" in parity_words(different) and "0.0123 apart" in parity_words(different)
+    undecided = replace(trace, parity=ParityRecord(None, 12, None))
+    assert "did not finish (12 tokens compared" in parity_words(undecided)
+    alone = replace(undecided, header=replace(trace.header, settings=replace(trace.header.settings, race=False)))
+    assert parity_words(alone) == "Not compared: the plain lane did not run."
+
+
+def test_acceptance_by_position_never_rises(trace: Trace) -> None:
+    bars = acceptance_by_position(RunTotals.of(trace))
+    assert [bar.depth for bar in bars] == [1, 2, 3, 4, 5]
+    assert all(bar.drafted == len(trace.steps) for bar in bars)
+    assert all(left.accepted >= right.accepted for left, right in pairwise(bars))
+    assert bars[0].accepted == sum(step.accepted >= 1 for step in trace.steps)
+
+
+def test_rate_points_of_an_even_run_are_flat() -> None:
+    points = rate_points([(20.0 * place, place + 1) for place in range(400)])
+    assert 2 < len(points) <= 49 and all(point.tokens_per_second == pytest.approx(50.0) for point in points)
+    assert rate_points([]) == () and rate_points([(0.0, 1)]) == ()
+
+
+def test_a_sweep_has_a_map_for_each_measure() -> None:
+    def cell(width: int, length: int, rate: float) -> SweepCell:
+        return SweepCell(width, length, 1.5, rate, rate / 10, 7.0, StageMs(1, 0, 5, 0, 0), 32, True)
+
+    record = SweepRecord((1, 4), (2, 3), (cell(1, 2, 11.0), cell(4, 2, 14.0)), 10.0, "x", False)
+    info = sweep_info(record)
+    speed = info.measures[0]
+    assert speed.values == ((1.1, None), (1.4, None)) and info.best == (4, 2) and (info.done, info.total) == (2, 4)
+    assert info.words == "Fastest of the 2 of 4 shapes measured: 4 beams × 2, 14.0 tok/s, 1.40× plain decoding."
+    assert sweep_info(replace(record, cells=())).words == "Nothing measured yet."
+    assert json.dumps(surface_picture(info))
+
+
+def test_pictures_are_strict_json(trace: Trace) -> None:
+    picture = trace_picture(trace)
+    text = json.dumps(picture, allow_nan=False)
+    assert json.loads(text)["steps"] == len(trace.steps)
+    assert picture["replay"]["redrafter"][-1][1] == len(trace.redrafter_tokens)
+    assert len(picture["strip"]["items"]) == len(trace.steps)
+
+
+def test_a_frame_sends_only_the_tail(trace: Trace) -> None:
+    frame = run_picture(trace, RunText(), RunTotals(5), tail=10)
+    assert frame["text"]["from"] == len(trace.redrafter_tokens) - 10 and len(frame["text"]["items"]) == 10
+    assert "replay" not in frame
+
+
+def test_a_large_step_is_drawn_in_a_few_milliseconds_worth_of_data() -> None:
+    step = make_trace(width=48, length=6, new_tokens=12).steps[0]
+    picture = step_picture(step, sampled=False)
+    assert step.tree.nodes > 150 and len(json.dumps(picture, ensure_ascii=False)) < 80_000
+    assert len(picture["nodes"]["status"]) == step.tree.nodes
