@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +24,10 @@ KernelsChoice = Literal["auto", "triton", "reference"]
 
 @dataclass(frozen=True)
 class KernelSet:
-    """The operations from one source; `name` is what the trace says ran."""
+    """The operations from one source; `name` is what the trace says ran.
+
+    With `exact`, a row's result in `tree_attention` and `linear` does not depend on the other rows.
+    """
 
     name: Literal["reference", "triton"]
     tree_attention: Callable[..., torch.Tensor]
@@ -32,6 +36,11 @@ class KernelSet:
     pick: Callable[..., torch.Tensor]
     kv_commit: Callable[..., None]
     walk: Callable[..., Walk]
+    rms_norm: Callable[..., torch.Tensor]
+    gated: Callable[..., torch.Tensor]
+    rotary_store: Callable[..., torch.Tensor]
+    linear: Callable[..., torch.Tensor]
+    exact: bool = False
 
 
 def interpreting() -> bool:
@@ -54,29 +63,74 @@ def _require_triton(device: torch.device) -> None:
         ) from error
 
 
-def kernel_set(name: KernelsChoice, device: torch.device) -> KernelSet:
+def kernel_set(name: KernelsChoice, device: torch.device, *, exact: bool = False) -> KernelSet:
     """The operations of one source; `auto` is Triton on CUDA and the reference elsewhere.
 
     Raises:
-        ValueError: an unknown name, or Triton where it cannot run.
+        ValueError: an unknown name, Triton where it cannot run, or `exact` without Triton.
     """
-    from kernels import beam_topk, kv_commit, pick, prefix_tree, tree_attention, walk
-
-    sources: dict[str, dict[str, Any]] = {
-        source: {
-            "tree_attention": getattr(tree_attention, f"tree_attention_{source}"),
-            "prefix_tree": getattr(prefix_tree, f"prefix_tree_{source}"),
-            "beam_topk": getattr(beam_topk, f"beam_topk_{source}"),
-            "pick": getattr(pick, f"pick_{source}"),
-            "kv_commit": getattr(kv_commit, f"kv_commit_{source}"),
-            "walk": getattr(walk, f"walk_{source}"),
-        }
-        for source in ("reference", "triton")
-    }
     if name == "auto":
         name = "triton" if device.type == "cuda" else "reference"
-    if name not in sources:
-        raise ValueError(f"Kernels are {name!r}, but must be one of: auto, triton, reference.")
     if name == "triton":
         _require_triton(device)
-    return KernelSet(name=name, **sources[name])
+        return _triton(exact)
+    if name != "reference":
+        raise ValueError(f"Kernels are {name!r}, but must be one of: auto, triton, reference.")
+    if exact:
+        raise ValueError("Exact mode needs the Triton kernels, but the reference was chosen. Choose kernels triton.")
+    return _reference()
+
+
+def _reference() -> KernelSet:
+    from kernels.beam_topk import beam_topk_reference
+    from kernels.gated import gated_reference
+    from kernels.kv_commit import kv_commit_reference
+    from kernels.pick import pick_reference
+    from kernels.prefix_tree import prefix_tree_reference
+    from kernels.rms_norm import rms_norm_reference
+    from kernels.rotary_store import rotary_store_reference
+    from kernels.row_linear import row_linear_reference
+    from kernels.tree_attention import tree_attention_reference
+    from kernels.walk import walk_reference
+
+    return KernelSet(
+        name="reference",
+        tree_attention=tree_attention_reference,
+        prefix_tree=prefix_tree_reference,
+        beam_topk=beam_topk_reference,
+        pick=pick_reference,
+        kv_commit=kv_commit_reference,
+        walk=walk_reference,
+        rms_norm=rms_norm_reference,
+        gated=gated_reference,
+        rotary_store=rotary_store_reference,
+        linear=row_linear_reference,
+    )
+
+
+def _triton(exact: bool) -> KernelSet:
+    from kernels.beam_topk import beam_topk_triton
+    from kernels.gated import gated_triton
+    from kernels.kv_commit import kv_commit_triton
+    from kernels.pick import pick_triton
+    from kernels.prefix_tree import prefix_tree_triton
+    from kernels.rms_norm import rms_norm_triton
+    from kernels.rotary_store import rotary_store_triton
+    from kernels.row_linear import row_linear_reference, row_linear_triton
+    from kernels.tree_attention import tree_attention_triton
+    from kernels.walk import walk_triton
+
+    return KernelSet(
+        name="triton",
+        tree_attention=partial(tree_attention_triton, exact=exact),
+        prefix_tree=prefix_tree_triton,
+        beam_topk=beam_topk_triton,
+        pick=pick_triton,
+        kv_commit=kv_commit_triton,
+        walk=walk_triton,
+        rms_norm=rms_norm_triton,
+        gated=gated_triton,
+        rotary_store=rotary_store_triton,
+        linear=row_linear_triton if exact else row_linear_reference,  # the vendor's is the faster one
+        exact=exact,
+    )
