@@ -84,8 +84,8 @@ def require_corpus_of(about: dict[str, Any], ids: np.ndarray, expected: dict[str
     largest = int(ids.max(initial=0))
     if largest >= expected["vocab_size"]:
         raise PlaygroundError(
-            f"The corpus at {where} holds token {largest}, but {expected['base']} knows {expected['vocab_size']} tokens: "
-            f"it is another model's. Write one of this model with `distill`, or leave out --corpus."
+            f"The corpus at {where} holds token {largest}, but {expected['base']} knows {expected['vocab_size']} "
+            f"tokens: it is another model's. Write one of this model with `distill`, or leave out --corpus."
         )
 
 

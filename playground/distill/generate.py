@@ -199,15 +199,19 @@ def _choose(logits: Tensor, temperature: Tensor, generator: torch.Generator) -> 
 
 def _settings(options: DistillOptions, turns: ChatTurns, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
     """What decides a shard's contents: all but the number of rows, so that a corpus can grow."""
-    asked = hashlib.sha256(json.dumps([list(prompt) for prompt in prompts]).encode()).hexdigest()[:16]
     return {
         "row_tokens": options.row_tokens,
         "batch": options.batch,
         "answer_temperature": options.answer_temperature,
         "seed": options.seed,
         "chat_template": not turns.plain,
-        "prompts": asked if prompts else None,
+        "prompts": digest(prompts) if prompts else None,
     }
+
+
+def digest(prompts: Sequence[Sequence[int]]) -> str:
+    """Tells prompt sets apart."""
+    return hashlib.sha256(json.dumps([list(prompt) for prompt in prompts]).encode()).hexdigest()[:16]
 
 
 def _same_corpus(file: Path, settings: dict[str, Any]) -> None:

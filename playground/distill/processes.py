@@ -67,10 +67,14 @@ class Processes:
 
     def agree(self, flag: bool) -> bool:
         """True in all processes where it is true in any."""
+        return self.largest(float(flag)) > 0
+
+    def largest(self, value: float) -> float:
+        """The largest of all processes' values."""
         if self.world == 1:
-            return flag
-        found = torch.tensor([float(flag)])
+            return value
+        found = torch.tensor([value], dtype=torch.float64)
         if torch.distributed.get_backend() == "nccl":
             found = found.to(self.device(torch.device("cuda")))
-        torch.distributed.all_reduce(found)
-        return bool(found.item() > 0)
+        torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
+        return float(found.item())

@@ -26,12 +26,15 @@ class Bars:
         self._bar: Any = None
 
     @contextmanager
-    def stage(self, name: str, total: int | None, unit: str, initial: int = 0) -> Iterator[Report]:
+    def stage(
+        self, name: str, total: int | None, unit: str, initial: int = 0, *, stops: bool = True
+    ) -> Iterator[Report]:
         """A bar for one stage; `report` moves it.
 
         Args:
             total: None where only time limits the stage.
             initial: done by an earlier run, so not part of this one's rate.
+            stops: `report` raises `Stopped` once that is wished; False where the stage itself looks for it.
         """
         from tqdm import tqdm
 
@@ -40,7 +43,7 @@ class Bars:
         with tqdm(total=total, initial=initial, disable=self.silent, mininterval=every, **looks) as bar:
             self._bar = bar
             try:
-                yield self._move
+                yield self._move_or_stop if stops else self._move
             finally:
                 self._bar = None
 
@@ -52,6 +55,9 @@ class Bars:
     def _move(self, done: int) -> None:
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
+
+    def _move_or_stop(self, done: int) -> None:
+        self._move(done)
         if self.stop():
             raise Stopped
 

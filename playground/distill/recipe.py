@@ -69,6 +69,12 @@ def choose_config(base: ModelInfo, draft_vocabulary: int | None = None) -> Draft
     )
 
 
+def apple_config(base: ModelInfo) -> DrafterConfig:
+    """The paper's drafter in Apple's format: a head of its own over the whole vocabulary, nothing beside the cell."""
+    h = base.hidden_size
+    return DrafterConfig(vocab_size=base.vocab_size, hidden_size=h, exit_dim=2 * h, num_draft_layers=2)
+
+
 def count_vocabulary(corpus: Corpus, size: int, vocab_size: int) -> torch.Tensor:
     """[V'] int64 ascending ids of the `size` tokens the assistant used most in training rows."""
     counts = np.bincount(corpus.ids[corpus.assistant & ~corpus.held_out], minlength=vocab_size)

@@ -86,8 +86,9 @@ class TeacherStore:
             if StoreInfo(**found | {"taps": tuple(found["taps"])}) == info and (folder / "top_logp.npy").exists():
                 return cls(folder, info, "r+"), int(done)
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in (progress, *folder.glob("*.npy")):
-            stale.unlink(missing_ok=True)
+        for pattern in ("store.json", "hidden.npy", "tap*.npy", "top_*.npy"):
+            for stale in folder.glob(pattern):
+                stale.unlink()
         _require_room(folder, info)
         store = cls(folder, info, "w+")
         store.mark(0)

@@ -92,7 +92,7 @@ def _best(model: Any, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _tap(model: Any, layers: tuple[int, ...], caught: dict[int, Tensor]) -> list[Any]:
-    from playground.models.base import decoder_layers
+    from playground.models.description import decoder_layers
 
     modules = decoder_layers(model, model.config.get_text_config().num_hidden_layers)
 

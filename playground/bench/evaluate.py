@@ -1,0 +1,121 @@
+"""What a drafter is worth on a prompt set: tokens per step with and without loops, acceptance by position and category.
+
+First turns only, the drafting lane alone. Knows a session's runs; nothing of files and terminals.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from playground.bench.prompts import Question
+from playground.config import BeamShape, Message, PlaygroundError, RunRequest
+from playground.distill.acceptance import Acceptance, CountedStep, count_steps, pool
+from playground.session import Session
+from playground.trace import Footer, Header, Trace
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One prompt at one beam shape."""
+
+    question_id: str
+    category: str
+    new_tokens: int
+    steps: tuple[CountedStep, ...]
+
+
+@dataclass(frozen=True)
+class ShapeEvaluation:
+    """One beam shape over the prompt set."""
+
+    beam_width: int
+    beam_length: int
+    prompts: int
+    overall: Acceptance
+    categories: dict[str, Acceptance]
+    finished: bool
+
+
+def evaluate(
+    session: Session,
+    questions: Sequence[Question],
+    request: RunRequest,
+    shapes: Sequence[BeamShape],
+    stop: threading.Event,
+    report: Callable[[int], None] = lambda done: None,
+) -> Iterator[ShapeEvaluation]:
+    """Run every question's first turn at every shape; one evaluation for each shape, also when stopped.
+
+    Args:
+        report: called with runs done, questions x shapes in all.
+
+    Raises:
+        PlaygroundError: no shape, or a question that cannot run, before anything runs.
+    """
+    if not shapes:
+        raise PlaygroundError("No beam shape is given. Name at least one, like 8x5.")
+    asked = [replace(request, messages=(Message("user", question.turns[0]),), race=False) for question in questions]
+    largest = max(shapes, key=lambda shape: shape.slots)
+    for one in asked:
+        session.check(replace(one, shape=largest))
+    return _evaluations(session, questions, asked, shapes, stop, report)
+
+
+def _evaluations(
+    session: Session,
+    questions: Sequence[Question],
+    asked: Sequence[RunRequest],
+    shapes: Sequence[BeamShape],
+    stop: threading.Event,
+    report: Callable[[int], None],
+) -> Iterator[ShapeEvaluation]:
+    done = 0
+    for shape in shapes:
+        results: list[Counted] = []
+        for question, one in zip(questions, asked, strict=True):
+            counted = _run(session, question, replace(one, shape=shape), stop)
+            if counted is None:
+                break
+            results.append(counted)
+            done += 1
+            report(done)
+        if results:
+            yield summarise(results, shape, finished=len(results) == len(questions))
+        if stop.is_set():
+            return
+
+
+def _run(session: Session, question: Question, request: RunRequest, stop: threading.Event) -> Counted | None:
+    """One run, counted; None where it was stopped."""
+    trace: Trace | None = None
+    for record in session.run(request, stop):
+        if isinstance(record, Header):
+            trace = Trace(record)
+            continue
+        assert trace is not None
+        trace.add(record)
+        if isinstance(record, Footer) and record.finish_reason == "stopped":
+            return None
+    if trace is None or trace.footer is None:
+        return None
+    prompt = trace.prompt("redrafter")
+    assert prompt is not None
+    steps = count_steps(trace.header.prompt_ids, prompt.first_root, trace.steps)
+    return Counted(question.question_id, question.category, len(trace.redrafter_tokens), tuple(steps))
+
+
+def summarise(results: Sequence[Counted], shape: BeamShape, *, finished: bool) -> ShapeEvaluation:
+    """Figures over all prompts and for each category, in order of appearance."""
+    steps: dict[str, list[CountedStep]] = {}
+    for result in results:
+        steps.setdefault(result.category, []).extend(result.steps)
+    return ShapeEvaluation(
+        beam_width=shape.width,
+        beam_length=shape.length,
+        prompts=len(results),
+        overall=pool([step for category in steps.values() for step in category], shape.length),
+        categories={name: pool(found, shape.length) for name, found in steps.items()},
+        finished=finished,
+    )

@@ -1,0 +1,298 @@
+"""One command for any base model: corpus, teacher states, drafter, checkpoint, trial, model card.
+
+Every stage takes up where an earlier run left it: shards and teacher batches already there are kept, training goes
+on from its last state, and what was decided from a measured rate stands in the plan. Knows no terminal and no
+session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kernels import KernelSet
+from playground.config import PlaygroundError
+from playground.distill.batches import BatchSource
+from playground.distill.card import CardFacts, write_card
+from playground.distill.corpus import Corpus, load_corpus, require_corpus_of
+from playground.distill.disk import explain_full_disk
+from playground.distill.generate import DistillOptions, digest
+from playground.distill.objective import LossWeights, Objective
+from playground.distill.plan import Plan, Stage
+from playground.distill.processes import Processes
+from playground.distill.progress import Bars
+from playground.distill.recipe import Recipe, apple_config, assemble, choose_config, coverage, new_drafter, output_rows
+from playground.distill.request import Source, TrainRequest, sizes_for
+from playground.distill.self_written import ENDLESS_ROWS, distill
+from playground.distill.store import StoreInfo, TeacherStore
+from playground.distill.teacher import fill
+from playground.distill.train import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
+from playground.distill.trial import Trial, TrialOptions, held_out_prompts, load_bound, try_drafter
+from playground.models.base import BaseModel
+from playground.models.drafter import Drafter
+
+
+@dataclass(frozen=True)
+class Made:
+    """A finished drafter and what it is worth."""
+
+    folder: Path
+    drafter: Drafter  # bound to the base model, in its dtype
+    trial: Trial
+    log: list[dict[str, Any]]
+    facts: CardFacts
+
+
+class Pipeline:
+    """The stages of one run, in order. Make one and call `run`."""
+
+    def __init__(self, source: Source, request: TrainRequest, kernels: KernelSet, bars: Bars) -> None:
+        self.source, self.base, self.request, self.kernels, self.bars = source, source.base, request, kernels, bars
+        self.processes = Processes.launched(self.base.device)
+        self.sizes = sizes_for(self.base.device)
+        self.hours = request.hours or self.sizes.hours
+        self.work = request.work or request.out / "work"
+        places = request.places or self.sizes.places
+        self.recipe = replace(_recipe(self.base, request), batch=places, seed=request.seed)
+        settings = {
+            "base": weights_fingerprint(self.base),
+            "corpus": str(request.corpus.resolve()) if request.corpus else None,
+            "prompts": digest(request.prompts) if request.prompts else None,
+            "rows": request.rows,
+            "max_tokens": request.max_tokens,
+            "recipe": asdict(self.recipe) | {"config": self.recipe.config.to_json()},
+        }
+        self.plan = Plan.open(self.work / "plan.json", settings)
+        self.processes.wait()  # nobody writes the plan before all have read it
+
+    def run(self) -> Made:
+        """Do what is still to be done.
+
+        Raises:
+            PlaygroundError: a corpus or folder of another model or run, a full disk, a loss that is not a number.
+            Stopped: on request; the same call goes on later.
+        """
+        with explain_full_disk(self.request.out):
+            corpus = self._corpus()
+            store = self._teacher(corpus)
+            log = self._training(corpus, store)
+            drafter = load_bound(self.request.out, self.base)
+            trial = self._trial(corpus, drafter)
+            facts = self._facts(corpus, drafter, trial, log)
+            if self.processes.main:
+                write_card(self.request.out, facts)
+            self.processes.wait()
+        return Made(self.request.out, drafter, trial, log, facts)
+
+    @property
+    def learning_rate(self) -> float:
+        return self.request.learning_rate or self.sizes.learning_rate
+
+    def _corpus(self) -> Corpus:
+        """The corpus given, or one the base model writes now."""
+        request, plan = self.request, self.plan
+        folder = request.corpus or self.work / "corpus"
+        if request.corpus is None and plan.corpus_tokens is None:
+            self._write(folder)
+        corpus = load_corpus(folder)
+        require_corpus_of(corpus.about, corpus.ids, self.source.about, folder)
+        corpus = corpus.first(request.max_tokens or corpus.tokens)
+        if plan.corpus_tokens is None:
+            plan.corpus_tokens = corpus.tokens
+            self._save()
+        return corpus
+
+    def _write(self, folder: Path) -> None:
+        options = DistillOptions(
+            rows=self.request.rows or ENDLESS_ROWS,
+            row_tokens=min(self.request.row_tokens, self.base.window),
+            batch=self.sizes.shard_rows,
+            seed=self.request.seed,
+        )
+        limit = None if self.request.rows else self.plan.corpus_seconds(self.hours, self.base.device.type)
+
+        def spend(seconds: float, tokens: int) -> None:
+            self._spend("corpus", seconds, tokens)
+
+        prompts = self.request.prompts
+        distill(self.source, options, folder, self.bars, prompts=prompts, seconds=limit, spend=spend)
+
+    def _teacher(self, corpus: Corpus) -> TeacherStore:
+        """The base model's word on every token of the corpus; one process fills it, the others wait."""
+        info = StoreInfo(
+            self.base.info().config_hash,
+            corpus.content_hash,
+            corpus.tokens,
+            self.base.hidden_size,
+            self.recipe.config.context_layers,
+        )
+        folder = self.work / "teacher"
+        if self.processes.main:
+            self._fill(corpus, *TeacherStore.create_or_open(folder, info))
+        self.processes.wait_until(lambda: _is_full(folder, info))
+        store = TeacherStore.open_part(folder, info)
+        store.into_memory()
+        return store
+
+    def _fill(self, corpus: Corpus, store: TeacherStore, done: int) -> None:
+        if done >= corpus.tokens:
+            return
+        with (
+            self._timed("teacher") as amount,
+            self.bars.stage("teacher", corpus.tokens, "tok", done) as report,
+            self.base.stock() as model,
+        ):
+
+            def tell(now: int, _total: int) -> None:
+                amount(now - done)
+                report(now)
+
+            fill(model, corpus, store, done, tell)
+
+    def _training(self, corpus: Corpus, store: TeacherStore) -> list[dict[str, Any]]:
+        """Train to the planned step; every checkpoint leaves a drafter in `out`."""
+        request, out = self.request, self.work / "training"
+        drafter, source, objective = assemble(self.recipe, corpus, store, self.base, request.out.resolve().name)
+        if source.steps_per_epoch < 1:
+            raise PlaygroundError(
+                f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
+                f"Use a larger corpus (--rows, --hours), or a smaller --batch."
+            )
+        self._choose_steps(corpus, store, source)
+        assert self.plan.steps is not None and self.plan.checkpoint_every is not None
+        options = TrainOptions(
+            steps=self.plan.steps, learning_rate=self.learning_rate, checkpoint_every=self.plan.checkpoint_every
+        )
+        began = trained_steps(out)
+
+        def keep(_entry: dict[str, Any]) -> None:
+            drafter.save(request.out)
+
+        with (
+            self._timed("training") as amount,
+            self.bars.stage("training", self.plan.steps, "step", began, stops=False) as report,
+        ):
+
+            def show(now: TrainProgress) -> None:
+                self.bars.note(loss=f"{now.loss:.3f}", places=f"{now.places_per_second:,.0f}/s")
+                amount((now.step - began) * source.size * self.processes.world)
+                report(now.step)
+
+            log = train(drafter, source, corpus, objective, options, out, show, checkpointed=keep, stop=self.bars.stop)
+        if self.processes.main:
+            keep({})  # a run may have been broken off between its last state and the drafter
+        self.processes.wait()
+        return log
+
+    def _choose_steps(self, corpus: Corpus, store: TeacherStore, source: BatchSource) -> None:
+        """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate."""
+        plan = self.plan
+        if self.request.steps is not None:
+            plan.steps = self.request.steps
+        elif plan.steps is None:
+            spare = new_drafter(self.recipe, corpus, self.base, "spare")
+            objective = Objective(spare, store, output_rows(spare, self.base), self.recipe.weights)
+            seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
+            plan.choose_steps(self.hours, seconds)
+            plan.steps = int(self.processes.largest(plan.steps or 0))
+        plan.checkpoint_every = plan.checkpoint_every or min(1000, max(50, math.ceil((plan.steps or 0) / 8)))
+        self._save()
+
+    def _trial(self, corpus: Corpus, drafter: Drafter) -> Trial:
+        """The real decoders on held-out prompts; the result of an earlier run of the same weights holds."""
+        kept = self.plan.trial
+        if kept is not None and kept["weights"] == drafter.hashes[0]:
+            return Trial.from_json(kept)
+        options = self.request.trial or TrialOptions(prompts=self.sizes.trial_prompts)
+        room = max(1, self.base.window - options.new_tokens)
+        prompts = held_out_prompts(corpus, options.prompts, room)
+        with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
+            trial = try_drafter(self.base, drafter, prompts, options, self.kernels, report)
+        self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
+        self._save()
+        return trial
+
+    def _facts(self, corpus: Corpus, drafter: Drafter, trial: Trial, log: list[dict[str, Any]]) -> CardFacts:
+        about = self.base.info()
+        return CardFacts(
+            name=self.request.out.resolve().name,
+            base=about,
+            dtype=str(self.base.dtype).removeprefix("torch."),
+            device=_device_name(self.base.device),
+            drafter=drafter.info(),
+            weights_bytes=(self.request.out / "model.safetensors").stat().st_size,
+            config=drafter.config,
+            recipe=self.recipe,
+            learning_rate=self.learning_rate,
+            steps=self.plan.steps or 0,
+            processes=self.processes.world,
+            corpus=corpus,
+            coverage=_coverage(corpus, drafter),
+            own_corpus=self.request.corpus is None,
+            prompts_given=len(self.request.prompts),
+            spent=dict(self.plan.spent),
+            log=log,
+            trial=trial,
+            command=self.request.command,
+        )
+
+    @contextmanager
+    def _timed(self, stage: Stage) -> Iterator[Callable[[int], None]]:
+        """Add a stage's time and amount to the plan, also when it is broken off."""
+        began, amount = time.perf_counter(), 0
+
+        def note(done: int) -> None:
+            nonlocal amount
+            amount = done
+
+        try:
+            yield note
+        finally:
+            if amount:
+                self._spend(stage, time.perf_counter() - began, amount)
+
+    def _spend(self, stage: Stage, seconds: float, amount: int) -> None:
+        self.plan.spend(stage, seconds, amount)
+        self._save()
+
+    def _save(self) -> None:
+        if self.processes.main:
+            self.plan.save()
+
+
+def weights_fingerprint(base: BaseModel) -> str:
+    """Tells apart models of the same config: a hash of the config and of some rows of the output head."""
+    rows = base.embed(torch.arange(min(64, base.vocab_size), device=base.device)).float().cpu()
+    return hashlib.sha256(base.info().config_hash.encode() + rows.numpy().tobytes()).hexdigest()[:16]
+
+
+def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
+    info = base.info()
+    config = apple_config(info) if request.apple_format else choose_config(info, request.draft_vocabulary)
+    return Recipe(config, LossWeights(regression=0.0) if request.apple_format else LossWeights())
+
+
+def _coverage(corpus: Corpus, drafter: Drafter) -> float:
+    return 1.0 if drafter.full_ids is None else coverage(corpus, drafter.full_ids.cpu())
+
+
+def _is_full(folder: Path, info: StoreInfo) -> bool:
+    try:
+        TeacherStore.open_part(folder, info)
+    except (PlaygroundError, OSError, ValueError):
+        return False
+    return True
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type.upper()

@@ -1,0 +1,96 @@
+"""The plan of a training run, kept beside its work: what was decided and what each stage has cost so far.
+
+Decisions that hang on a measured rate are written down once, so that a resumed run keeps them. Knows numbers only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from playground.config import PlaygroundError
+
+Stage = Literal["corpus", "teacher", "training"]
+
+CORPUS_SHARE = {"cpu": 0.4, "cuda": 0.3}  # of the hours; the teacher's forward takes about a third of that again
+_TRIAL_SHARE, _TRIAL_SECONDS = 0.1, (20.0, 180.0)
+_CHECKPOINT_SHARE = 0.1  # of training: each checkpoint is measured
+_FEWEST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a stage cost, over all runs of the plan."""
+
+    seconds: float = 0.0
+    amount: int = 0  # tokens written or read, places trained
+
+    @property
+    def rate(self) -> float:
+        """Amount per second."""
+        return self.amount / self.seconds if self.seconds else 0.0
+
+
+@dataclass
+class Plan:
+    """Decisions and costs of one run; `save` after every change."""
+
+    file: Path
+    settings: dict[str, Any]
+    corpus_tokens: int | None = None  # once the corpus is as long as it will be
+    steps: int | None = None
+    checkpoint_every: int | None = None
+    spent: dict[str, Spent] = field(default_factory=dict)
+    trial: dict[str, Any] | None = None
+
+    @classmethod
+    def open(cls, file: Path, settings: dict[str, Any]) -> Plan:
+        """The plan in `file`, or a new one.
+
+        Raises:
+            PlaygroundError: the folder holds a run of other settings.
+        """
+        if not file.exists():
+            return cls(file, settings)
+        found = json.loads(file.read_text(encoding="utf-8"))
+        different = [name for name in settings if found["settings"].get(name) != settings[name]]
+        if different:
+            name = different[0]
+            raise PlaygroundError(
+                f"{file.parent} holds a run with {name} = {found['settings'].get(name)!r}, but this one has "
+                f"{settings[name]!r}. Choose another --out, or delete that folder to start anew."
+            )
+        found["spent"] = {stage: Spent(**cost) for stage, cost in found["spent"].items()}
+        return cls(file, **found)
+
+    def save(self) -> None:
+        """Write the plan down, whole or not at all."""
+        kept = {name: value for name, value in self.__dict__.items() if name != "file"}
+        kept["spent"] = {stage: asdict(cost) for stage, cost in self.spent.items()}
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        partial.replace(self.file)
+
+    def spend(self, stage: Stage, seconds: float, amount: int) -> None:
+        """Add to what a stage has cost."""
+        before = self.spent.get(stage, Spent())
+        self.spent[stage] = Spent(before.seconds + seconds, before.amount + amount)
+
+    def seconds_spent(self) -> float:
+        """Over all stages and runs."""
+        return sum(cost.seconds for cost in self.spent.values())
+
+    def corpus_seconds(self, hours: float, device: str) -> float:
+        """Time the corpus may still take."""
+        share = CORPUS_SHARE.get(device, CORPUS_SHARE["cpu"])
+        return hours * 3600 * share - self.spent.get("corpus", Spent()).seconds
+
+    def choose_steps(self, hours: float, seconds_per_step: float) -> None:
+        """Decide how many steps fit into what is left of the hours."""
+        low, high = _TRIAL_SECONDS
+        reserve = min(max(hours * 3600 * _TRIAL_SHARE, low), high)
+        left = (hours * 3600 - self.seconds_spent() - reserve) * (1 - _CHECKPOINT_SHARE)
+        self.steps = max(_FEWEST_STEPS, int(left / seconds_per_step))

@@ -1,0 +1,86 @@
+"""What a person asks of a training run, and the sizes that suit a kind of device where they ask for none.
+
+Knows settings only; nothing of how they are met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from playground.config import PlaygroundError
+from playground.distill.trial import TrialOptions
+from playground.distill.turns import ChatTurns
+from playground.models.base import BaseModel
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What suits a kind of device."""
+
+    hours: float
+    shard_rows: int  # rows written together
+    places: int  # of a training batch
+    learning_rate: float
+    trial_prompts: int
+
+
+def sizes_for(device: torch.device) -> Sizes:
+    """CUDA: everything within ten minutes for the default base model, a GPU kept busy by wide batches."""
+    if device.type == "cuda":
+        return Sizes(hours=0.14, shard_rows=1024, places=1024, learning_rate=2e-3, trial_prompts=16)
+    return Sizes(hours=1.0, shard_rows=64, places=256, learning_rate=1e-3, trial_prompts=8)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The base model as a corpus sees it."""
+
+    base: BaseModel
+    turns: ChatTurns
+    tokenizer_hash: str
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a corpus says of its model."""
+        base = self.base
+        return {
+            "base": base.name,
+            "tokenizer": self.tokenizer_hash,
+            "hidden_size": base.hidden_size,
+            "vocab_size": base.vocab_size,
+        }
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a person may set. Where None stands, the device's sizes or the hours decide."""
+
+    out: Path
+    work: Path | None = None  # what is not part of the drafter; `out/work`
+    corpus: Path | None = None  # written first where there is none
+    prompts: tuple[tuple[int, ...], ...] = ()
+    hours: float | None = None
+    steps: int | None = None
+    rows: int | None = None
+    row_tokens: int = 512
+    max_tokens: int | None = None
+    draft_vocabulary: int | None = None
+    apple_format: bool = False
+    places: int | None = None
+    learning_rate: float | None = None
+    trial: TrialOptions | None = None
+    seed: int = 0
+    command: str = ""  # for the card
+
+    def __post_init__(self) -> None:
+        for name, value, low in (("--steps", self.steps, 1), ("--rows", self.rows, 1), ("--batch", self.places, 1)):
+            if value is not None and value < low:
+                raise PlaygroundError(f"{name} is {value}, but must be at least {low}. Choose a larger number.")
+        if self.hours is not None and not 0 < self.hours <= 10_000:
+            raise PlaygroundError(f"--hours is {self.hours}, but must be above 0. Choose a time such as 0.5.")
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
+            raise PlaygroundError(f"--learning-rate is {self.learning_rate}, but must lie between 0 and 1. Try 0.001.")

@@ -1,0 +1,143 @@
+"""The trial of a trained drafter: the real decoders on prompts it never saw, recurrent and plain.
+
+Prompts are held-out rows up to where the assistant begins to speak. Predicts what the drafter gains on this
+machine. Knows a base model and a drafter; nothing of sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernels import KernelSet
+from playground.config import BeamShape, Sampling
+from playground.decode.engine import RecurrentDecoder
+from playground.decode.lane import BytesOf
+from playground.decode.plain import PlainDecoder
+from playground.distill.acceptance import Acceptance, CountedStep, count_steps, pool
+from playground.distill.corpus import Corpus
+from playground.models.base import BaseModel
+from playground.models.drafter import Drafter
+
+PLAIN_OPENING = 24
+"""Tokens of a plain text that serve as its prompt."""
+
+
+@dataclass(frozen=True)
+class TrialOptions:
+    """How much is tried."""
+
+    prompts: int = 8
+    new_tokens: int = 96
+    shapes: tuple[BeamShape, ...] = (BeamShape(1, 3), BeamShape(8, 5))
+
+
+@dataclass(frozen=True)
+class ShapeTrial:
+    """One beam shape, all prompts together."""
+
+    shape: BeamShape
+    acceptance: Acceptance
+    speedup: float  # over plain decoding of the same prompts, in time for each token
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the drafter gains here."""
+
+    prompts: int
+    plain_ms: float  # for each token
+    shapes: tuple[ShapeTrial, ...]
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Trial:
+        """Undo `dataclasses.asdict`, by way of JSON."""
+        shapes = []
+        for one in kept["shapes"]:
+            figures: dict[str, Any] = one["acceptance"]
+            for name in ("accepted_histogram", "accepted_at"):
+                figures[name] = tuple(figures[name])
+            shapes.append(ShapeTrial(BeamShape(**one["shape"]), Acceptance(**figures), one["speedup"]))
+        return cls(kept["prompts"], kept["plain_ms"], tuple(shapes))
+
+    @property
+    def best(self) -> ShapeTrial:
+        """The shape that decodes fastest here."""
+        return max(self.shapes, key=lambda found: found.speedup)
+
+
+def held_out_prompts(corpus: Corpus, count: int, longest: int) -> list[list[int]]:
+    """Prompts of held-out rows, each up to the assistant's first word, at most `longest` tokens."""
+    prompts: list[list[int]] = []
+    for row in np.unique(corpus.row[corpus.held_out]):
+        start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
+        spoken = corpus.assistant[start:stop]
+        begin = (
+            int(spoken.argmax()) or PLAIN_OPENING
+        )  # a row that is the assistant's from its first token has no prompt
+        if spoken.any() and begin <= longest:
+            prompts.append(corpus.ids[start : start + begin].tolist())
+    return prompts[:count]
+
+
+def try_drafter(
+    base: BaseModel,
+    drafter: Drafter,
+    prompts: list[list[int]],
+    options: TrialOptions,
+    kernels: KernelSet,
+    report: Callable[[int], None] = lambda done: None,
+) -> Trial:
+    """Decode every prompt plainly and at every shape, greedily.
+
+    Args:
+        drafter: bound to `base` and in its dtype; the base's taps are set.
+        report: called with decodings done, prompts x (1 + shapes) in all.
+    """
+    steps: dict[BeamShape, list[CountedStep]] = {shape: [] for shape in options.shapes}
+    clock, written, done = 0.0, 0, 0
+    for prompt in prompts:
+        plain = PlainDecoder(base, Sampling(), options.new_tokens, kernels, _no_bytes)
+        plain.start(prompt)
+        while plain.finish_reason is None:
+            plain.step()
+        clock, written, done = clock + plain.clock_ms, written + len(plain.tokens) - 1, done + 1
+        report(done)
+        for shape in options.shapes:
+            steps[shape] += _drafted(base, drafter, prompt, shape, options.new_tokens, kernels)
+            done += 1
+            report(done)
+    plain_ms = clock / max(written, 1)
+    found = []
+    for shape, counted in steps.items():
+        acceptance = pool(counted, shape.length)
+        speedup = plain_ms / acceptance.ms_per_token if acceptance.ms_per_token else 0.0
+        found.append(ShapeTrial(shape, acceptance, speedup))
+    return Trial(len(prompts), plain_ms, tuple(found))
+
+
+def load_bound(folder: Path, base: BaseModel) -> Drafter:
+    """The drafter in `folder` beside its base model, ready to decode."""
+    drafter = Drafter.load(folder).to(device=base.device, dtype=base.dtype).requires_grad_(False)
+    base.set_taps(drafter.taps)
+    return drafter.bind(base)
+
+
+def _drafted(
+    base: BaseModel, drafter: Drafter, prompt: list[int], shape: BeamShape, new_tokens: int, kernels: KernelSet
+) -> list[CountedStep]:
+    bytes_of: BytesOf = _no_bytes
+    lane = RecurrentDecoder(base, drafter, shape, Sampling(), new_tokens, kernels, bytes_of, record=False)
+    first = lane.start(prompt).first_root
+    steps = []
+    while lane.finish_reason is None:
+        steps.append(lane.step())
+    return count_steps(prompt, first, steps)
+
+
+def _no_bytes(_token: int) -> bytes:
+    return b""
