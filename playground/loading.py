@@ -60,7 +60,8 @@ def load_pair(
     """
     tell = progress or (lambda _: None)
     quiet_transformers()
-    device, engine, kernels = resolve_device(options.device), resolve_engine(options), resolve_kernels(options)
+    device = resolve_device(options.device)
+    engine, kernels = resolve_engine(options, device), resolve_kernels(options, device)
     drafter_folder = None
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
     if drafter is not None or of_default_pair:
@@ -126,32 +127,32 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_engine(options: EngineOptions) -> str:
-    """The engine that runs: eager.
+def resolve_engine(options: EngineOptions, device: torch.device) -> str:
+    """The engine that runs: captured on CUDA, eager elsewhere.
 
     Raises:
-        PlaygroundError: one was asked for that is not there.
+        PlaygroundError: one was asked for that cannot run here.
     """
-    if options.engine == "captured":
-        raise PlaygroundError("Engine is 'captured', but only the eager engine can run here. Use auto or eager.")
     if options.exact:
         raise PlaygroundError(
-            "Exact mode needs the captured engine, which cannot run here. "
+            "Exact mode is not available in this version. "
             "Use dtype float32, in which both lanes agree but for rounding at near ties."
         )
-    return "eager"
+    if options.engine == "captured" and device.type != "cuda":
+        raise PlaygroundError(
+            f"Engine is 'captured', which replays CUDA graphs, but the device is {device.type!r}. Use auto or eager."
+        )
+    return options.engine if options.engine != "auto" else "captured" if device.type == "cuda" else "eager"
 
 
-def resolve_kernels(options: EngineOptions) -> KernelSet:
+def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
     """The operations the engine uses.
 
     Raises:
         PlaygroundError: Triton was asked for where it cannot run.
     """
     try:
-        return kernel_set(options.kernels, resolve_device(options.device))
-    except PlaygroundError:
-        raise
+        return kernel_set(options.kernels, device)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
 

@@ -19,9 +19,10 @@ import torch
 from playground import __version__
 from playground.calibration import plain_costs
 from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.plain import PlainDecoder
-from playground.decode.race import race
+from playground.decode.race import DraftingLane, PlainLane, race
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
 from playground.loading import Pair, Progress, load_pair
 from playground.models.drafter import Drafter
@@ -55,6 +56,7 @@ class Session:
         self._pair = pair
         self._turn = threading.Lock()
         self._peak = PeakMemory(pair.device)
+        self._graphs = GraphStore()
         self._info = SessionInfo(
             base=pair.base.info(),
             drafter=pair.drafter.info() if pair.drafter else None,
@@ -154,11 +156,15 @@ class Session:
         finally:
             self._turn.release()
 
-    def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[RecurrentDecoder, PlainDecoder | None]:
+    def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[DraftingLane, PlainLane | None]:
         base, kernels, bytes_of = self._pair.base, self._pair.kernels, self._pair.tokenizer.bytes_of
-        limit, sampling = request.max_new_tokens, request.sampling
-        drafting = RecurrentDecoder(base, drafter, request.shape, sampling, limit, kernels, bytes_of)
-        return drafting, PlainDecoder(base, sampling, limit, kernels, bytes_of) if request.race else None
+        common = (request.sampling, request.max_new_tokens, kernels, bytes_of)
+        if self._pair.engine == "captured":
+            drafting = CapturedDecoder(base, drafter, request.shape, *common, store=self._graphs)
+            return drafting, CapturedPlain(base, *common, store=self._graphs) if request.race else None
+        return RecurrentDecoder(base, drafter, request.shape, *common), (
+            PlainDecoder(base, *common) if request.race else None
+        )
 
     def _header(self, request: RunRequest, prompt_ids: list[int]) -> Header:
         info, sampling = self._info, request.sampling
@@ -212,6 +218,7 @@ class Session:
         except Exception as error:
             if not (is_out_of_memory(error) or is_out_of_memory(error.__cause__)):
                 raise
+            self._graphs.clear()
             footprint, tokens, free = self._needs(request, prompt)
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free) from error
 

@@ -71,6 +71,13 @@ def test_a_race_is_a_whole_valid_trace(session: Session, tmp_path: Path) -> None
     assert read_trace(tmp_path / "run.jsonl") == trace
 
 
+def test_the_captured_engine_writes_the_same_text(session: Session) -> None:
+    captured = Session(replace(session.pair, engine="captured"))
+    trace = collect(captured.run(asked(), threading.Event()))
+    assert trace.header.engine == "captured" and trace.parity is not None and trace.parity.identical
+    assert trace.redrafter_tokens == collect(session.run(asked(), threading.Event())).redrafter_tokens
+
+
 def test_without_a_race_identical_is_null(session: Session) -> None:
     trace = collect(session.run(asked(race=False), threading.Event()))
     assert trace.footer is not None and trace.parity is not None
@@ -215,7 +222,7 @@ def test_damaged_checkpoints_are_refused(damage: object, message: str, own_cache
     [
         (EngineOptions(device="cuda:63"), "this machine has"),
         (EngineOptions(device="gpu"), "must be auto, cpu, cuda, cuda:N or mps"),
-        (EngineOptions(engine="captured"), "Use auto or eager"),
+        (EngineOptions(device="cpu", engine="captured"), "Use auto or eager"),
         (EngineOptions(device="cpu", exact=True), "Use dtype float32"),
         (EngineOptions(device="cpu", kernels="triton"), "Choose the reference kernels"),
     ],

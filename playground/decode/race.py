@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from playground.decode.captured import CapturedDecoder, CapturedPlain
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.parity import compare
 from playground.decode.plain import PlainDecoder
 from playground.trace import ParityRecord, PlainRecord, PromptRecord, StepRecord
 
+DraftingLane = RecurrentDecoder | CapturedDecoder
+PlainLane = PlainDecoder | CapturedPlain
 RaceRecord = PromptRecord | StepRecord | PlainRecord | ParityRecord
 
 
 def race(
-    drafting: RecurrentDecoder,
-    plain: PlainDecoder | None,
+    drafting: DraftingLane,
+    plain: PlainLane | None,
     prompt_ids: Sequence[int],
     should_stop: Callable[[], bool],
 ) -> Iterator[RaceRecord]:
@@ -27,7 +30,7 @@ def race(
         should_stop: asked between slices; True ends the race at once.
     """
     yield drafting.start(prompt_ids)
-    lanes: list[RecurrentDecoder | PlainDecoder] = [drafting]
+    lanes: list[DraftingLane | PlainLane] = [drafting]
     if plain is not None and not should_stop():
         yield plain.start(prompt_ids)
         yield plain.first()
