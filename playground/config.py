@@ -26,8 +26,7 @@ class PlaygroundError(ValueError):
 def _require_int(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise PlaygroundError(
-            f"{name} is {value!r}, but must be a whole number from {low} to {high}. "
-            f"Choose a value in that range."
+            f"{name} is {value!r}, but must be a whole number from {low} to {high}. Choose a value in that range."
         )
 
 
@@ -70,9 +69,7 @@ class Sampling:
             )
         _require_int("Top-k", self.top_k, 0, 1_000_000)
         if not isinstance(top_p, int | float) or math.isnan(top_p) or not 0.0 < top_p <= 1.0:
-            raise PlaygroundError(
-                f"Top-p is {top_p!r}, but must be above 0 and at most 1. Use 1 to keep every token."
-            )
+            raise PlaygroundError(f"Top-p is {top_p!r}, but must be above 0 and at most 1. Use 1 to keep every token.")
         _require_int("Seed", self.seed, 0, MAX_SEED)
 
     @property

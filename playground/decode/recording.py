@@ -101,15 +101,25 @@ def judge_rows(rows: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> tu
     total = rows.to(torch.promote_types(rows.dtype, torch.float32)).logsumexp(-1)  # [R]
     log_probability = rows[row, token].to(total.dtype) - total[row]  # [Q]
     per_chunk = max(1, CHUNK // rows.shape[1])
-    ranks = [_rank(rows, *part) for part in zip(row.split(per_chunk), token.split(per_chunk), strict=True)]
+    rank = rank_one_by_one if rows.device.type == "cpu" else rank_together
+    ranks = [rank(rows, *part) for part in zip(row.split(per_chunk), token.split(per_chunk), strict=True)]
     return log_probability, torch.cat(ranks)
 
 
-def _rank(rows: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+def rank_together(rows: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
     """1 + entries of the row that come before the token: larger, or equal with a lower id. [Q]"""
     own, candidates = rows[row, token][:, None], rows[row]  # [Q, 1], [Q, V]
     ids = torch.arange(rows.shape[1], device=rows.device)
     return 1 + ((candidates > own) | ((candidates == own) & (ids < token[:, None]))).sum(-1)
+
+
+def rank_one_by_one(rows: torch.Tensor, row: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+    """The same on CPU, where reading each row in place is 20 times as fast as gathering them (30 of 49152, fp32)."""
+    ranks = []
+    for r, t in zip(row.tolist(), token.tolist(), strict=True):
+        own = rows[r, t]
+        ranks.append(1 + torch.count_nonzero(rows[r, :t] >= own) + torch.count_nonzero(rows[r, t:] > own))
+    return torch.stack(ranks)
 
 
 def _beams(beams: Beams) -> trace.BeamsRecord:

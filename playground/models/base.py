@@ -19,6 +19,7 @@ from playground.config import PlaygroundError
 from playground.models.attention import TreeAttention, TreeFrame, register, unregister
 from playground.models.cache import KVCache
 from playground.models.catalogue import resolve_base
+from playground.models.description import decoder_layers, describe, eos_ids
 from playground.models.loading import load_transformers_model
 from playground.models.memory import explain_out_of_memory
 from playground.models.output_head import OutputHead, read_output_head, select_rows
@@ -50,8 +51,7 @@ class BaseModel:
         self.kernels = kernels
         self.config = config
         self.hidden_size: int = config.hidden_size
-        self.window = int(getattr(config, "max_position_embeddings", None) or 32_768)
-        self.eos_ids = _eos_ids(model)
+        self.eos_ids = eos_ids(model)
         self.taps: tuple[int, ...] = ()
         self._model = model
         self._own_attention = str(model.config._attn_implementation or "sdpa")
@@ -60,16 +60,8 @@ class BaseModel:
         self.vocab_size: int = self._head.weight.shape[0]
         self.dtype: torch.dtype = self._head.weight.dtype
         self.device: torch.device = self._embedding.weight.device
-        self._info = ModelInfo(
-            name=name,
-            family=config.model_type,
-            parameters=sum(weight.numel() for weight in model.parameters()),
-            layers=config.num_hidden_layers,
-            hidden_size=self.hidden_size,
-            vocab_size=self.vocab_size,
-            window=self.window,
-            config_hash=config_hash(model.config),
-        )
+        self._info = describe(model, name, self.vocab_size)
+        self.window = self._info.window
         config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
         found = probe(model, config.num_hidden_layers, self.window)
         tokens = check_tokens(self.vocab_size, self.device)
@@ -270,33 +262,3 @@ def _catch_output(caught: dict[int, torch.Tensor], layer: int) -> Callable[..., 
         caught[layer] = output[0] if isinstance(output, tuple) else output
 
     return hook
-
-
-def decoder_layers(model: Any, count: int) -> torch.nn.ModuleList:
-    """The list of the decoder's layers."""
-    for module in model.base_model.modules():
-        if isinstance(module, torch.nn.ModuleList) and len(module) == count:
-            return module
-    raise PlaygroundError(f"{type(model).__name__} keeps its layers in no list, so no state between them can be read.")
-
-
-def _eos_ids(model: Any) -> frozenset[int]:
-    """Ids that end a text: the generation config's and the model config's."""
-    found: set[int] = set()
-    for config in (getattr(model, "generation_config", None), model.config, model.config.get_text_config()):
-        ids = getattr(config, "eos_token_id", None)
-        found.update(ids if isinstance(ids, list | tuple) else [] if ids is None else [ids])
-    return frozenset(found)
-
-
-def config_hash(config: Any) -> str:
-    """SHA-256 of what the config says about the model itself, not where or how it was loaded."""
-    import hashlib
-    import json
-
-    told = {
-        key: value
-        for key, value in config.to_dict().items()
-        if not key.startswith("_") and key not in ("transformers_version", "dtype", "torch_dtype")
-    }
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()

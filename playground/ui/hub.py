@@ -121,7 +121,7 @@ class Hub:
         write_trace(self.store.get(key), buffer)
         return buffer.getvalue()
 
-    def load_pair(self, base: str, drafter: str, device: str, dtype: str) -> None:
+    def load_pair(self, base: str | None, drafter: str | None, device: str | None, dtype: str | None) -> None:
         """Load another pair in the background; empty names mean the default.
 
         Raises:
@@ -129,13 +129,13 @@ class Hub:
         """
         current = self.host.options
         options = EngineOptions(
-            device=device or current.device,
+            device=(device or "").strip() or current.device,
             dtype=dtype or "auto",  # type: ignore[arg-type]
             engine=current.engine,
             kernels=current.kernels,
             exact=current.exact,
         )
-        self.host.open(base.strip() or None, drafter.strip() or None, options)
+        self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options)
 
     def _begin(self, owner: str, live: Any) -> Any:
         self.stop(owner)

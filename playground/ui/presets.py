@@ -25,7 +25,8 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "Summary",
         "Summarise in two sentences: Photosynthesis is the process by which green plants use sunlight, water and "
-        "carbon dioxide to make sugar and oxygen. It takes place in the chloroplasts, which hold the pigment chlorophyll. The "
-        "sugar feeds the plant, and the oxygen is released into the air, where animals and people breathe it.",
+        "carbon dioxide to make sugar and oxygen. It takes place in the chloroplasts, which hold the pigment "
+        "chlorophyll. The sugar feeds the plant, and the oxygen is released into the air, where animals and people "
+        "breathe it.",
     ),
 )

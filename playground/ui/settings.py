@@ -26,7 +26,12 @@ class Widgets:
     seed: float
     race: bool
     chat_template: bool
-    system: str
+    system: str | None
+
+    @property
+    def system_prompt(self) -> str:
+        """Empty where there is none; a widget that was never unfolded has no value."""
+        return (self.system or "").strip()
 
 
 def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunRequest:
@@ -38,7 +43,7 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
     Raises:
         PlaygroundError: a value out of range, or an empty prompt.
     """
-    system = (Message("system", widgets.system.strip()),) if widgets.system.strip() else ()
+    system = (Message("system", widgets.system_prompt),) if widgets.system_prompt else ()
     earlier = tuple(message for message in history if message.role != "system")
     return RunRequest(
         messages=(*system, *earlier, Message("user", widgets.prompt or "")),
@@ -81,7 +86,7 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
         ("--drafter", drafter, None),
         ("--device", options.device, "auto"),
         ("--dtype", options.dtype, "auto"),
-        ("--system", widgets.system.strip(), ""),
+        ("--system", widgets.system_prompt, ""),
     ):
         if value != default and value is not None:
             words += [flag, str(value)]

@@ -42,7 +42,7 @@ class Replay:
                     restore()
         torch.cuda.current_stream(self._device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(graph):
+        with torch.inference_mode(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._stage()
         self._graph = graph
 

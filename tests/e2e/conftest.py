@@ -1,0 +1,174 @@
+"""A real page over a tiny pair, driven by a real Chromium.
+
+Under CI the browser must be there; elsewhere its absence skips these tests with a sentence. Every page is watched:
+requests to other hosts and errors in its console fail the test that used it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.config import EngineOptions, RunRequest
+from playground.trace import Record
+
+BROWSER = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+
+
+class Slowed:
+    """A session whose records take at least so long each: room to stop, queue and close in."""
+
+    def __init__(self, session: Any, seconds: float) -> None:
+        self._session, self.seconds = session, seconds
+        self.closed = threading.Event()  # a run was over before its end
+
+    @property
+    def info(self) -> Any:
+        return self._session.info
+
+    def check(self, request: RunRequest) -> None:
+        self._session.check(request)
+
+    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+        try:
+            for record in self._session.run(request, stop):
+                yield record
+                time.sleep(self.seconds)
+        finally:
+            if stop.is_set():
+                self.closed.set()
+
+
+@dataclass
+class Site:
+    """A served page and what is behind it."""
+
+    url: str
+    session: Slowed
+    close: Callable[[], None]
+
+
+@dataclass
+class Watched:
+    """A browser page and what it did that it should not have."""
+
+    page: Any
+    outside: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not os.environ.get("CI") and not Path(BROWSER).exists():
+        pytest.skip("No Chromium here. Install Debian's: apt-get install chromium")
+    assert shutil.which(BROWSER), f"CI needs a browser at {BROWSER}."
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def site(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Iterator[Site]:
+    """The page over the tiny pair, with a hostile made-up trace as its example."""
+    from playground.session import Session
+    from playground.ui import SessionHost
+    from playground.ui.serving import serve
+    from playground.ui.store import TraceStore
+    from tests.views.synthetic import make_trace
+
+    options = EngineOptions(device="cpu", dtype="float32")
+    session = Slowed(Session.open(str(tiny_base), str(tiny_drafter), options), 0.01)
+    store = TraceStore()
+    store.add_example("Made up", make_trace(new_tokens=60, seed=4))
+    store.add_example("Wide", make_trace(width=48, length=6, new_tokens=20, seed=1))
+
+    def opener(base: str | None, drafter: str | None, wanted: EngineOptions, progress: Any) -> Any:
+        return session if base is None else Session.open(base, drafter, wanted, progress)
+
+    served = serve(SessionHost(opener), port=free_port(), block=False, store=store)
+    yield Site(served.url, session, served.close)
+    served.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, site: Site) -> Iterator[Callable[..., Any]]:
+    """Opens pages; at the end every one of them must have kept quiet and to itself."""
+    opened: list[tuple[Any, Watched]] = []
+
+    def open_one(path: str = "", *, wait: bool = True, **context: Any) -> Any:
+        made = browser.new_context(viewport={"width": 1440, "height": 1000}, **context)
+        page = made.new_page()
+        watched = Watched(page)
+        opened.append((made, watched))
+        page.on("request", lambda request: watch_request(watched, site.url, request.url))
+        page.on("console", lambda message: message.type == "error" and watched.errors.append(message.text))
+        page.on("pageerror", lambda error: watched.errors.append(str(error)))
+        page.goto(site.url + path)
+        if wait:
+            page.wait_for_selector(".rp-app[data-state=done]")
+            page.wait_for_selector(".rp-pair[data-pair=ready]")
+        return page
+
+    site.session.seconds = 0.01
+    yield open_one
+    for context, watched in opened:
+        context.close()
+        assert not watched.outside, f"requests to other hosts: {watched.outside}"
+        assert not watched.errors, f"errors in the console: {watched.errors}"
+
+
+def watch_request(watched: Watched, own: str, url: str) -> None:
+    if not url.startswith((own, "data:", "blob:")):
+        watched.outside.append(url)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_prompt(page: Any, prompt: str = "Hello there", *, tokens: int = 40) -> None:
+    """Ask for a run and wait until it is over."""
+    start_run(page, prompt, tokens=tokens)
+    page.wait_for_selector(".rp-app[data-state=done]")
+
+
+def start_run(page: Any, prompt: str = "Hello there", *, tokens: int = 40) -> str:
+    """Ask for a run and wait until its first step is drawn; the run's key."""
+    before = page.get_attribute(".rp-app", "data-run")
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    set_slider(page, "New tokens", tokens)
+    page.click("#rp-run")
+    page.wait_for_function(
+        "before => { const app = document.querySelector('.rp-app').dataset;"
+        " return app.run && app.run !== before && Number(app.steps) > 0; }",
+        arg=before,
+    )
+    return str(page.get_attribute(".rp-app", "data-run"))
+
+
+def set_slider(page: Any, name: str, value: float) -> None:
+    """Type a slider's number and leave it."""
+    box = page.get_by_role("spinbutton", name=name)
+    box.fill(str(value))
+    box.press("Tab")
+
+
+def view(page: Any, name: str) -> None:
+    page.click(f"[role=tab][data-view={name}]")
+    page.wait_for_selector(f".rp-app[data-shown={name}]")
