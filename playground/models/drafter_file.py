@@ -72,6 +72,7 @@ def save_drafter(drafter: Drafter, folder: Path, dtype: torch.dtype = torch.bflo
     partial = folder / f"{WEIGHTS_FILE}.partial"
     save_file(tensors, partial, metadata={"format": "pt"})
     (folder / CONFIG_FILE).write_text(json.dumps(drafter.config.to_json(), indent=2) + "\n")
+    partial.chmod(0o644)  # safetensors writes for the owner alone
     partial.replace(folder / WEIGHTS_FILE)
 
 
