@@ -12,7 +12,7 @@ import torch
 from playground.config import BeamShape
 from playground.decode.accept import accept
 from playground.decode.draft import draft
-from playground.decode.recording import judge
+from playground.decode.recording import judge, rank_one_by_one, rank_together
 from playground.decode.records import Beams, Verdict
 from playground.decode.tree import build_tree, first_nodes
 from tests.decode.lanes import GREEDY, KERNELS, MarkovBase, Scripted, Texts, drafting_run, opinion_of, right
@@ -163,6 +163,12 @@ def test_judgement_against_a_sort() -> None:
         order = sorted(range(40), key=lambda entry: (-float(row[entry]), entry))
         assert rank == 1 + order.index(token)
         assert log_probability == pytest.approx(math.log(float(row.softmax(-1)[token])), abs=1e-5)
+
+
+def test_ranks_taken_together_are_those_taken_one_by_one() -> None:
+    rows = torch.randn(4, 300, generator=torch.Generator().manual_seed(4)).bfloat16()
+    row, token = torch.arange(60) % 4, torch.arange(60) * 5 % 300
+    assert torch.equal(rank_together(rows, row, token), rank_one_by_one(rows, row, token))
 
 
 def test_the_steps_record_says_what_the_base_model_thought() -> None:
