@@ -14,9 +14,9 @@ import triton.language as tl
 ROWS = 64
 
 
-@triton.jit(do_not_specialize=["rows", "x_row"])
+@triton.jit(do_not_specialize=["rows"])
 def linear_tile(
-    x, weight, bias, out, rows, x_row, w_out, w_in,
+    x, weight, bias, out, rows, w_out, w_in,
     N: tl.constexpr, K: tl.constexpr, BLOCK_M: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_K: tl.constexpr,
     BIASED: tl.constexpr, WIDEN: tl.constexpr,
 ):  # fmt: skip
@@ -25,7 +25,7 @@ def linear_tile(
     column = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
     real, inside = row < rows, column < N
     part = tl.arange(0, BLOCK_K)
-    x += row.to(tl.int64)[:, None] * x_row
+    x += row.to(tl.int64)[:, None] * K
     weight += column.to(tl.int64)[None, :] * w_out
     total = tl.zeros([BLOCK_M, BLOCK_N], tl.float32)
     for start in range(0, K, BLOCK_K):
@@ -45,14 +45,14 @@ def launch_linear(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, *, interpreted: bool
 ) -> torch.Tensor:
     """[M, N] of x [M, K] and weight [N, K], which may be a transposed view."""
-    x = x if x.stride(1) == 1 else x.contiguous()
+    x = x.contiguous()
     rows, outputs, inputs = x.shape[0], *weight.shape
     out = torch.empty(rows, outputs, dtype=x.dtype, device=x.device)
     # Narrow column tiles keep every multiprocessor reading where there are few columns.
     columns = 16 if outputs <= 2048 else 32 if outputs <= 8192 else 64
     deep = 32 if x.dtype == torch.float32 else 128
     linear_tile[(triton.cdiv(rows, ROWS), triton.cdiv(outputs, columns))](
-        x, weight, weight if bias is None else bias, out, rows, x.stride(0), *weight.stride(),
+        x, weight, weight if bias is None else bias, out, rows, *weight.stride(),
         N=outputs, K=inputs, BLOCK_M=ROWS, BLOCK_N=columns, BLOCK_K=deep,
         BIASED=bias is not None, WIDEN=interpreted and x.dtype == torch.bfloat16, num_warps=4, num_stages=4,
     )  # fmt: skip
