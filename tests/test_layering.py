@@ -20,8 +20,8 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"loading"}),
     frozenset({"session"}),
     frozenset({"bench"}),
-    frozenset({"ui", "cli", "__main__"}),
-    frozenset({"app"}),
+    frozenset({"ui", "cli"}),
+    frozenset({"app", "__main__"}),
 )
 # Rooms that look only into the ones named.
 ONLY: dict[str, frozenset[str]] = {

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from playground.bench.acceptance import Acceptance, count, figures
 from playground.bench.benchmark import Measured, by_category, pool
 from playground.bench.prompts import Question, read_questions, spread
 from playground.config import PlaygroundError
-from playground.trace import Summary, Trace
+from playground.trace import Summary
 from tests.test_summary import figures as summary_with_speedup
-from tests.test_summary import header, run, step
 
 
 def with_speed(speedup: float, new_tokens: int, steps: int, ours: float, plain: float) -> Summary:
@@ -40,30 +38,6 @@ def test_rates_are_pooled_over_time_and_speedups_by_median() -> None:
     assert pooled.plain_tokens_per_second == pytest.approx(10.0)
     assert pooled.median_speedup == 1.5
     assert list(by_category(results)) == ["a", "b"] and by_category(results)["b"].prompts == 2
-
-
-def test_acceptance_counts_a_run() -> None:
-    found = count(run(plain_ms=None), "7", "maths")
-    assert (found.steps, found.emitted, found.accepted_at, found.nodes) == (2, 5, (2, 1), 6)
-    assert found.clean_steps == 2 and found.clean_emitted == 5  # nothing repeats in so short a text
-    pooled = figures([found, found])
-    assert pooled.tokens_per_step == 2.5 and pooled.tokens_per_step_outside_loops == 2.5
-    assert pooled.acceptance_by_position == (1.0, 0.5) and pooled.mean_nodes == 3.0
-
-
-def test_tokens_inside_loops_do_not_flatter() -> None:
-    """A prompt of eight equal tokens, then more of them: every new token stands in a loop."""
-    looping = Trace(replace(header(), prompt_ids=(3,) * 20))
-    looping.steps.append(step(0, 2, (3, 3, 3), 1.0))
-    looping.prompts.extend(replace(run(None).prompts[0], first_root=3) for _ in range(1))
-    found = count(looping, "1", "a")
-    assert (found.emitted, found.clean_emitted, found.clean_steps) == (3, 0, 0.0)
-    assert figures([found]).tokens_per_step_outside_loops == 0.0
-
-
-def test_figures_of_nothing_are_zero() -> None:
-    nothing = Acceptance("1", "a", 0, 0, 0.0, 0, (0, 0), 0)
-    assert figures([nothing]).tokens_per_step == 0.0 and figures([nothing]).acceptance_by_position == (0.0, 0.0)
 
 
 def test_a_limit_takes_from_every_category_in_turn() -> None:
