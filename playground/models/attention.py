@@ -100,8 +100,23 @@ class TreeAttention:
         if frame is None:
             raise RuntimeError("Tree attention was called outside a forward of its base model.")
         frame.store(layer, key[0], value[0])
-        out = self.kernels.tree_attention(
-            query[0],
+        out = self.attend(query[0], layer, scaling=scaling, softcap=softcap, sinks=s_aux)
+        return out.unsqueeze(0), None
+
+    def attend(
+        self,
+        query: torch.Tensor,  # [Hq, N, Dk]
+        layer: int,
+        *,
+        scaling: float | None = None,
+        softcap: float | None = None,
+        sinks: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Attention [N, Hq, Dv] of the frame's nodes, whose keys and values stand in the cache already."""
+        frame = self.frame
+        assert frame is not None
+        return self.kernels.tree_attention(
+            query,
             frame.cache.keys[layer],
             frame.cache.values[layer],
             frame.cache.committed_at(layer),
@@ -110,9 +125,8 @@ class TreeAttention:
             scale=query.shape[-1] ** -0.5 if scaling is None else scaling,
             window=self.windows[layer],
             softcap=softcap,
-            sinks=s_aux,
+            sinks=sinks,
         )
-        return out.unsqueeze(0), None
 
 
 def layer_index(module: torch.nn.Module) -> int:

@@ -20,6 +20,8 @@ from playground.models.attention import TreeAttention, TreeFrame, register, unre
 from playground.models.cache import KVCache
 from playground.models.catalogue import resolve_base
 from playground.models.description import decoder_layers, describe, eos_ids
+from playground.models.exact import require_exact
+from playground.models.fused import fuse
 from playground.models.loading import load_transformers_model
 from playground.models.memory import explain_out_of_memory
 from playground.models.output_head import OutputHead, read_output_head, select_rows
@@ -72,10 +74,13 @@ class BaseModel:
         register(self._attention.name, self._attention)
         self._unregister = weakref.finalize(self, unregister, self._attention.name)
         set_attention(model, self._attention.name)
+        self.fused = fuse(model, self._attention, kernels)
         self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
         model.get_output_embeddings().register_forward_pre_hook(_catch_input(self._caught))
         self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
         self_check(self, tokens, *expected)
+        if kernels.exact:
+            require_exact(self, tokens)
         self._head_is_known = self._check_head(tokens)
 
     @classmethod
