@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from kernels import KernelSet
+from playground.models.attention import TreeFrame
 from playground.models.base import BaseModel
+from playground.models.cache import KVCache
 from tests.models.families import CONTEXT, FAMILIES, VOCABULARY, Sequential, Tree, build, random_tree
 
 TOLERANCE = 1e-4  # noise of stock eager against stock sdpa is 1e-5; a wrong token in sight gives more than 0.1
@@ -61,3 +63,16 @@ def test_tree_equals_sequential_stock_forward(family: str, kernels: KernelSet) -
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_corrupted_tree_shows(family: str, corruption: str, kernels: KernelSet) -> None:
     assert worst_error(family, kernels, corruption, rounds=2, nodes=10) > VISIBLE
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2-mixed", "gpt2"])
+def test_slots_kept_on_the_device_give_the_same(
+    family: str, kernels: KernelSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The path CUDA takes, where no count is read back from the device: slots and positions from tensors."""
+
+    def on_device(cache: KVCache, depth: torch.Tensor, ancestors: torch.Tensor) -> TreeFrame:
+        return TreeFrame(cache, depth, ancestors, cache.committed_tensor + torch.arange(depth.shape[0]))
+
+    monkeypatch.setattr(TreeFrame, "of", on_device)
+    assert worst_error(family, kernels) < TOLERANCE
