@@ -94,6 +94,9 @@ def _figures(facts: CardFacts) -> Iterator[str]:
     trial = facts.trial
     yield "## Tokens per step"
     yield ""
+    if not trial.prompts:
+        yield "The corpus was too small to hold prompts back, so nothing was measured. Run `evaluate` on a prompt set."
+        return
     yield (
         f"Measured with the real decoders, greedily, in {facts.dtype} on {facts.device}: {trial.prompts} prompts of "
         f"conversations never trained on. Plain decoding took {trial.plain_ms:.1f} ms for a token."
@@ -108,7 +111,7 @@ def _figures(facts: CardFacts) -> Iterator[str]:
             f"{found.tokens_per_step_no_loops:.2f} | {found.loop_share:.0%} | {_shares(found.accepted_at)} | "
             f"{one.speedup:.2f} |"
         )
-    if not facts.log:
+    if not facts.log or not facts.log[-1]["steps"]:
         return
     last = facts.log[-1]
     yield ""

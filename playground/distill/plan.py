@@ -55,12 +55,13 @@ class Plan:
         if not file.exists():
             return cls(file, settings)
         found = json.loads(file.read_text(encoding="utf-8"))
-        different = [name for name in settings if found["settings"].get(name) != settings[name]]
+        was, now = _leaves(found["settings"]), _leaves(settings)
+        different = [name for name in now if was.get(name) != now[name]]
         if different:
             name = different[0]
             raise PlaygroundError(
-                f"{file.parent} holds a run with {name} = {found['settings'].get(name)!r}, but this one has "
-                f"{settings[name]!r}. Choose another --out, or delete that folder to start anew."
+                f"{file.parent} holds a run with {name} = {was.get(name)!r}, but this one has {now[name]!r}. "
+                f"Choose another --out, or delete that folder to start anew."
             )
         found["spent"] = {stage: Spent(**cost) for stage, cost in found["spent"].items()}
         return cls(file, **found)
@@ -94,3 +95,14 @@ class Plan:
         reserve = min(max(hours * 3600 * _TRIAL_SHARE, low), high)
         left = (hours * 3600 - self.seconds_spent() - reserve) * (1 - _CHECKPOINT_SHARE)
         self.steps = max(_FEWEST_STEPS, int(left / seconds_per_step))
+
+
+def _leaves(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level, 'recipe.batch' and so on, in the form JSON gives them back."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= _leaves(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return found

@@ -43,9 +43,12 @@ def held_out_places(corpus: Corpus, length: int, limit: int) -> Tensor:
 def simulate(
     drafter: Drafter, source: BatchSource, corpus: Corpus, shapes: tuple[BeamShape, ...], limit: int = 2500
 ) -> Simulated:
-    """Measure on up to `limit` held-out places."""
+    """Measure on up to `limit` held-out places; all zero where there are none."""
     longest = max(shape.length for shape in shapes)
     places = held_out_places(corpus, max(longest, source.unroll), limit)
+    if not len(places):
+        nothing = {f"{shape.width}x{shape.length}": 0.0 for shape in shapes}
+        return Simulated((0.0,) * source.unroll, nothing, dict(nothing), 0)
     looped = torch.from_numpy(corpus.looped())
     rates, rates_no_loops = {}, {}
     steps = 0
