@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -77,7 +77,7 @@ def _run(chosen: argparse.Namespace, *, race: bool) -> int:
 def _follow(session: Session, request: RunRequest, file: IO[str] | None, out: Output) -> Trace | None:
     """Run, showing the text as it comes and writing the trace record by record."""
     trace: Trace | None = None
-    text = TextStream()
+    text, ends = TextStream(), session.pair.base.eos_ids
     with stop_on_interrupt() as stop:
         for record in session.run(request, stop):
             if file is not None:
@@ -88,11 +88,16 @@ def _follow(session: Session, request: RunRequest, file: IO[str] | None, out: Ou
             assert trace is not None
             trace.add(record)
             if isinstance(record, PromptRecord) and record.lane == "redrafter":
-                out.words(text.feed(record.token_bytes[record.first_root]), end="")
+                out.words(_shown(text, record.token_bytes, [record.first_root], ends), end="")
             elif isinstance(record, StepRecord):
-                out.words("".join(text.feed(record.token_bytes[token]) for token in record.emitted), end="")
+                out.words(_shown(text, record.token_bytes, record.emitted, ends), end="")
     out.words(text.feed(b"", final=True))
     return trace
+
+
+def _shown(text: TextStream, pieces: Mapping[int, bytes], tokens: Sequence[int], ends: frozenset[int]) -> str:
+    """New tokens as text; the one that ends the answer is not part of it."""
+    return "".join(text.feed(pieces[token]) for token in tokens if token not in ends)
 
 
 def report(trace: Trace) -> dict[str, Any]:
