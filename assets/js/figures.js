@@ -40,20 +40,12 @@
       const mark = figures?.identical === true ? "✓ " : figures?.identical === false ? "≠ " : "";
       this.parity.className = `rp-parity ${figures?.identical === true ? "is-same" : figures?.identical === false ? "is-different" : ""}`;
       RD.say(this.parity, figures?.parity ? mark + figures.parity : "");
-      RD.say(this.sentence, sentence(figures));
+      RD.say(this.sentence, figures?.sentence ?? "");
     }
   }
 
   function rate(value) {
     return value ? [RD.number(value), h("small", {}, " tok/s")] : "–";
-  }
-
-  function sentence(figures) {
-    if (!figures?.sentence) return "";
-    const fastest = figures.speedupFastest
-      ? ` Against the fastest plain decoding of these weights (${figures.fastestDtype}): ${RD.number(figures.speedupFastest, 2)}×.`
-      : "";
-    return figures.sentence.includes("fastest plain") ? figures.sentence : figures.sentence + fastest;
   }
 
   RD.FiguresView = FiguresView;

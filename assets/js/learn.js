@@ -47,7 +47,7 @@
       this.back = h("button", { type: "button", class: "rp-chip", onclick: () => this.go(this.at - 1) }, "Back");
       this.next = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "tour-next", onclick: () => this.go(this.at + 1) }, "Next");
       const end = h("button", { type: "button", class: "rp-icon", "aria-label": "End the tour", onclick: () => this.end() }, RD.icon("close"));
-      this.card = h("div", { class: "rp-tourcard", role: "dialog", "aria-labelledby": "rp-tourtitle", "aria-describedby": "rp-tourwords", hidden: true }, h("header", {}, this.title, end), this.words, h("footer", {}, this.where, this.back, this.next));
+      this.card = h("div", { class: "rp-tourcard", role: "dialog", "aria-labelledby": "rp-tourtitle", "aria-describedby": "rp-tourwords", hidden: true }, h("header", {}, this.title, end), this.words, h("div", { class: "rp-tourfoot" }, this.where, this.back, this.next));
       root.append(this.ring, this.card);
       window.addEventListener("resize", () => this.place());
       window.addEventListener("scroll", () => this.place(), { passive: true });

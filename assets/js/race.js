@@ -30,7 +30,7 @@
       const rate = h("span", { class: "rp-lanerate" }, "–");
       const fillBar = h("span", { class: `rp-lanefill is-${key}` });
       const textBox = h("div", { class: "rp-lanetext", tabindex: 0, role: "region", "aria-label": `Text of ${title}` });
-      const element = h("div", { class: `rp-lane is-${key}`, "data-lane": key }, h("header", {}, h("h4", {}, title), clock, rate), h("div", { class: "rp-lanetrack" }, fillBar), textBox);
+      const element = h("div", { class: `rp-lane is-${key}`, "data-lane": key }, h("header", {}, h("h3", {}, title), clock, rate), h("div", { class: "rp-lanetrack" }, fillBar), textBox);
       return { key, field, clock, rate, fillBar, element, text: new RD.TextView(textBox) };
     }
 

@@ -13,7 +13,8 @@
 
   RD.settings = {
     /** Values for the rail: those of the address where it has them, the page's own elsewhere. */
-    restore(...values) {
+    restore(...given) {
+      const values = given.flat();
       const parameters = address();
       return values.map((value, at) => {
         const text = parameters.get(KEYS[at]);
@@ -23,7 +24,8 @@
       });
     },
 
-    keep(...values) {
+    keep(...given) {
+      const values = given.flat(); // Gradio hands them over one by one or as one list, by the kind of event
       const parameters = address();
       KEYS.forEach((key, at) => {
         const value = values[at];
