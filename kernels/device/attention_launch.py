@@ -133,7 +133,7 @@ def launch(
         "CAPPED": softcap is not None,
         "WIDEN": interpreted and query.dtype == torch.bfloat16,
         "num_warps": tiles.warps,
-        "num_stages": 2,
+        "num_stages": 3,
     }
     scales = (scale * LOG2_E, 0.0) if softcap is None else (scale / softcap, softcap * LOG2_E)
     run = _ordered if exact else _masked

@@ -7,8 +7,9 @@ trees or lanes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -71,12 +72,11 @@ def _fuse_norm(module: Any, kernels: KernelSet) -> bool:
     if not type(module).__name__.endswith("RMSNorm") or not isinstance(eps, float) or weight is None:
         return False
 
-    def candidates() -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
-        for style in ("llama", "gemma"):
-            yield lambda x, style=style: kernels.rms_norm(x, module.weight, eps, style)
+    def normed(style: str, x: torch.Tensor) -> torch.Tensor:
+        return kernels.rms_norm(x, module.weight, eps, style)
 
     trial = _trial(module, weight.shape[0])
-    return any(_install(module, candidate, trial) for candidate in candidates())
+    return any(_install(module, partial(normed, style), trial) for style in ("llama", "gemma"))
 
 
 def _fuse_gate(module: Any, kernels: KernelSet) -> bool:
@@ -85,12 +85,11 @@ def _fuse_gate(module: Any, kernels: KernelSet) -> bool:
     if gate is None or up is None or down is None or not all(isinstance(part, torch.nn.Linear) for part in parts):
         return False
 
-    def candidates() -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
-        for kind in ("silu", "gelu_tanh"):
-            yield lambda x, kind=kind: down(kernels.gated(gate(x), up(x), kind))
+    def gated(kind: str, x: torch.Tensor) -> torch.Tensor:
+        return down(kernels.gated(gate(x), up(x), kind))
 
     trial = _trial(module, gate.in_features)
-    return any(_install(module, candidate, trial) for candidate in candidates())
+    return any(_install(module, partial(gated, kind), trial) for kind in ("silu", "gelu_tanh"))
 
 
 def _fuse_linear(module: Any, kernels: KernelSet) -> bool:
@@ -102,7 +101,7 @@ def _fuse_linear(module: Any, kernels: KernelSet) -> bool:
 
 
 def _fuse_attention(module: Any, attention: TreeAttention, kernels: KernelSet) -> bool:
-    """Rotary embedding and cache write in one launch; the self-check at load compares the result with the stock model."""
+    """Rotary embedding and cache write in one launch; the self-check at load compares it with the stock model."""
     if type(module).__name__ not in _ROTARY:
         return False
     stock, width = module.forward, module.head_dim
