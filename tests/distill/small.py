@@ -1,0 +1,74 @@
+"""What the training tests share: a tiny base model, a corpus it wrote, its teacher store, a drafter in training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kernels import kernel_set
+from playground.distill.batches import BatchSource
+from playground.distill.corpus import Corpus, load_corpus
+from playground.distill.generate import DistillOptions, write_corpus
+from playground.distill.objective import LossWeights, Objective
+from playground.distill.recipe import Recipe, assemble, choose_config
+from playground.distill.store import StoreInfo, TeacherStore
+from playground.distill.teacher import fill
+from playground.distill.turns import ChatTurns
+from playground.models.base import BaseModel
+from playground.models.drafter import Drafter
+from tests.models.families import build
+
+KERNELS = kernel_set("reference", torch.device("cpu"))
+END = 2
+TURNS = ChatTurns(opening=(5, 6, 7), to_assistant=(END, 8, 9), to_user=(END, 8, 5), ends=frozenset({END}))
+PLAIN = ChatTurns(ends=frozenset({END}), plain=True)
+OPTIONS = DistillOptions(rows=12, row_tokens=48, batch=6, longest_user_turn=6, sampled_opening=5)
+
+
+def tiny_base(**overrides: Any) -> BaseModel:
+    """A tiny random Llama whose text ends at END only."""
+    model = build("llama", **overrides)
+    model.config.eos_token_id = model.generation_config.eos_token_id = END
+    return BaseModel.from_model(model, kernels=KERNELS)
+
+
+def write(base: BaseModel, folder: Path, options: DistillOptions = OPTIONS, **more: Any) -> Corpus:
+    turns = more.pop("turns", TURNS)
+    with base.stock() as model:
+        write_corpus(model, turns, options, folder, about=more.pop("about", {}), **more)
+    return load_corpus(folder)
+
+
+def info_of(base: BaseModel, corpus: Corpus, taps: tuple[int, ...] = (1,)) -> StoreInfo:
+    return StoreInfo(base.info().config_hash, corpus.content_hash, corpus.tokens, base.hidden_size, taps)
+
+
+def teach(base: BaseModel, corpus: Corpus, folder: Path) -> TeacherStore:
+    store, done = TeacherStore.create_or_open(folder, info_of(base, corpus))
+    with base.stock() as model:
+        fill(model, corpus, store, done)
+    return store
+
+
+@dataclass(frozen=True)
+class Training:
+    """A drafter ready to be trained, always from the same weights."""
+
+    base: BaseModel
+    corpus: Corpus
+    store: TeacherStore
+    recipe: Recipe
+
+    def assemble(self) -> tuple[Drafter, BatchSource, Objective]:
+        return assemble(self.recipe, self.corpus, self.store, self.base, "tiny")
+
+
+def training(folder: Path, rows: int = 36) -> Training:
+    """Mostly plain text of one tiny model, so that nearly every token teaches."""
+    base = tiny_base()
+    corpus = write(base, folder / "corpus", replace(OPTIONS, rows=rows, batch=rows), turns=PLAIN)
+    config = replace(choose_config(base.info()), draft_vocab_size=64)
+    return Training(base, corpus, teach(base, corpus, folder / "teacher"), Recipe(config, LossWeights(), batch=64))
