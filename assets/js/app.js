@@ -160,7 +160,10 @@
       const openExample = () => (frame.examples.length ? this.views.traces.openExample(frame.examples[0][0]) : undefined);
       this.tour = new RD.Tour(this.app, this.store, frame.tour, openExample);
       this.status.take(frame.status);
-      if (frame.example) this.store.takeFrame(frame.example);
+      if (frame.example) {
+        this.store.takeFrame(frame.example);
+        this.store.goTo(this.store.bestStep());
+      }
       this.status.watch();
       const view = RD.settings.view();
       this.store.view = "";

@@ -60,9 +60,7 @@
     async start() {
       this.before = { run: this.store.run, focus: document.activeElement };
       await this.openExample();
-      const steps = this.store.run?.strip ?? [];
-      const best = steps.reduce((top, [accepted], at) => (accepted > steps[top][0] ? at : top), 0);
-      this.store.goTo(best);
+      this.store.goTo(this.store.bestStep());
       this.go(0);
     }
 

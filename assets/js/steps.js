@@ -21,7 +21,7 @@
         "div",
         { class: "rp-steps" },
         h("section", { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "1 · Draft beams")), this.beamsBox),
-        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "2 · Prefix tree"), this.saving, this.toggle), this.treeBox, this.tableBox, RD.legend()),
+        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("div", { class: "rp-row" }, h("h3", {}, "2 · Prefix tree"), this.toggle), this.saving), this.treeBox, this.tableBox, RD.legend()),
         h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "3 · Verdict")), this.verdict, this.cardBox, h("h3", {}, "Time of this step"), this.stageBox),
       );
       this.tree = new RD.TreeView(this.treeBox, store);

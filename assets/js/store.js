@@ -110,6 +110,12 @@
       this.emit("step");
     }
 
+    /** The step that accepted most: what a newcomer should see first. */
+    bestStep() {
+      const strip = this.run?.strip ?? [];
+      return strip.reduce((best, [accepted], at) => (accepted > strip[best][0] ? at : best), 0);
+    }
+
     setView(view) {
       if (this.view === view) return;
       this.view = view;

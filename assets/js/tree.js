@@ -3,8 +3,8 @@
   const RD = window.ReDrafter;
   const { s } = RD;
   const SIZES = {
-    roomy: { row: 34, pill: 26, cell: 7.3, gap: 30, share: 36, letters: 15 },
-    dense: { row: 23, pill: 19, cell: 6.4, gap: 26, share: 33, letters: 12 },
+    roomy: { row: 34, pill: 26, cell: 7.3, gap: 30, share: 42, letters: 15 },
+    dense: { row: 23, pill: 19, cell: 6.4, gap: 26, share: 38, letters: 12 },
   };
   const MARGIN = 8;
   const SMALLEST = 0.86; // a wide tree shrinks so far, then scrolls

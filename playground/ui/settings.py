@@ -80,12 +80,17 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
     """
     request = run_request(widgets)
     shape, sampling = request.shape, request.sampling
-    words = ["python", "-m", "playground", "race" if request.race else "generate", request.prompt]
+    words = ["python", "-m", "playground", "race" if request.race else "generate"]
+    dashed = request.prompt.startswith("-")  # would be taken for a flag: goes last, behind `--`
+    if not dashed:
+        words.append(request.prompt)
     for flag, value, default in (
         ("--base", base, None),
         ("--drafter", drafter, None),
         ("--device", options.device, "auto"),
         ("--dtype", options.dtype, "auto"),
+        ("--engine", options.engine, "auto"),
+        ("--kernels", options.kernels, "auto"),
         ("--system", widgets.system_prompt, ""),
     ):
         if value != default and value is not None:
@@ -100,8 +105,12 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
     ):
         if number != default_number:
             words += [flag, f"{number:g}" if isinstance(number, float) else str(number)]
+    if options.exact:
+        words.append("--exact")
     if not request.chat_template:
         words.append("--no-chat-template")
+    if dashed:
+        words += ["--", request.prompt]
     return " ".join(shlex.quote(word) for word in words)
 
 

@@ -1,0 +1,249 @@
+"""Between widgets and sessions, without a browser: requests, turns, kept traces, loading, live frames."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest
+from playground.trace import Record, SweepRecord, Trace
+from playground.ui.host import SessionHost
+from playground.ui.hub import Hub
+from playground.ui.settings import Widgets, command_line, history_of, run_request
+from playground.ui.store import TraceStore
+from playground.ui.turnstile import Turnstile
+from tests.views.synthetic import make_trace
+
+WIDGETS = Widgets("Hi", 4, 3, 20, 0.0, 1.0, 0, 0, True, True, None)
+
+
+class Scripted:
+    """A session that yields a made-up trace, a record at a time."""
+
+    def __init__(self, trace: Trace, seconds: float = 0.0) -> None:
+        self.trace, self.seconds = trace, seconds
+        self.info = SimpleNamespace()
+        self.running = 0
+        self.most = 0
+
+    def check(self, request: RunRequest) -> None:
+        if request.prompt == "too long":
+            raise PlaygroundError("The prompt is 9 tokens long, but the window is 3. Shorten it.")
+
+    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            yield self.trace.header
+            for record in (*self.trace.prompts, *self.trace.steps, *self.trace.plain):
+                if stop.is_set():
+                    break
+                time.sleep(self.seconds)
+                yield record
+            if self.trace.footer:
+                yield self.trace.footer
+        finally:
+            self.running -= 1
+
+
+def hub_of(session: Any) -> Hub:
+    host = SessionHost(lambda *_: session)
+    host.start()
+    until(lambda: host.status.state == "ready")
+
+    def no_sweep(*_: Any) -> Iterator[SweepRecord]:
+        raise PlaygroundError("No sweep here.")
+
+    return Hub(host, no_sweep)
+
+
+def until(true: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline, "waited 10 s in vain"
+        time.sleep(0.005)
+
+
+def test_widgets_make_a_request() -> None:
+    request = run_request(replace(WIDGETS, system=" Be brief. ", temperature=0.7))
+    assert [message.role for message in request.messages] == ["system", "user"]
+    assert (request.shape.width, request.shape.length, request.max_new_tokens) == (4, 3, 20)
+    assert request.sampling.temperature == 0.7
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"prompt": "  "}, "The prompt is empty"),
+        ({"width": 65}, "Beam width is 65"),
+        ({"length": 2.5}, "Beam length is 2.5"),
+        ({"seed": None}, "Seed is None"),
+        ({"temperature": float("nan")}, "Temperature is nan"),
+        ({"top_p": 0.0}, "Top-p is 0"),
+    ],
+)
+def test_bad_widgets_get_a_sentence(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(PlaygroundError, match=words):
+        run_request(replace(WIDGETS, **change))
+
+
+def test_a_follow_up_carries_the_chat_and_one_system_prompt() -> None:
+    trace = make_trace(new_tokens=12)
+    history = history_of(trace)
+    assert [message.role for message in history] == ["user", "assistant"]
+    request = run_request(replace(WIDGETS, system="Be brief."), (Message("system", "Old"), *history))
+    assert [message.role for message in request.messages] == ["system", "user", "assistant", "user"]
+    with pytest.raises(PlaygroundError, match="no footer"):
+        history_of(replace(trace, footer=None))
+
+
+def test_the_command_line_survives_a_shell() -> None:
+    widgets = replace(WIDGETS, prompt="it's $HOME `x`", temperature=0.5, seed=3, race=False, chat_template=False)
+    words = shlex.split(command_line(widgets, "my/model", None, EngineOptions(dtype="float32")))
+    assert words[:5] == ["python", "-m", "playground", "generate", "it's $HOME `x`"]
+    joined = " ".join(words)
+    for part in ("--base my/model", "--dtype float32", "--temperature 0.5", "--seed 3", "--beam-width 4"):
+        assert part in joined
+    assert "--no-chat-template" in words and "--top-p" not in words and "--drafter" not in words
+
+
+def test_the_command_line_is_one_the_cli_takes() -> None:
+    from playground import cli
+
+    widgets = replace(WIDGETS, temperature=0.5, seed=3, top_p=0.9, top_k=4, chat_template=False, system="Brief.")
+    for prompt in ("Hi", "--help me", "-5 degrees"):
+        line = command_line(
+            replace(widgets, prompt=prompt), "my/model", "my/drafter", EngineOptions(dtype="float32", device="cpu")
+        )
+        parsed = cli.parser().parse_args(shlex.split(line)[3:])
+        assert (parsed.prompt, parsed.top_k, parsed.system) == (prompt, 4, "Brief.")
+
+
+def test_a_turnstile_is_first_come_first_served() -> None:
+    turns, order = Turnstile(limit=3), []
+    tickets = [object() for _ in range(3)]
+    assert all(turns.join(ticket) for ticket in tickets) and not turns.join(object())
+    assert [turns.position(ticket) for ticket in tickets] == [0, 1, 2]
+
+    def work(place: int) -> None:
+        assert turns.wait(tickets[place], threading.Event())
+        order.append(place)
+        turns.leave(tickets[place])
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in (2, 1, 0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert order == [0, 1, 2] and turns.position(tickets[0]) == -1
+
+
+def test_waiting_ends_when_stopped() -> None:
+    turns, first, second = Turnstile(), object(), object()
+    turns.join(first)
+    turns.join(second)
+    stop = threading.Event()
+    stop.set()
+    assert turns.wait(second, stop) is False
+
+
+def test_the_store_is_bounded_and_forgets_a_closed_page() -> None:
+    store, trace = TraceStore(limit=2), make_trace(new_tokens=6)
+    store.add_example("Kept", trace)
+    keys = [store.add(trace, owner) for owner in ("a", "b", "b")]
+    assert len(set(keys)) == 3
+    with pytest.raises(PlaygroundError, match="last 2 runs"):
+        store.get(keys[0])
+    store.forget("b")
+    with pytest.raises(PlaygroundError):
+        store.get(keys[1])
+    assert store.get("example-0") is trace
+
+
+def test_a_failed_load_keeps_the_pair_in_use() -> None:
+    sessions = iter([SimpleNamespace(name="first")])
+
+    def opener(*_: Any) -> Any:
+        for session in sessions:
+            return session
+        raise PlaygroundError("No such model. Check its name.")
+
+    host = SessionHost(opener)
+    with pytest.raises(PlaygroundError, match="still loading"):
+        host.require()
+    host.start()
+    until(lambda: host.status.state == "ready")
+    first = host.require()
+    host.open("other", None, EngineOptions())
+    until(lambda: host.status.state == "failed")
+    assert host.require() is first and host.status.message.startswith("No such model")
+
+
+def test_frames_are_dropped_but_records_are_not() -> None:
+    trace = make_trace(new_tokens=120, seed=2)
+    hub = hub_of(Scripted(trace, seconds=0.001))
+    run = hub.begin_run("page", run_request(WIDGETS))
+    frames = [json.loads(frame) for frame in run.frames()]
+    assert len(frames) < len(trace.steps) and frames[-1]["state"] == "done"
+    assert frames[-1]["steps"] == len(trace.steps) and "replay" in frames[-1]
+    kept = hub.store.get(frames[-1]["key"])
+    assert kept.steps == trace.steps and kept.plain == trace.plain and kept.footer == trace.footer
+
+
+def test_stop_ends_the_worker_and_frees_the_device() -> None:
+    session = Scripted(make_trace(new_tokens=200), seconds=0.01)
+    hub = hub_of(session)
+    run = hub.begin_run("page", run_request(WIDGETS))
+    frames = run.frames()
+    next(frames)
+    hub.stop("page")
+    begun = time.monotonic()
+    last = [json.loads(frame) for frame in frames][-1]
+    assert last["state"] == "done" and time.monotonic() - begun < 2.0
+    until(lambda: session.running == 0)
+
+
+def test_one_run_at_a_time_and_the_second_sees_its_place() -> None:
+    session = Scripted(make_trace(new_tokens=60), seconds=0.004)
+    hub = hub_of(session)
+    first = hub.begin_run("one", run_request(WIDGETS))
+    second = hub.begin_run("two", run_request(WIDGETS))
+    waiting = json.loads(next(second.frames()))
+    assert (waiting["state"], waiting["position"], waiting["key"]) == ("queued", 1, "")
+    threads = [threading.Thread(target=lambda live=live: list(live.frames())) for live in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert session.most == 1 and first.over and second.over
+
+
+def test_a_refused_request_starts_nothing() -> None:
+    hub = hub_of(Scripted(make_trace(new_tokens=6)))
+    with pytest.raises(PlaygroundError, match="window is 3"):
+        hub.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
+    assert hub.turns.position(object()) == -1
+
+
+def test_steps_and_files_through_the_hub() -> None:
+    trace = make_trace(new_tokens=20)
+    hub = hub_of(Scripted(trace))
+    key = hub.store.add(trace, "page")
+    assert hub.step(key, 0)["index"] == 0
+    with pytest.raises(PlaygroundError, match="does not exist"):
+        hub.step(key, 999)
+    text = hub.download(key)
+    opened = hub.load_trace("../run of mine.jsonl", text)
+    assert opened["steps"] == len(trace.steps) and opened["message"] == "" and hub.store.get(opened["key"]) == trace
+    cut = "\n".join(text.splitlines()[:-2]) + "\n"
+    assert "cut off" in hub.load_trace("cut.jsonl", cut)["message"]
+    with pytest.raises(PlaygroundError, match=r"holiday\.txt"):
+        hub.load_trace("holiday.txt", "Dear diary")
