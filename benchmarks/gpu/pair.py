@@ -1,0 +1,171 @@
+"""The default pair, or a random one of its shape: its step in plain steps, parity of the lanes, energy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.gpu import models
+from benchmarks.gpu.energy import EnergyMeter
+from benchmarks.gpu.report import Report, device, milliseconds
+from benchmarks.gpu.shapes import generate_ms, step_ms
+from kernels import KernelSet, kernel_set
+from playground.config import BeamShape, Sampling
+from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
+from playground.decode.parity import compare
+from playground.models.base import BaseModel
+from playground.models.drafter import Drafter
+
+BEAMS = BeamShape()  # the page's default
+
+
+def _stock(chosen: argparse.Namespace) -> Any:
+    dtype = torch.float32 if chosen.smoke else torch.bfloat16
+    if chosen.base is None:
+        return models.stock_model(models.SHAPES["tiny" if chosen.smoke else "smollm2-135m"], dtype, window=8192)
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(chosen.base, dtype=dtype, local_files_only=True).to(device()).eval()
+
+
+def _pair(chosen: argparse.Namespace, kernels: KernelSet) -> tuple[BaseModel, Drafter]:
+    base = BaseModel.from_model(_stock(chosen), kernels=kernels, name=chosen.base or "random model")
+    if chosen.drafter is None:
+        return base, models.random_drafter(base, 50 if chosen.smoke else 8192)
+    drafter = Drafter.load(chosen.drafter).to(device=base.device, dtype=base.dtype).eval().requires_grad_(False)
+    base.set_taps(drafter.taps)
+    return base, drafter.bind(base)
+
+
+def _prompts(chosen: argparse.Namespace, base: BaseModel, count: int) -> list[list[int]]:
+    """Ids of first turns in the chat template, or of a counter where there is no tokenizer."""
+    if chosen.base is None or chosen.prompts is None:
+        size = base.vocab_size
+        return [[(7 * (index + 1) * (place + 3)) % size for place in range(12 + index)] for index in range(count)]
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(chosen.base, local_files_only=True)
+    lines = Path(chosen.prompts).read_text().splitlines()
+    turns = [json.loads(line)["turns"][0] for line in lines if line.strip()]
+    texts = [
+        tokenizer.apply_chat_template([{"role": "user", "content": turn}], tokenize=False, add_generation_prompt=True)
+        for turn in turns[:count]
+    ]
+    return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+
+
+def measure(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
+    """A step of the default beam shape in plain steps; plain decoding against transformers' generate."""
+    section, kernels = "default pair", kernel_set("triton", device())
+    peer = generate_ms(_stock(chosen), tokens=4 if chosen.smoke else 60)
+    models.free()
+    base, drafter = _pair(chosen, kernels)
+    beams = BeamShape(2, 2) if chosen.smoke else BEAMS
+    context = 16 if chosen.smoke else 512
+    plain = milliseconds(models.plain_at(base, kernels, context).token, repeats=5 if chosen.smoke else 50)
+    stages = step_ms(models.drafting_at(base, drafter, beams, kernels, context), min(24, beams.max_nodes))
+    cost = stages["step"] / plain
+    report.add(section, "fused modules", vars(base.fused))
+    report.add(section, "transformers generate ms", peer)
+    report.add(section, "plain ms", plain)
+    report.add(section, f"step W={beams.width} L={beams.length}", {**stages, "plain steps": cost})
+    report.judge("default pair: plain decoding over transformers' generate", peer / plain, 3.0, at_least=True)
+    report.judge("default pair: a default step in plain steps", cost, 1.3, at_least=False)
+    told = stages["judge (record only)"] / stages["step"]
+    report.judge("default pair: what the record adds to a step", told, 0.03, at_least=False)
+
+
+def parity(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
+    """Both lanes over prompts: default mode is measured, exact mode must not differ. Wall times of both lanes."""
+    count, new = (1, 6) if chosen.smoke else (80, 512)
+    for exact in (True, False):
+        kernels = kernel_set("triton", device(), exact=exact)
+        base, drafter = _pair(chosen, kernels)
+        for sampling in (Sampling(), Sampling(temperature=0.7, seed=1)):
+            found = _race(base, drafter, kernels, sampling, _prompts(chosen, base, count), new, chosen, end)
+            mode, heat = "exact" if exact else "default", "greedy" if sampling.greedy else "0.7"
+            report.add("parity", f"{mode}, {heat}", found)
+            if exact:
+                name = f"exact mode, {heat}: differing prompts of {found['prompts']} x {new} tokens"
+                report.judge(name, float(found["differing"]), 0, at_least=False)
+        del base, drafter
+        models.free()
+
+
+def _race(
+    base: BaseModel,
+    drafter: Drafter,
+    kernels: KernelSet,
+    sampling: Sampling,
+    prompts: list[list[int]],
+    new: int,
+    chosen: argparse.Namespace,
+    end: float,
+) -> dict[str, Any]:
+    store = GraphStore()
+    beams = BeamShape(2, 2) if chosen.smoke else BEAMS
+    done = differing = steps = emitted = 0
+    clocks = {"redrafter": 0.0, "plain": 0.0}
+    gaps = []
+    share = time.perf_counter() + (end - time.perf_counter()) / 4  # four races share what is left
+    for prompt in prompts:
+        drafting = CapturedDecoder(base, drafter, beams, sampling, new, kernels, _no_bytes, record=False, store=store)
+        plain = CapturedPlain(base, sampling, new, kernels, _no_bytes, store=store)
+        for lane in (drafting, plain):
+            lane.start(prompt)
+            while lane.finish_reason is None:
+                lane.step()
+            clocks[lane.name] += lane.clock_ms
+        verdict = compare(drafting.tokens, plain.tokens, plain.gaps, finished=True)
+        done, steps, emitted = done + 1, steps + drafting.steps, emitted + len(drafting.tokens) - 1
+        differing += not verdict.identical
+        gaps += [] if verdict.gap is None else [verdict.gap]
+        if time.perf_counter() > share:
+            break
+    rates = {lane: emitted / (ms * 1e-3) if ms else 0.0 for lane, ms in clocks.items()}
+    return {
+        "prompts": done,
+        "differing": differing,
+        "gaps at differences": gaps,
+        "tokens per step": emitted / steps if steps else None,
+        "tokens per second": rates,
+        "speed-up": rates["redrafter"] / rates["plain"] if rates["plain"] else None,
+    }
+
+
+def _no_bytes(token: int) -> bytes:
+    return b""
+
+
+def energy(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
+    """Joules a token of each lane, in runs of their own of at least two seconds."""
+    meter = EnergyMeter.open()
+    if meter is None:
+        report.skip("energy", "no NVML energy counter here")
+        return
+    kernels = kernel_set("triton", device())
+    base, drafter = _pair(chosen, kernels)
+    store, prompt = GraphStore(), _prompts(chosen, base, 1)[0]
+    lanes = {
+        "redrafter": lambda: CapturedDecoder(
+            base, drafter, BEAMS, Sampling(), 512, kernels, _no_bytes, record=False, store=store
+        ),
+        "plain": lambda: CapturedPlain(base, Sampling(), 512, kernels, _no_bytes, store=store),
+    }
+    for name, make in lanes.items():
+        tokens, joules, seconds = 0, 0.0, 0.0
+        while seconds < 2.0:
+            lane = make()
+            lane.start(prompt)
+            with meter.reading() as reading:
+                while lane.finish_reason is None:
+                    lane.step()
+            tokens, joules, seconds = tokens + len(lane.tokens) - 1, joules + reading.joules, seconds + reading.seconds
+            if tokens == 0:
+                break
+        report.add("energy", name, {"joules per token": joules / max(1, tokens), "tokens": tokens, "seconds": seconds})
