@@ -1,0 +1,105 @@
+"""The verbs `distill`, `train` and `evaluate`: from a base model's folder to figures, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from playground.bench.prompts import read_questions
+from playground.cli import main
+from playground.cli.training import _shapes
+from playground.config import BeamShape, PlaygroundError
+from tests.tiny import write_base
+
+SMALL = ["--rows", "8", "--row-tokens", "64", "--device", "cpu", "--dtype", "float32"]
+TRAIN = [*SMALL, "--steps", "4", "--batch", "16", "--trial-tokens", "8"]
+
+
+def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one JSON object on standard output."""
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    return dict(json.loads(out))
+
+
+@pytest.fixture
+def prompts(tmp_path: Path) -> Path:
+    file = tmp_path / "prompts.jsonl"
+    lines = [{"question_id": i, "category": "ab"[i % 2], "turns": [f"Hi {i}", "More"]} for i in range(4)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return file
+
+
+def test_train_then_evaluate(
+    own_cache: Path, tiny_base: Path, prompts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "drafter"
+    command = ["train", "--base", str(tiny_base), "--out", str(out), "--prompts", str(prompts), *TRAIN, "--json"]
+    assert main(command) == 0
+    made = result(capsys)
+    assert made["steps"] == 4 and made["corpus_tokens"] == 512 and len(made["trial"]) == 2
+    assert "Loading" not in (out / "README.md").read_text() and (out / "work" / "plan.json").exists()
+    row = np.load(out / "work" / "corpus" / "rows-00000.npz")["ids"][1]
+    assert b"Hi 1" in bytes(token for token in row.tolist() if token < 256)
+
+    pair = ["--base", str(tiny_base), "--drafter", str(out), "--device", "cpu", "--dtype", "float32"]
+    asked = ["--prompts", str(prompts), "--limit", "3", "--max-new-tokens", "10", "--shapes", "3x2,1x1"]
+    assert main(["evaluate", *asked, *pair, "--json"]) == 0
+    found = result(capsys)
+    assert (found["beam_width"], found["beam_length"], found["prompts"]) == (3, 2, 3)
+    assert found["tokens"] == 27 and 1 <= found["tokens_per_step"] <= 3
+    assert sum(found["accepted_histogram"]) == found["steps"] and len(found["accepted_at"]) == 2
+    assert list(found["categories"]) == ["a", "b"] and found["tokens_per_step"] == found["shapes"][0]["tokens_per_step"]
+    assert sum(part["tokens"] for part in found["categories"].values()) == found["tokens"]
+    assert [shape["beam_width"] for shape in found["shapes"]] == [3, 1] and found["draft_over_verify"] > 0
+
+    assert main(["evaluate", *asked[:-2], *pair, "--beam-width", "1", "--beam-length", "1"]) == 0
+    words = capsys.readouterr().out
+    assert "Beam width 1, length 1; 3 prompts" in words and "drafting takes" in words
+
+
+def test_distill_alone_and_without_a_chat_template(
+    own_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, corpus = write_base(tmp_path / "plain", chat=False), tmp_path / "corpus"
+    command = ["distill", "--base", str(base), "--out", str(corpus), *SMALL, "--json"]
+    assert main(command) == 0
+    found = result(capsys)
+    assert (found["rows"], found["tokens"]) == (8, 512) and found["assistant"] > 100
+    assert main(["train", "--base", str(base), "--out", str(tmp_path / "d"), "--corpus", str(corpus), *TRAIN[2:]]) == 0
+    words = capsys.readouterr()
+    assert "tokens per step" in words.out and "training" in words.err and "step/s" in words.err
+
+
+def test_a_corpus_needs_a_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["distill", "--out", str(tmp_path)]) == 2
+    assert "Give --rows" in capsys.readouterr().err
+
+
+def test_a_broken_prompt_file_costs_no_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "broken.jsonl"
+    file.write_text('{"turns": ["fine"]}\n\n{"turns": ["not so"\n')
+    for command in (["train", "--out", str(tmp_path / "d")], ["distill", "--out", str(tmp_path / "c"), "--rows", "1"]):
+        assert main([*command, "--base", "/nowhere", "--prompts", str(file)]) == 2
+        assert "broken.jsonl, line 3, column" in capsys.readouterr().err
+    assert main(["evaluate", "--prompts", str(file)]) == 2
+    with pytest.raises(PlaygroundError, match="line 3, column 20"):
+        read_questions(file)
+
+
+def test_shapes() -> None:
+    assert _shapes("8x5, 1X3") == [BeamShape(8, 5), BeamShape(1, 3)]
+    for text in ("8", "8x", "x5", "8x5;1x3", "ax5"):
+        with pytest.raises(PlaygroundError, match="no list of beam shapes"):
+            _shapes(text)
+
+
+@pytest.mark.parametrize("verb", ["distill", "train", "evaluate"])
+def test_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main([verb, "--help"])
+    assert left.value.code == 0 and "--json" in capsys.readouterr().out

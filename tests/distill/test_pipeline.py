@@ -1,0 +1,235 @@
+"""The whole command: every stage once, taken up where it was left, refused where it does not fit, told in the card."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from playground.config import BeamShape, PlaygroundError
+from playground.distill import pipeline as pipeline_module
+from playground.distill.acceptance import CountedStep, count_steps, pool
+from playground.distill.card import render
+from playground.distill.disk import explain_full_disk
+from playground.distill.pipeline import Made, Pipeline
+from playground.distill.plan import Plan, Spent
+from playground.distill.progress import Bars, Stopped
+from playground.distill.request import Source, TrainRequest, sizes_for
+from playground.distill.trial import Trial, TrialOptions, held_out_prompts
+from playground.distill.turns import ChatTurns
+from playground.models.drafter import Drafter
+from playground.models.drafter_file import card_of
+from playground.trace import BeamsRecord, StageMs, StepRecord, TreeRecord
+from tests.distill.small import KERNELS, Training, tiny_base
+
+TRIAL = TrialOptions(prompts=2, new_tokens=8, shapes=(BeamShape(1, 2), BeamShape(2, 3)))
+
+
+@pytest.fixture(scope="module")
+def source() -> Source:
+    base = tiny_base()
+    base.eos_ids = frozenset()  # a trial's text must not end at once
+    return Source(base, ChatTurns(plain=True), "t" * 64)
+
+
+def request(out: Path, **more: Any) -> TrainRequest:
+    settings: dict[str, Any] = {"rows": 20, "row_tokens": 48, "steps": 12, "places": 32, "trial": TRIAL}
+    return TrainRequest(out=out, command="train it", **settings | more)
+
+
+def run(source: Source, asked: TrainRequest, stop: Any = lambda: False) -> Made:
+    return Pipeline(source, asked, KERNELS, Bars(silent=True, stop=stop)).run()
+
+
+@pytest.fixture(scope="module")
+def made(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return run(source, request(tmp_path_factory.mktemp("run") / "mine"))
+
+
+def test_a_drafter_a_trial_and_a_card(made: Made, source: Source) -> None:
+    loaded = Drafter.load(made.folder)
+    assert loaded.config == made.drafter.config and loaded.hashes == made.drafter.hashes
+    assert made.trial.prompts == 1 and [one.shape for one in made.trial.shapes] == list(TRIAL.shapes)
+    assert all(1.0 <= one.acceptance.tokens_per_step <= one.shape.length + 1 for one in made.trial.shapes)
+    assert made.trial.best.speedup == max(one.speedup for one in made.trial.shapes) > 0
+    corpus = json.loads((made.folder / "work" / "corpus" / "corpus.json").read_text())
+    assert {name: corpus[name] for name in source.about} == source.about
+
+
+def test_the_card_is_written_from_the_data(made: Made) -> None:
+    card = card_of(made.folder)
+    assert card == render(made.facts)
+    changed = replace(made.facts, steps=4321, command="another command", base=replace(made.facts.base, name="Other"))
+    text = render(changed)
+    assert "4,321 steps" in text and "another command" in text and "drafter for Other" in text
+    best = made.trial.shapes[1]
+    assert f"| 2 x 3 | {best.acceptance.tokens_per_step:.2f} |" in card
+    assert f"{made.facts.corpus.tokens:,} tokens in 20 rows" in card
+    for stage in ("corpus", "teacher", "training"):
+        assert f"- {stage}: {made.facts.spent[stage].amount:,} " in card
+
+
+def test_running_again_repeats_nothing(made: Made, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("work was repeated")
+
+    for name in ("distill", "fill", "try_drafter", "seconds_per_step"):
+        monkeypatch.setattr(pipeline_module, name, never)
+    again = run(source, request(made.folder))
+    assert again.trial == made.trial and again.drafter.hashes == made.drafter.hashes
+    assert again.facts.spent == made.facts.spent
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 4, 6])
+def test_stopping_anywhere_and_going_on(made: Made, source: Source, tmp_path: Path, stop_after: int) -> None:
+    asked = request(tmp_path / "mine")
+    calls = 0
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return calls == stop_after
+
+    with pytest.raises(Stopped):
+        run(source, asked, stop)
+    again = run(source, asked)
+    assert again.drafter.hashes == made.drafter.hashes  # the same weights, bit for bit
+    assert again.facts.corpus.content_hash == made.facts.corpus.content_hash
+
+
+def test_more_steps_go_on(source: Source, tmp_path: Path) -> None:
+    run(source, request(tmp_path))
+    more = run(source, request(tmp_path, steps=20))
+    assert more.log[-1]["step"] == 20 and more.facts.steps == 20
+
+
+def test_hours_are_planned_once(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 0.05)
+    monkeypatch.setattr("playground.distill.plan._FEWEST_STEPS", 7)
+    asked = request(tmp_path, rows=None, steps=None, hours=8 / 3600)
+    first = run(source, asked)
+    plan = json.loads((tmp_path / "work" / "plan.json").read_text())
+    assert plan["steps"] == first.facts.steps >= 7
+    assert plan["spent"]["corpus"]["seconds"] < 8
+    monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 1e-9)
+    again = run(source, asked)
+    assert again.facts.steps == first.facts.steps and again.facts.corpus.tokens == first.facts.corpus.tokens
+
+
+def test_a_given_corpus(source: Source, tiny: Training, tmp_path: Path) -> None:
+    folder = tiny.store.folder.parent / "corpus"
+    found = run(source, request(tmp_path, corpus=folder, rows=None, max_tokens=600))
+    assert not (tmp_path / "work" / "corpus").exists()
+    assert found.facts.corpus.tokens == 576 and not found.facts.own_corpus
+    assert "wrote both sides" not in card_of(tmp_path)
+
+
+def test_a_corpus_of_another_model(source: Source, made: Made, tmp_path: Path) -> None:
+    other = replace(source, tokenizer_hash="u" * 64)
+    with pytest.raises(PlaygroundError, match="tokenizer hash tttttttttttttttt, but"):
+        run(other, request(tmp_path, corpus=made.folder / "work" / "corpus", rows=None))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"seed": 1}, r"recipe\.seed = 0, but this one has 1"),
+        ({"rows": 30}, "rows = 20, but this one has 30"),
+        ({"apple_format": True}, r"recipe\.weights\.regression = 0\.3, but this one has 0\.0"),
+    ],
+)
+def test_a_folder_with_another_run(made: Made, source: Source, more: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlaygroundError, match=message):
+        run(source, request(made.folder, **more))
+
+
+def test_a_corpus_too_small_for_a_batch(source: Source, tmp_path: Path) -> None:
+    with pytest.raises(PlaygroundError, match=r"places to learn from, but a batch takes 5000.*smaller --batch"):
+        run(source, request(tmp_path, places=5000))
+
+
+@pytest.mark.parametrize(
+    "more", [{"steps": 0}, {"rows": 0}, {"hours": 0.0}, {"learning_rate": 2.0}, {"places": -1}], ids=str
+)
+def test_settings_out_of_range(tmp_path: Path, more: dict[str, Any]) -> None:
+    with pytest.raises(PlaygroundError, match="but must"):
+        request(tmp_path, **more)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError("I/O error: No space left on device (os error 28)"),
+    ],
+    ids=["OSError", "safetensors"],
+)
+def test_a_full_disk_in_a_sentence(tmp_path: Path, error: Exception) -> None:
+    with (
+        pytest.raises(PlaygroundError, match=r"is full.*run the same command again"),
+        explain_full_disk(tmp_path / "a"),
+    ):
+        raise error
+    with pytest.raises(ValueError, match="something else"), explain_full_disk(tmp_path):
+        raise ValueError("something else")
+
+
+def test_the_plan_is_kept(tmp_path: Path) -> None:
+    plan = Plan.open(tmp_path / "plan.json", {"a": 1})
+    plan.spend("corpus", 2.0, 100)
+    plan.spend("corpus", 3.0, 200)
+    plan.choose_steps(1.0, 0.1)
+    plan.save()
+    again = Plan.open(tmp_path / "plan.json", {"a": 1})
+    assert again == plan and again.spent["corpus"] == Spent(5.0, 300) and again.spent["corpus"].rate == 60
+    assert plan.steps == int((3600 - 5 - 180) * 0.9 / 0.1)
+    assert plan.corpus_seconds(1.0, "cpu") == pytest.approx(0.4 * 3600 - 5)
+
+
+def test_cuda_takes_less_than_ten_minutes() -> None:
+    assert sizes_for(torch.device("cuda")).hours < 1 / 6 < sizes_for(torch.device("cpu")).hours
+
+
+def test_prompts_are_held_out_rows_up_to_the_assistant(tiny: Training) -> None:
+    (prompt,) = held_out_prompts(tiny.corpus, 5, 100)
+    spoken = int(tiny.corpus.assistant.argmax())
+    assert prompt == tiny.corpus.ids[:spoken].tolist()
+    assert held_out_prompts(tiny.corpus, 5, spoken - 1) == []
+
+
+def test_a_trial_survives_the_plan(made: Made) -> None:
+    assert Trial.from_json(json.loads(json.dumps(asdict(made.trial)))) == made.trial
+
+
+def step(emitted: tuple[int, ...], accepted: int, levels: int = 3) -> StepRecord:
+    beams = BeamsRecord(((0,) * levels,), ((0.0,) * levels,), (0.0,))
+    tree = TreeRecord((0, 1), (-1, 0), (0, 1), ((1,) * levels,))
+    ms = StageMs(1.0, 0.0, 4.0, 0.0, 0.0)
+    path = tuple(range(accepted + 1))
+    return StepRecord(0, 0, beams, tree, (), (), (), path, emitted, None, ms, 0.0, {})
+
+
+def test_steps_count_by_their_share_outside_loops() -> None:
+    loop = tuple(range(10, 19))
+    steps = count_steps(loop, 10, [step((11, 12), 1), step(loop[3:7], 3), step((17, 18, 5, 6), 3), step((7,), 0, 2)])
+    assert [one.emitted for one in steps] == [2, 4, 4, 1]
+    assert [one.outside for one in steps] == [2, 4, 2, 1]  # 18 and 5 follow eight tokens that stood together before
+    found = pool(steps, 3)
+    assert found.tokens_per_step == 11 / 4 and found.loop_share == 2 / 11
+    assert found.tokens_per_step_no_loops == pytest.approx(9 / (1 + 1 + 2 / 4 + 1))
+    assert found.accepted_histogram == (1, 1, 0, 2)
+    assert found.accepted_at == (3 / 4, 2 / 3, 1.0)
+    assert found.draft_over_verify == 0.25 and found.ms_per_token == pytest.approx(20 / 11)
+
+
+def test_steps_that_drafted_less_do_not_count_beyond() -> None:
+    short = CountedStep(2, 2, 1, 1, 2, 1.0, 1.0, 2.0)
+    assert pool([short], 3).accepted_at == (1.0, 0.0, 0.0)
+    assert pool([short, CountedStep(3, 3, 2, 2, 3, 1.0, 1.0, 2.0)], 2).accepted_at == (1.0, 1.0)
+    assert pool([], 2).tokens_per_step == 0.0
