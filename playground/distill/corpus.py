@@ -7,6 +7,7 @@ nothing of models.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import zipfile
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from playground.config import PlaygroundError
-from playground.distill.loops import WINDOW, looped
+from playground.distill.loops import looped
 
 HELD_OUT_EVERY = 61
 """Every 61st row is held out from training: prime, so that it falls on greedy and sampled rows alike."""
@@ -49,10 +50,14 @@ class Corpus:
         """[T] bool, tokens of rows that training never sees."""
         return self.row % HELD_OUT_EVERY == 0
 
-    def looped(self, window: int = WINDOW) -> np.ndarray:
-        """[T] bool, tokens whose last `window` predecessors already stood together earlier in the row."""
+    def looped(self) -> np.ndarray:
+        """[T] bool, tokens whose last eight predecessors already stood together earlier in the row."""
+        return self._looped
+
+    @functools.cached_property
+    def _looped(self) -> np.ndarray:
         rows = zip(self.starts[:-1], self.starts[1:], strict=True)
-        return np.concatenate([looped(self.ids[start:stop], window) for start, stop in rows])
+        return np.concatenate([looped(self.ids[start:stop]) for start, stop in rows])
 
     def first(self, tokens: int) -> Corpus:
         """The first rows, up to `tokens` tokens together; at least one row."""

@@ -56,7 +56,7 @@ class Pipeline:
 
     def __init__(self, source: Source, request: TrainRequest, kernels: KernelSet, bars: Bars) -> None:
         self.source, self.base, self.request, self.kernels, self.bars = source, source.base, request, kernels, bars
-        self.processes = Processes.launched(self.base.device)
+        self.processes, self._began = Processes.launched(self.base.device), time.perf_counter()
         self.sizes = sizes_for(self.base.device)
         self.hours = request.hours or self.sizes.hours
         self.work = request.work or request.out / "work"
@@ -201,7 +201,7 @@ class Pipeline:
             spare = new_drafter(self.recipe, corpus, self.base, "spare")
             objective = Objective(spare, store, output_rows(spare, self.base), self.recipe.weights)
             seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
-            plan.choose_steps(self.hours, seconds)
+            plan.choose_steps(self.hours, seconds, time.perf_counter() - self._began)
             plan.steps = int(self.processes.largest(plan.steps or 0))
         plan.checkpoint_every = plan.checkpoint_every or min(1000, max(50, math.ceil((plan.steps or 0) / 8)))
         self._save()

@@ -89,11 +89,15 @@ class Plan:
         share = CORPUS_SHARE.get(device, CORPUS_SHARE["cpu"])
         return hours * 3600 * share - self.spent.get("corpus", Spent()).seconds
 
-    def choose_steps(self, hours: float, seconds_per_step: float) -> None:
-        """Decide how many steps fit into what is left of the hours."""
+    def choose_steps(self, hours: float, seconds_per_step: float, elapsed: float = 0.0) -> None:
+        """Decide how many steps fit into what is left of the hours.
+
+        Args:
+            elapsed: seconds since this run began, its loading and sorting included.
+        """
         low, high = _TRIAL_SECONDS
         reserve = min(max(hours * 3600 * _TRIAL_SHARE, low), high)
-        left = (hours * 3600 - self.seconds_spent() - reserve) * (1 - _CHECKPOINT_SHARE)
+        left = (hours * 3600 - max(self.seconds_spent(), elapsed) - reserve) * (1 - _CHECKPOINT_SHARE)
         self.steps = max(_FEWEST_STEPS, int(left / seconds_per_step))
 
 

@@ -41,7 +41,7 @@ class TrainOptions:
     steps: int = 10_000
     learning_rate: float = 1e-3
     warmup_steps: int = 200
-    decay_share: float = 0.25
+    decay_share: float = 0.3
     checkpoint_every: int = 1000
     clip_norm: float = 1.0
     shapes: tuple[BeamShape, ...] = (BeamShape(1, 3), BeamShape(8, 5))
