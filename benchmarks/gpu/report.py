@@ -30,8 +30,10 @@ class Report:
     def add(self, section: str, name: str, value: Any) -> None:
         self.figures.setdefault(section, {})[name] = value
 
-    def judge(self, target: str, value: float | None, limit: float, *, at_least: bool) -> None:
-        """One verdict; a value that could not be measured is None."""
+    def judge(self, target: str, value: float | None, limit: float, *, at_least: bool, timed: bool = True) -> None:
+        """One verdict; a value that could not be measured is None, and so is what a smoke run timed."""
+        if timed and self.machine["smoke"]:
+            value = None
         met = None if value is None else (value >= limit if at_least else value <= limit)
         sign = ">=" if at_least else "<="
         self.verdicts.append({"target": target, "value": value, "limit": f"{sign} {limit:g}", "met": met})

@@ -1,0 +1,109 @@
+"""The captured engine on a real GPU: equal to the eager one, one wait a step, every kernel in use. Else skipped."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+
+from kernels import KernelSet, kernel_set
+from playground.config import BeamShape, Sampling
+from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
+from playground.decode.engine import RecurrentDecoder
+from playground.decode.plain import PlainDecoder
+from playground.models.base import BaseModel
+from playground.models.drafter import Drafter
+from playground.models.drafter_config import DrafterConfig
+from tests.models.families import build
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+DEVICE = torch.device("cuda")
+PROMPT = [5, 17, 2, 8, 13, 1, 9]
+SHAPE = BeamShape(8, 3)
+SAMPLINGS = [Sampling(), Sampling(temperature=1.1, seed=4), Sampling(1.2, 12, 0.9, seed=2)]
+
+
+def bytes_of(token: int) -> bytes:
+    return b"%d" % token
+
+
+def pair(kernels: KernelSet, dtype: torch.dtype = torch.float32) -> tuple[BaseModel, Drafter]:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 128, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 64}
+    model = build("llama", vocab_size=20, **sizes).to(dtype).to(DEVICE)
+    model.config.eos_token_id = model.generation_config.eos_token_id = None
+    base = BaseModel.from_model(model, kernels=kernels)
+    config = DrafterConfig(20, 128, 256, logit_cut=0, context_tokens=3, context_dim=8, lookup_tokens=2)
+    drafter = Drafter(config).to(DEVICE, dtype).eval().bind(base)
+    base.set_taps(drafter.taps)
+    return base, drafter
+
+
+def finished(lane: Any) -> list[int]:
+    lane.start(PROMPT)
+    while lane.finish_reason is None:
+        lane.step()
+    return lane.tokens
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
+def test_captured_is_eager(sampling: Sampling) -> None:
+    kernels = kernel_set("triton", DEVICE)
+    base, drafter = pair(kernels)
+    common = (sampling, 60, kernels, bytes_of)
+    store = GraphStore()
+    want = finished(PlainDecoder(base, *common))
+    assert finished(CapturedPlain(base, *common, store=store)) == want
+    assert finished(RecurrentDecoder(base, drafter, SHAPE, *common)) == want
+    for _ in range(2):  # captured anew, then replayed
+        assert finished(CapturedDecoder(base, drafter, SHAPE, *common, store=store)) == want
+
+
+def test_a_step_waits_for_nothing_but_its_message() -> None:
+    kernels = kernel_set("triton", DEVICE)
+    base, drafter = pair(kernels)
+    store = GraphStore()
+    lane = CapturedDecoder(base, drafter, SHAPE, Sampling(), 60, kernels, bytes_of, store=store)
+    finished(lane)  # captures every bucket the text needs
+    lane = CapturedDecoder(base, drafter, SHAPE, Sampling(), 60, kernels, bytes_of, store=store)
+    lane.start(PROMPT)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        while lane.finish_reason is None:
+            lane.step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_exact_mode_is_exact_in_half_precision(sampling: Sampling, dtype: torch.dtype) -> None:
+    kernels = kernel_set("triton", DEVICE, exact=True)
+    base, drafter = pair(kernels, dtype)
+    common = (sampling, 300, kernels, bytes_of)
+    drafted = finished(CapturedDecoder(base, drafter, SHAPE, *common))
+    assert drafted == finished(CapturedPlain(base, *common))
+
+
+def test_the_default_engine_calls_each_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = kernel_set("auto", DEVICE)
+    assert kernels.name == "triton"
+    called: set[str] = set()
+
+    def counted(name: str) -> Any:
+        operation = getattr(kernels, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            called.add(name)
+            return operation(*args, **named)
+
+        return call
+
+    names = {part.name for part in dataclasses.fields(KernelSet)} - {"name", "exact", "linear"}
+    base, drafter = pair(dataclasses.replace(kernels, **{name: counted(name) for name in names}))
+    watched = base.kernels
+    finished(CapturedDecoder(base, drafter, SHAPE, Sampling(), 20, watched, bytes_of))
+    assert called == names
