@@ -31,7 +31,8 @@
     take(status) {
       const before = this.store.status;
       this.store.status = status;
-      if (status.state === "failed" && before.state !== "failed") this.store.tell("error", status.message);
+      const loaded = ["loading", "idle"].includes(before.state);
+      if (status.error && (loaded || status.state === "failed")) this.store.tell("error", status.error);
       this.draw();
       if (["loading", "idle"].includes(status.state)) this.watch();
     }

@@ -29,6 +29,7 @@ class SessionLike(Protocol):
     def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]: ...
 
 
+State = Literal["idle", "loading", "ready", "failed"]
 Opener = Callable[[str | None, str | None, EngineOptions, Callable[[Any], None]], SessionLike]
 
 
@@ -36,11 +37,12 @@ Opener = Callable[[str | None, str | None, EngineOptions, Callable[[Any], None]]
 class HostStatus:
     """How far the pair is."""
 
-    state: Literal["idle", "loading", "ready", "failed"]
+    state: State
     stage: str = ""
     done: float = 0.0
     message: str = ""
     revision: int = 0  # grows with every loaded pair
+    error: str = ""  # why the last load failed; the pair loaded before it, if any, is still in use
 
 
 class SessionHost:
@@ -91,7 +93,7 @@ class SessionHost:
         with self._lock:
             if self._status.state == "loading":
                 raise PlaygroundError("A model is still loading. Wait until it is ready, then load another.")
-            self._status = replace(self._status, state="loading", stage="Loading", done=0.0, message="")
+            self._status = replace(self._status, state="loading", stage="Loading", done=0.0, message="", error="")
         self._wanted = (base, drafter)
         thread = threading.Thread(target=self._load, args=(base, drafter, options), name="load-pair", daemon=True)
         thread.start()
@@ -105,21 +107,25 @@ class SessionHost:
         if self._session is not None:
             return self._session
         if self._status.state == "failed":
-            raise PlaygroundError(f"No model is loaded: {self._status.message}")
+            raise PlaygroundError(f"No model is loaded: {self._status.error}")
         raise PlaygroundError("The model is still loading. The example stays open meanwhile; try again in a moment.")
 
     def _load(self, base: str | None, drafter: str | None, options: EngineOptions) -> None:
         try:
             session = self._opener(base, drafter, options, self._progress)
         except PlaygroundError as error:
-            self._status = replace(self._status, state="failed", message=str(error))
+            self._failed(str(error))
         except Exception as error:
             logger.exception("loading %s failed", base or "the default pair")
-            self._status = replace(self._status, state="failed", message=f"{type(error).__name__}: {error}")
+            self._failed(f"{type(error).__name__}: {error}")
         else:
             self._session, self._options = session, options
             revision = self._status.revision + 1
             self._status = HostStatus("ready", done=1.0, revision=revision)
+
+    def _failed(self, error: str) -> None:
+        state: State = "failed" if self._session is None else "ready"
+        self._status = replace(self._status, state=state, message="", error=error)
 
     def _progress(self, progress: Any) -> None:
         self._status = replace(self._status, stage=progress.stage, done=float(progress.done), message=progress.message)

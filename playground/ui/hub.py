@@ -86,6 +86,7 @@ class Hub:
             "stage": status.stage,
             "done": round(status.done, 4),
             "message": status.message,
+            "error": status.error,
             "revision": status.revision,
             "pair": pair_picture(session.info) if session is not None else None,
         }

@@ -46,7 +46,7 @@ def test_a_closed_tab_ends_its_run(open_page: OpenPage, site: Site) -> None:
 def test_a_pair_that_cannot_be_loaded_leaves_the_old_one(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.get_by_role("button", name="Models").click()
-    page.get_by_label("Base model").fill(str(tmp_path / "nowhere"))
+    page.get_by_role("textbox", name="Base model").fill(str(tmp_path / "nowhere"))
     page.click("#rp-load")
     page.wait_for_selector(".rp-notice.is-error")
     assert "nowhere" in page.inner_text(".rp-notice")
