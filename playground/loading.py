@@ -133,10 +133,10 @@ def resolve_engine(options: EngineOptions, device: torch.device) -> str:
     Raises:
         PlaygroundError: one was asked for that cannot run here.
     """
-    if options.exact:
+    if options.exact and (device.type != "cuda" or options.kernels == "reference"):
         raise PlaygroundError(
-            "Exact mode is not available in this version. "
-            "Use dtype float32, in which both lanes agree but for rounding at near ties."
+            f"Exact mode needs the Triton kernels on a CUDA device, but the device is {device.type!r} and kernels are "
+            f"{options.kernels!r}. Use dtype float32, in which both lanes agree but for rounding at near ties."
         )
     if options.engine == "captured" and device.type != "cuda":
         raise PlaygroundError(
@@ -152,7 +152,7 @@ def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
         PlaygroundError: Triton was asked for where it cannot run.
     """
     try:
-        return kernel_set(options.kernels, device)
+        return kernel_set(options.kernels, device, exact=options.exact)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
 

@@ -178,7 +178,7 @@ class Session:
             dtype=info.dtype,
             engine=info.engine,
             kernels=info.kernels,
-            exact=False,
+            exact=self._pair.kernels.exact,
             versions=info.versions,
             settings=RunSettings(
                 beam_width=request.shape.width,

@@ -76,7 +76,7 @@ FIXED = {
     "all equal": [[1, 2, 3]] * 5,
     "all different": [[10 * beam + level for level in range(3)] for beam in range(6)],
     "largest": [[(beam >> (level // 3)) % 7 for level in range(16)] for beam in range(64)],
-    "largest, full": [[100 * beam + level for level in range(16)] for beam in range(64)],
+    "large, full": [[100 * beam + level for level in range(9)] for beam in range(33)],
     "big ids": [[2**31 - 2, 5], [2**31 - 2, 6]],
 }
 
