@@ -39,7 +39,7 @@ class Variant:
 
     about: str
     config: dict[str, Any] = field(default_factory=dict)
-    weights: LossWeights = LossWeights()
+    weights: LossWeights = field(default_factory=LossWeights)
     corpus_share: float = 1.0
     steps: float = 1.0  # of the run's steps
 
@@ -79,7 +79,9 @@ def measure(
 ) -> dict[str, Any]:
     """Train a variant and judge it."""
     config = replace(choose_config(base.info()), **variant.config)
-    info = StoreInfo(base.info().config_hash, corpus.content_hash, corpus.tokens, base.hidden_size, config.context_layers)
+    info = StoreInfo(
+        base.info().config_hash, corpus.content_hash, corpus.tokens, base.hidden_size, config.context_layers
+    )
     store = TeacherStore.open_part(store_folder, info)
     store.into_memory()
     recipe = Recipe(config, variant.weights)
@@ -101,13 +103,16 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     """The results as Markdown."""
     names = [f"{shape.width}x{shape.length}" for shape in SHAPES]
     lines = [
-        "| variant | top-1 at positions 1-5 | " + " | ".join(f"{name} (no loops)" for name in names) + " | parameters |",
+        "| variant | top-1 at positions 1-5 | "
+        + " | ".join(f"{name} (no loops)" for name in names)
+        + " | parameters |",
         "|---" * (len(names) + 3) + "|",
     ]
     for name, result in results.items():
         top = " ".join(f".{100 * value:02.0f}" for value in result["top1"])
         cells = [
-            f"{result['tokens_per_step'][shape]:.2f} ({result['tokens_per_step_no_loops'][shape]:.2f})" for shape in names
+            f"{result['tokens_per_step'][shape]:.2f} ({result['tokens_per_step_no_loops'][shape]:.2f})"
+            for shape in names
         ]
         lines.append(f"| {name}: {result['about']} | {top} | {' | '.join(cells)} | {result['parameters'] / 1e6:.1f}M |")
     return "\n".join(lines)
