@@ -101,7 +101,7 @@ def test_frequencies_follow_the_softmax() -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_filters_keep_only_what_they_say(operation, device) -> None:
     logits = torch.tensor([3.0, 2.0, 1.0, 0.0, -1.0], device=device)
-    count = 150
+    count = 300
     position = torch.arange(count, device=device)
 
     def seen(**options) -> set[int]:
