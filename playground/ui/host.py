@@ -76,7 +76,7 @@ class SessionHost:
 
     @property
     def wanted(self) -> tuple[str | None, str | None]:
-        """Base model and drafter as asked for; None means the default."""
+        """Base model and drafter of the pair in use, as they were asked for; None means the default."""
         return self._wanted
 
     def start(self) -> None:
@@ -94,7 +94,6 @@ class SessionHost:
             if self._status.state == "loading":
                 raise PlaygroundError("A model is still loading. Wait until it is ready, then load another.")
             self._status = replace(self._status, state="loading", stage="Loading", done=0.0, message="", error="")
-        self._wanted = (base, drafter)
         thread = threading.Thread(target=self._load, args=(base, drafter, options), name="load-pair", daemon=True)
         thread.start()
 
@@ -119,7 +118,7 @@ class SessionHost:
             logger.exception("loading %s failed", base or "the default pair")
             self._failed(f"{type(error).__name__}: {error}")
         else:
-            self._session, self._options = session, options
+            self._session, self._options, self._wanted = session, options, (base, drafter)
             revision = self._status.revision + 1
             self._status = HostStatus("ready", done=1.0, revision=revision)
 

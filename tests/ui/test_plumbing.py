@@ -185,7 +185,7 @@ def test_a_failed_load_keeps_the_pair_in_use() -> None:
     host.open("other", None, EngineOptions())
     until(lambda: host.status.error)
     assert host.status.state == "ready" and host.require() is first
-    assert host.status.error.startswith("No such model")
+    assert host.status.error.startswith("No such model") and host.wanted == (None, None)
 
 
 def test_frames_are_dropped_but_records_are_not() -> None:
