@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,15 @@ def test_the_engine_needs_no_screen_packages() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's own answer to Ctrl-C, also where the tests were started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_first_interrupt_sets_the_event_and_the_second_ends() -> None:
     assert threading.current_thread() is threading.main_thread()
     with stop_on_interrupt() as stop:

@@ -32,10 +32,9 @@ def test_the_tree_walks_by_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     view(page, "steps")
     page.focus(".rp-steps .rp-node[tabindex='0']")
-    assert "Root" in page.inner_text(".rp-steps .rp-cardhead")
+    page.wait_for_function("() => document.querySelector('.rp-steps .rp-cardhead').textContent.includes('Root')")
     page.keyboard.press("ArrowRight")
-    node = page.evaluate("document.activeElement.dataset.node")
-    assert node == "1"
+    page.wait_for_function("() => document.activeElement.dataset.node === '1'")
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.dataset.node") == "0"
     page.keyboard.press("ArrowRight")
