@@ -64,6 +64,13 @@ def test_the_tree_and_the_text_grow_while_it_runs(open_page: OpenPage, site: Sit
 def test_stop_ends_the_run_soon(open_page: OpenPage, site: Site) -> None:
     page = open_page()
     site.session.seconds = 0.05
+    took = min(seconds_to_stop(page, site) for _ in range(2))  # a machine busy with others can hold up one
+    assert took < PATIENCE, f"Stop took {took:.2f} s"
+    run_prompt(page, "After a stop")
+
+
+def seconds_to_stop(page: Any, site: Site) -> float:
+    """Start a run, stop it, and wait until the page shows it ended, short of its tokens."""
     site.session.closed.clear()
     start_run(page, tokens=120)
     begun = time.monotonic()
@@ -71,9 +78,8 @@ def test_stop_ends_the_run_soon(open_page: OpenPage, site: Site) -> None:
     page.wait_for_selector(".rp-app[data-state=done]")
     took = time.monotonic() - begun
     assert site.session.closed.wait(1.0)
-    assert took < PATIENCE, f"Stop took {took:.2f} s"
     assert page.locator(".rp-textbox .rp-token").count() < 120
-    run_prompt(page, "After a stop")
+    return took
 
 
 def test_scrubbing_by_buttons_slider_keys_and_play(open_page: OpenPage) -> None:
