@@ -51,8 +51,7 @@ class LiveRun:
         Raises:
             PlaygroundError: the line is full.
         """
-        if not self._turns.join(self):
-            raise PlaygroundError("32 runs are waiting for this device already. Try again when some have finished.")
+        self._turns.take_place(self)
         threading.Thread(target=self._work, name="run", daemon=True).start()
 
     def stop(self) -> None:

@@ -34,8 +34,7 @@ class LiveSweep:
         Raises:
             PlaygroundError: the line is full.
         """
-        if not self._turns.join(self):
-            raise PlaygroundError("32 runs are waiting for this device already. Try again when some have finished.")
+        self._turns.take_place(self)
         threading.Thread(target=self._work, name="sweep", daemon=True).start()
 
     def stop(self) -> None:

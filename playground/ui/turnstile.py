@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from playground.config import PlaygroundError
+
 
 class Turnstile:
     """A fair lock whose waiters know their position."""
@@ -24,6 +26,17 @@ class Turnstile:
                 return False
             self._line[ticket] = None
             return True
+
+    def take_place(self, ticket: object) -> None:
+        """Stand in line.
+
+        Raises:
+            PlaygroundError: the line is full.
+        """
+        if not self.join(ticket):
+            raise PlaygroundError(
+                f"{self._limit} runs are waiting for this device already. Try again when some have finished."
+            )
 
     def position(self, ticket: object) -> int:
         """How many are before the ticket: 0 means it is its turn; -1 that it is not in the line."""
