@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 
 INVALID_SCORE = -1e29
-_SPARE = 32  # candidates looked at beyond those wanted; bf16 logits near 10 tie in groups of about this size
+# Candidates looked at beyond those wanted: bf16 logits near 10 tie in groups of about 32, at times in larger ones.
+_SPARE = (32, 480)
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def beam_topk_reference(logits: torch.Tensor, scores: torch.Tensor, *, cut: int 
         total = logits.logsumexp(-1, keepdim=True)  # [W, 1]
     else:
         total = logits.topk(cut).values.logsumexp(-1, keepdim=True)
-    token = _largest(logits, reach)  # [W, K]
-    log_probability = logits.gather(-1, token) - total
+    value, token = _largest(logits, reach)  # [W, K]
+    log_probability = value - total
     candidates = (scores.float()[:, None] + log_probability).flatten()  # [W K] beam by beam: ties to the lower beam
     valid = (candidates > INVALID_SCORE) & candidates.isfinite()
-    candidates = torch.where(valid, candidates, -torch.inf)
+    candidates = candidates.masked_fill(~valid, -torch.inf)
     score, entry = (part[:width] for part in candidates.sort(descending=True, stable=True))
     good = score > -torch.inf
     return _padded(
@@ -55,20 +56,25 @@ def beam_topk_reference(logits: torch.Tensor, scores: torch.Tensor, *, cut: int 
     )
 
 
-def _largest(logits: torch.Tensor, count: int) -> torch.Tensor:
-    """Ids [W, count] of the largest logits of each row, largest first, equal ones by id.
+def _largest(logits: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest logits [W, count] of each row, largest first, equal ones by id, and their ids.
 
     torch.topk leaves the choice among equal values open, and half-precision logits tie often. On CPU, where looking
     costs nothing, a few more are asked for, and if every tie with the last one chosen is among them, they are enough.
+    Ties at -inf do not count: such entries are invalid whatever their ids.
     """
-    reach = count + _SPARE
-    if logits.device.type == "cpu" and reach < logits.shape[-1]:
+    for reach in (count + spare for spare in _SPARE):
+        if logits.device.type != "cpu" or reach >= logits.shape[-1]:
+            break
         value, token = logits.topk(reach)
-        if (value[:, count - 1] > value[:, -1]).all():
-            order = _ordered(value, token).topk(count).indices
-            return token.gather(-1, order)
+        last = value[:, count - 1]
+        if ((last > value[:, -1]) | last.isneginf()).all():
+            token, order = token.sort(dim=-1)
+            value, order = value.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+            return value[:, :count], token.gather(-1, order[:, :count])
     ids = torch.arange(logits.shape[-1], device=logits.device)
-    return 0x7FFFFFFF - (_ordered(logits, ids).topk(count).values & 0xFFFFFFFF)
+    token = 0x7FFFFFFF - (_ordered(logits, ids).topk(count).values & 0xFFFFFFFF)
+    return logits.gather(-1, token), token
 
 
 def _ordered(value: torch.Tensor, token: torch.Tensor) -> torch.Tensor:

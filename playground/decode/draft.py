@@ -15,7 +15,10 @@ from playground.decode.records import Beams
 
 
 class DraftModel(Protocol):
-    """What drafting needs of a drafter; `playground.models.drafter.Drafter` is one."""
+    """What drafting needs of a drafter; `playground.models.drafter.Drafter` is one.
+
+    The logits that `advance` gives are the caller's to change.
+    """
 
     @property
     def full_ids(self) -> torch.Tensor | None: ...
@@ -47,40 +50,38 @@ def draft(
         root_position: [] int64, n.
         eos: [E] int64 end-of-sequence ids.
     """
-    tokens = history.new_full((width, 0), -1)  # [W, k]
-    log_probabilities = torch.zeros(width, 0, device=history.device)  # [W, k] float32
     scores = torch.full((width,), -torch.inf, device=history.device)  # [W] float32
     scores[0] = 0.0
     if length == 0:
-        return Beams(tokens, log_probabilities, scores)
+        return Beams(history.new_empty(width, 0), scores.new_empty(width, 0), scores)
     state = drafter.start(hidden, history, root_position)
     state, logits = drafter.advance(state, history.index_select(0, root_position.reshape(1)))  # [1, V']
-    logits = logits.expand(width, -1)
-    ended = torch.zeros_like(scores, dtype=torch.bool)  # [W]
-    for level in range(length):
-        if level > 0:
-            state, logits = drafter.advance(state, tokens[:, -1].clamp_min(0))  # [W, V']
-            logits = _held(logits, ended)
-        top = kernels.beam_topk(logits, scores, cut=drafter.cut)
-        scores, beam = top.score, top.beam
-        state, tokens, log_probabilities = state.select(beam), tokens[beam], log_probabilities[beam]
-        added = torch.where(ended[beam], -1, _full_ids(drafter, top.token))
-        ended = ended[beam] | (added[:, None] == eos).any(-1)
-        tokens = torch.cat((tokens, added[:, None]), dim=1)
-        log_probabilities = torch.cat((log_probabilities, top.log_probability[:, None]), dim=1)
+    top = kernels.beam_topk(logits.expand(width, -1), scores, cut=drafter.cut)
+    added = _full_ids(drafter, top.token)  # [W]
+    ended = (added[:, None] == eos).any(-1)  # [W]
+    tokens, log_probabilities = added[:, None], top.log_probability[:, None]  # [W, k]
+    for _ in range(1, length):
+        state, logits = drafter.advance(state.select(top.beam), added.clamp_min(0))  # [W, V']
+        top = kernels.beam_topk(_held(logits, ended), top.score, cut=drafter.cut)
+        ended = ended.index_select(0, top.beam)
+        added = _full_ids(drafter, top.token).masked_fill(ended, -1)
+        ended = ended | (added[:, None] == eos).any(-1)
+        tokens = torch.cat((tokens.index_select(0, top.beam), added[:, None]), dim=1)
+        chosen = log_probabilities.index_select(0, top.beam)
+        log_probabilities = torch.cat((chosen, top.log_probability[:, None]), dim=1)
+    scores = top.score
     nothing = scores.isneginf()[:, None]
     return Beams(tokens.masked_fill(nothing, -1), log_probabilities.masked_fill(nothing, 0.0), scores)
 
 
 def _held(logits: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
-    """Logits [W, V'] in which an ended beam has one continuation, of probability 1."""
-    held = logits.masked_fill(ended[:, None], -torch.inf)
-    held[:, 0] = torch.where(ended, 0.0, logits[:, 0])
-    return held
+    """Logits [W, V'], changed in place, in which an ended beam has one continuation, of probability 1."""
+    logits.masked_fill_(ended[:, None], -torch.inf)[:, 0].masked_fill_(ended, 0.0)
+    return logits
 
 
 def _full_ids(drafter: DraftModel, token: torch.Tensor) -> torch.Tensor:
     """Draft ids [W] to ids of the base model's vocabulary; -1 stays."""
     if drafter.full_ids is None:
         return token
-    return torch.where(token >= 0, drafter.full_ids[token.clamp_min(0)], -1)
+    return drafter.full_ids.index_select(0, token.clamp_min(0)).masked_fill(token < 0, -1)

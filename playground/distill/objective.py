@@ -48,7 +48,7 @@ class Objective:
         heads = unroll(self.drafter, batch)
         features = torch.cat([head.features for head in heads])  # [K B, exit_dim], step after step
         bonuses = [head.bonus for head in heads if head.bonus is not None]
-        copied = Copied(*self.drafter.draft_index(torch.cat([head.copied for head in heads])))
+        copied = Copied(torch.cat([head.copied for head in heads]), torch.cat([head.found for head in heads]))
         row_weight = self._row_weight(batch)
         targets = batch.targets.T.reshape(-1)  # [K B]
         projected, rows = features, OutputRows(self.drafter.output.weight.to(torch.bfloat16))

@@ -10,7 +10,7 @@ all optional: a draft vocabulary, a tied head, extra context, lookup. Knows neit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -38,19 +38,36 @@ class DraftedModel(Protocol):
 
 
 @dataclass(frozen=True)
-class DraftState:
-    """A drafter between two tokens, B beams."""
+class Copies:
+    """The looked-up continuation of B places, with all that is computed of it before any token is fed."""
 
-    hidden: Tensor  # [B, H] base hidden state with its extra context, the head's first half
+    continuation: Tensor  # [B, C] int64 full ids, -1 none
+    pull: Tensor  # [B, C, H] what each token adds to the cell
+    row: Tensor  # [B, C] int64 draft ids, 0 for a token without one
+    found: Tensor  # [B, C] bool, the token has a draft id
+
+    def select(self, index: Tensor) -> Copies:
+        """Places `index` [B'] of these."""
+        return Copies(self.continuation[index], self.pull[index], self.row[index], self.found[index])
+
+
+@dataclass(frozen=True)
+class DraftState:
+    """A drafter between two tokens, B beams; what all beams have of one place is kept once."""
+
+    hidden: Tensor  # [B or 1, H] base hidden state with its extra context, the head's first half
     state: Tensor  # [B, H] s_k
-    continuation: Tensor  # [B, C] int64 looked-up tokens, -1 none
+    copies: Copies  # of B places or 1
     on_track: Tensor  # [B] bool, the beam has followed the continuation so far
     step: int  # tokens fed
 
     def select(self, index: Tensor) -> DraftState:
         """Beams `index` [B'] of this state; also widens one beam to many."""
-        rows = (self.hidden[index], self.state[index], self.continuation[index], self.on_track[index])
-        return DraftState(*rows, step=self.step)
+        hidden, copies = self.hidden, self.copies
+        if len(hidden) > 1:
+            hidden, copies = hidden[index], copies.select(index)
+        state, on_track = self.state.index_select(0, index), self.on_track.index_select(0, index)
+        return DraftState(hidden, state, copies, on_track, self.step)
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,8 @@ class HeadInput:
     """What the last layer of the head reads, B rows."""
 
     features: Tensor  # [B, exit_dim] after the residual blocks
-    copied: Tensor  # [B] int64 full id of the looked-up token, -1 none
+    copied: Tensor  # [B] int64 draft id of the looked-up token
+    found: Tensor  # [B] bool, there is such a token and the beam has followed so far
     bonus: Tensor | None  # [B] logit added to the looked-up token
 
 
@@ -186,8 +204,7 @@ class Drafter(nn.Module):
         """State before the root is fed, for B places at once: hidden [B, H (1 + taps)]."""
         h = hidden[:, : self.config.hidden_size]
         state = torch.zeros_like(h)
-        on_track = seen.match > 0
-        return DraftState(self._with_context(hidden, seen), state, seen.continuation, on_track, step=0)
+        return DraftState(self._with_context(hidden, seen), state, self._copies(seen), seen.match > 0, step=0)
 
     def advance(self, state: DraftState, tokens: Tensor) -> tuple[DraftState, Tensor]:
         """Feed tokens [B]; returns the state after them and the next token's logits [B, V'] (draft ids)."""
@@ -196,25 +213,29 @@ class Drafter(nn.Module):
 
     def feed(self, state: DraftState, tokens: Tensor) -> tuple[DraftState, HeadInput]:
         """The cell and the residual blocks: all of a draft step but its last layer, shared with training."""
-        embedding = self.embed(tokens)  # [B, H]
-        after = self._follow(state, tokens)
-        copied = self._copied(after)
-        s = self.cell(embedding, state.state, copied)
-        x = torch.cat((state.hidden, s), dim=-1)  # [B, 2H]
+        copies, k, on_track = state.copies, state.step, state.on_track
+        if 0 < k <= self.config.lookup_tokens:  # the root cannot leave the continuation
+            on_track = on_track & (tokens == copies.continuation[:, k - 1])
+        pull = None
+        copied, found = torch.zeros_like(tokens), torch.zeros_like(on_track)
+        if k < self.config.lookup_tokens:
+            pull = torch.where(on_track[:, None], copies.pull[:, k], 0.0)
+            copied, found = copies.row[:, k].expand_as(tokens), on_track & copies.found[:, k]
+        s = self.cell(self.embed(tokens), state.state, pull)
+        x = torch.cat((state.hidden.expand_as(s), s), dim=-1)  # [B, 2H]
         x = self.input_proj(x) if self.input_proj is not None else x
         for block in self.blocks:
             x = block(x)
         bonus = self.lookup_bonus(x)[:, 0] if self.config.lookup_tokens else None
-        return replace(after, state=s), HeadInput(x, copied, bonus)
+        after = DraftState(state.hidden, s, copies, on_track, k + 1)
+        return after, HeadInput(x, copied, found, bonus)
 
-    def cell(self, embedding: Tensor, state: Tensor, copied: Tensor) -> Tensor:
-        """s_k from e(token_{k-1}) [B, H], s_{k-1} [B, H] and the looked-up token [B]."""
+    def cell(self, embedding: Tensor, state: Tensor, pull: Tensor | None) -> Tensor:
+        """s_k from e(token_{k-1}), s_{k-1} and the looked-up token's pull, all [B, H]."""
         if self.rnn_w is None or self.rnn_u is None:
             return state + embedding
         total = self.rnn_w(embedding) + self.rnn_u(state)
-        if self.config.lookup_tokens:
-            total = total + self.lookup_w(self._embed_or_zero(copied))
-        return F.silu(total)
+        return F.silu(total if pull is None else total + pull)
 
     def logits(self, head: HeadInput) -> Tensor:
         """[B, V'] logits of the next token in draft ids."""
@@ -222,9 +243,8 @@ class Drafter(nn.Module):
         logits = self._rows(projected) if self._rows is not None else projected
         if head.bonus is None:
             return logits
-        row, found = self.draft_index(head.copied)
-        bonus = torch.where(found, head.bonus, 0.0).to(logits.dtype)
-        return logits.scatter_add(1, row[:, None], bonus[:, None])
+        bonus = torch.where(head.found, head.bonus, 0.0).to(logits.dtype)
+        return logits.scatter_add_(1, head.copied[:, None], bonus[:, None])
 
     def draft_index(self, full: Tensor) -> tuple[Tensor, Tensor]:
         """Draft ids of full ids (any shape), and whether each has one; an id without one maps to 0."""
@@ -255,15 +275,8 @@ class Drafter(nn.Module):
         match = F.one_hot(seen.match, self.config.lookup_match + 1).to(h.dtype)
         return h + self.context_out(F.silu(self.context_in(torch.cat((parts, match), dim=-1))))
 
-    def _follow(self, state: DraftState, tokens: Tensor) -> DraftState:
-        """Note whether the fed tokens leave the looked-up continuation; the root (step 0) cannot."""
-        on_track = state.on_track
-        if 0 < state.step <= self.config.lookup_tokens:
-            on_track = on_track & (tokens == state.continuation[:, state.step - 1])
-        return replace(state, on_track=on_track, step=state.step + 1)
-
-    def _copied(self, state: DraftState) -> Tensor:
-        """[B] full id the lookup proposes next, -1 for none."""
-        if not 0 < state.step <= self.config.lookup_tokens:
-            return torch.full_like(state.on_track, -1, dtype=torch.int64)
-        return torch.where(state.on_track, state.continuation[:, state.step - 1], -1)
+    def _copies(self, seen: Lookback) -> Copies:
+        row, found = self.draft_index(seen.continuation)
+        if not self.config.lookup_tokens:
+            return Copies(seen.continuation, row.new_empty(*row.shape, 0), row, found)
+        return Copies(seen.continuation, self.lookup_w(self._embed_or_zero(seen.continuation)), row, found)

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_BEFORE = -2  # stands before the text and equals nothing, not even the -1 of no token
 
 
 @dataclass(frozen=True)
@@ -36,17 +39,19 @@ def look_back(tokens: Tensor, positions: Tensor, *, recent: int, continuation: i
     """
     slots = torch.arange(tokens.shape[0], device=tokens.device)  # [S]
     here = positions[:, None]  # [Q, 1]
-    back = torch.arange(recent - 1, -1, -1, device=tokens.device)
-    recent_tokens = _read(tokens, here - back, here)
+    span = max(recent, longest if continuation else 0)
+    latest = _read(tokens, here - torch.arange(span - 1, -1, -1, device=tokens.device), here)  # [Q, span]
+    recent_tokens = latest[:, span - recent :]
     if continuation == 0:
         none = torch.empty(len(positions), 0, dtype=torch.int64, device=tokens.device)
         return Lookback(recent_tokens, none, torch.zeros_like(positions))
     running = slots < here  # [Q, S]
     length = torch.zeros_like(running, dtype=torch.int64)
+    padded = F.pad(tokens, (longest, 0), value=_BEFORE)
     for offset in range(longest):
-        present = tokens[(positions - offset).clamp(min=0)][:, None]  # [Q, 1]
-        earlier = tokens[(slots - offset).clamp(min=0)][None]  # [1, S]
-        running = running & (earlier == present) & (slots >= offset) & (here >= offset)
+        present = latest[:, span - 1 - offset : span - offset]  # [Q, 1]
+        earlier = padded[longest - offset : longest - offset + len(tokens)]  # [S]
+        running = running & (earlier == present)
         length += running
     best = (length * tokens.shape[0] + slots).argmax(-1)  # longest match, then the latest
     match = length.gather(1, best[:, None])[:, 0]

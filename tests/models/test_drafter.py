@@ -129,7 +129,7 @@ def test_what_stands_behind_the_root_is_not_looked_at() -> None:
     short, long = [4, 5, 6, 4], [4, 5, 6, 4, 5, 6, 1, 1]
     states = [drafter.start(hidden, torch.tensor(text), torch.tensor(3)) for text in (short, long)]
     torch.testing.assert_close(states[0].hidden, states[1].hidden)
-    assert torch.equal(states[0].continuation, states[1].continuation)
+    assert torch.equal(states[0].copies.continuation, states[1].copies.continuation)
 
 
 def test_draft_ids_and_full_ids() -> None:
