@@ -21,6 +21,7 @@ from playground.models.checkpoint import read_config, weights_bytes
 from playground.models.default_base import DEFAULT_BASE, cache_folder
 from playground.models.drafter import Drafter
 from playground.models.memory import readable_bytes
+from playground.models.packed import pack
 from playground.models.tokens import Tokenizer
 
 Report = Callable[[float, str], None]
@@ -93,6 +94,8 @@ def bind(drafter: Drafter, base: BaseModel) -> Drafter:
     """
     moved = drafter.to(device=base.device, dtype=base.dtype).eval().requires_grad_(False)
     bound = moved.bind(base)
+    linears = [module for module in bound.modules() if isinstance(module, torch.nn.Linear)]
+    pack(linears, set(), release=False)
     base.set_taps(bound.taps)
     return bound
 

@@ -25,6 +25,7 @@ from playground.models.fused import fuse
 from playground.models.loading import load_transformers_model
 from playground.models.memory import explain_out_of_memory
 from playground.models.output_head import OutputHead, read_output_head, select_rows
+from playground.models.packed import linears_called, pack
 from playground.models.probe import probe, set_attention
 from playground.models.refusals import refuse_by_flags
 from playground.models.self_check import branches, check_tokens, self_check
@@ -33,6 +34,7 @@ from playground.trace import ModelInfo
 if TYPE_CHECKING:
     from kernels import KernelSet
 
+_HEAD_ROWS_CHECKED = 1024
 PREFILL_CHUNK = 512  # rows a forward of the prompt takes at once: bounds its N x S mask
 
 
@@ -67,7 +69,8 @@ class BaseModel:
         config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
         found = probe(model, config.num_hidden_layers, self.window)
         tokens = check_tokens(self.vocab_size, self.device)
-        expected = [_stock_logits(model, text) for text in branches(tokens)]
+        with linears_called(model) as linears:
+            expected = [_stock_logits(model, text) for text in branches(tokens)]
         self.shapes = found.shapes
         self._attention = TreeAttention(kernels)
         self._attention.windows = found.windows
@@ -75,6 +78,8 @@ class BaseModel:
         self._unregister = weakref.finalize(self, unregister, self._attention.name)
         set_attention(model, self._attention.name)
         self.fused = fuse(model, self._attention, kernels)
+        shared = {self._embedding.weight.data_ptr(), self._head.weight.data_ptr()}
+        self.packed = pack(linears, shared, release=True)
         self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
         model.get_output_embeddings().register_forward_pre_hook(_catch_input(self._caught))
         self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
@@ -219,9 +224,11 @@ class BaseModel:
     def _check_head(self, tokens: torch.Tensor) -> bool:
         """Whether our reading of the output head gives the stock logits from the hidden states that enter it."""
         output = self.prefill(tokens, self.new_cache(len(tokens)))
+        some = torch.arange(0, self.vocab_size, max(1, self.vocab_size // _HEAD_ROWS_CHECKED), device=self.device)
+        expected = output.logits[:, some]
         with torch.inference_mode():
-            got = self._head(output.hidden.to(self._head.weight.device)).to(output.logits)
-        error = float((got.double() - output.logits.double()).abs().max() / output.logits.double().std())
+            got = select_rows(self._head, some)(output.hidden.to(self._head.weight.device)).to(expected)
+        error = float((got.double() - expected.double()).abs().max() / output.logits.double().std())
         return error <= (1e-3 if self.dtype.itemsize >= 4 else 0.1)
 
     def _require_window(self, frame: TreeFrame) -> None:

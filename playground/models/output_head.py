@@ -6,11 +6,14 @@ stock logits. Does not know who wants the rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+
+from playground.models.packed import linear_of
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,16 @@ class OutputHead:
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [..., V'] of hidden states [..., H], as they enter the base model's head."""
-        logits = F.linear(hidden, self.weight, self.bias)
+        logits = self._product(hidden)
         if self.scale != 1.0:
             logits = logits * self.scale
         if self.softcap is not None:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return logits
+
+    @cached_property
+    def _product(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        return linear_of(self.weight, self.bias)
 
 
 def read_output_head(config: Any, head: torch.nn.Module) -> OutputHead:
