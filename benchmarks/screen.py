@@ -1,10 +1,16 @@
-"""What serving the screen costs the engine: `python -m benchmarks.screen [--browser]`.
+"""What serving the screen costs the engine: `python -m benchmarks.screen [--browser] [--out FILE]`.
 
 Theory: a worker thread decodes, the page's generator takes the latest snapshot at most 11 times a second. A frame is
-a few milliseconds of Python beside steps of tens of milliseconds, so the engine should lose a few percent, whatever the
-rate of its steps. Measured: the same greedy run (no plain lane) bare, then with a client that reads the stream and
-draws nothing, alternating; the drafting lane's own tokens/s by the wall clock. With --browser also the main-thread time
-of a real Chromium for a draw of the page, how many draws a second it makes of a 200-node tree, and what Stop takes.
+about 4 ms of Python beside steps of tens of milliseconds, so the engine should lose a few percent, whatever the rate
+of its steps. Measured: the same greedy run (no plain lane) bare, with nothing served, then watched by a client that
+reads the stream and draws nothing in a process of its own; in turn, so that a machine that warms or tires treats both
+alike. The rate is the drafting lane's own, by the wall clock. Behind: the longest that any step took from the engine
+to its viewer. With --browser the same once more with a real Chromium drawing on the same cores, reported apart, and
+what it makes of a 200-node tree.
+
+Bare and watched runs both decode in a thread that ends with the run, as the page's do, and the pair is loaded in one.
+Were it loaded in the main thread, that thread's idle OpenMP team would make every watched run a third slower
+(playground/ui/live_work.py says why), and the screen would be blamed for it.
 
 Prints a table and one JSON line last.
 """
@@ -14,191 +20,191 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
+from benchmarks.screen_browser import chromium, open_page, page_figures, watch_run
 from playground.config import BeamShape, EngineOptions, Message, RunRequest
 from playground.session import Session
 from playground.trace import Record, StepRecord
 
 PROMPT = "Write a short story about a lighthouse keeper who finds a message in a bottle."
+Made = TypeVar("Made")
+Seen = Sequence[tuple[int, float]]  # (steps shown, seconds since the epoch), rising
 
 
 class Timed:
-    """A session that notes the wall time between its first and last step."""
+    """A session that notes when its steps were made."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.rate = 0.0
+        self.made: list[float] = []  # by step, seconds since the epoch
+        self.tokens = 0  # of all steps but the first
 
     @property
     def info(self) -> Any:
         return self._session.info
 
+    @property
+    def rate(self) -> float:
+        """Tokens per second between the first step and the last."""
+        return self.tokens / (self.made[-1] - self.made[0])
+
     def check(self, request: RunRequest) -> None:
         self._session.check(request)
 
     def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
-        begun, tokens, latest = 0.0, 0, 0.0
+        self.made, self.tokens = [], 0
         for record in self._session.run(request, stop):
             if isinstance(record, StepRecord):
-                latest = time.perf_counter()
-                tokens = tokens + len(record.emitted) if begun else 0
-                begun = begun or latest
+                self.tokens += len(record.emitted) if self.made else 0
+                self.made.append(time.time())
             yield record
-        self.rate = tokens / (latest - begun) if latest > begun else 0.0
+
+
+@dataclass
+class Watched:
+    """Runs with somebody watching."""
+
+    rates: list[float] = field(default_factory=list)
+    behind: list[float] = field(default_factory=list)  # seconds, the longest of each run
+    frames: list[float] = field(default_factory=list)  # per second
+
+    def add(self, timed: Timed, seen: Seen) -> None:
+        self.rates.append(timed.rate)
+        self.behind.append(longest_behind(timed.made, seen))
+        self.frames.append((len(seen) - 1) / (seen[-1][1] - seen[0][1]))
+
+
+def longest_behind(made: Sequence[float], seen: Seen) -> float:
+    """The longest time between a step's making and the first frame that shows it or a later one."""
+    return max(next(at for steps, at in seen if steps > step) - when for step, when in enumerate(made))
+
+
+def in_thread(work: Callable[[], Made]) -> Made:
+    """Do it in a thread that ends."""
+    done: list[Made] = []
+    thread = threading.Thread(target=lambda: done.append(work()))
+    thread.start()
+    thread.join()
+    return done[0]
 
 
 def bare(timed: Timed, request: RunRequest) -> float:
-    """Tokens per second with nobody watching."""
-    for _ in timed.run(request, threading.Event()):
-        pass
+    """Tokens per second with nothing served."""
+
+    def decode() -> None:
+        for _ in timed.run(request, threading.Event()):
+            pass
+
+    in_thread(decode)
     return timed.rate
 
 
-def served_rate(timed: Timed, url: str, request: RunRequest) -> tuple[float, int]:
-    """Tokens per second while a client reads every frame, and the frames it read."""
-    from gradio_client import Client
-
-    client = Client(url, verbose=False)
-    job = client.submit(*widget_values(request), api_name="/run")
-    frames = sum(1 for _ in job)
-    client.close()
-    return timed.rate, frames
+def read(url: str, request: RunRequest) -> Seen:
+    """A run's frames as the reading client got them."""
+    command = [sys.executable, "-m", "benchmarks.screen_reader", url]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as client:
+        assert client.stdin is not None and client.stdout is not None
+        client.stdout.readline()  # it has started, and costs nothing now
+        client.stdin.write(json.dumps(widget_values(request)) + "\n")
+        client.stdin.flush()
+        return [(steps, at) for steps, at, _ in json.loads(client.stdout.readline())]
 
 
 def widget_values(request: RunRequest) -> list[Any]:
     """The rail's values for a request, in the order of `settings.Widgets`."""
     shape, sampling = request.shape, request.sampling
     return [
-        request.prompt,
-        shape.width,
-        shape.length,
-        request.max_new_tokens,
-        sampling.temperature,
-        sampling.top_p,
-        sampling.top_k,
-        sampling.seed,
-        request.race,
-        request.chat_template,
-        "",
-    ]
+        request.prompt, shape.width, shape.length, request.max_new_tokens, sampling.temperature, sampling.top_p,
+        sampling.top_k, sampling.seed, request.race, request.chat_template, "",
+    ]  # fmt: skip
 
 
-def browser_figures(url: str) -> dict[str, float]:
-    """Draws of a 200-node tree in Chromium: milliseconds of main thread each, draws a second, and Stop in seconds."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.goto(url)
-        page.wait_for_selector(".rp-app[data-state=done]")
-        page.wait_for_selector(".rp-pair[data-pair=ready]")
-        first_paint = page.evaluate("performance.getEntriesByType('paint')[0]?.startTime ?? 0")
-        drawing = _draws(page)
-        stop = _stop_seconds(page)
-        browser.close()
-    return {"first_paint_ms": first_paint, **drawing, "stop_seconds": stop}
+def measure(pairs: int, request: RunRequest, *, browse: bool) -> dict[str, Any]:
+    """Bare, read, and (with `browse`) drawn runs in turn."""
+    timed = in_thread(lambda: Timed(Session.open(None, None, EngineOptions())))
+    bare(timed, request)
+    alone, reader, browser, figures = [], Watched(), Watched(), {}
+    for _ in range(pairs):
+        alone.append(bare(timed, request))
+        with_page(timed, lambda url: reader.add(timed, read(url, request)))
+        if browse:
+            with_page(timed, lambda url: figures.update(_drawn(timed, url, request, browser)))
+    found: dict[str, Any] = {"bare": _rounded(alone, 2), **_told(reader, alone)}
+    return {**found, "browser": {**_told(browser, alone), **figures}} if browse else found
 
 
-def _draws(page: Any) -> dict[str, float]:
-    """Redraw a made-up 200-node step as fast as it goes, painted each time."""
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def busy() -> float:
-        metrics = session.send("Performance.getMetrics")["metrics"]
-        return float(next(item["value"] for item in metrics if item["name"] == "TaskDuration"))
-
-    page.evaluate(WIDE_STEP)
-    before, draws, seconds = busy(), 40, 0.0
-    seconds = page.evaluate(REDRAW, draws) / 1000
-    return {
-        "draws_per_second": draws / seconds,
-        "main_thread_ms_per_draw": (busy() - before) / draws * 1000,
-    }
-
-
-WIDE_STEP = """() => {
-  const parent = [-1], depth = [0];
-  for (let node = 1; node < 200; node += 1) {
-    parent.push(Math.floor((node - 1) / 3));
-    depth.push(depth[parent[node]] + 1);
-  }
-  const each = (make) => parent.map((_, node) => make(node));
-  const step = {
-    position: 10, columns: 6, rows: 140, pick: null, path: [0, 1], beams: [], mask: [], slots: 400, saving: '',
-    verdict: '', ms: [1, 1, 1, 1, 1], emitted: 2,
-  };
-  const nodes = {
-    parent, depth, row: each((node) => (node * 7) % 140), token: each((node) => node), hex: each(() => '20'),
-    status: 'ra' + 'xu'.repeat(99), draft: each(() => 0.2), base: each(() => 0.1), rank: each(() => 3),
-    reason: each(() => 'Rejected'), beams: each(() => [0]),
-  };
-  window.wideStep = (index) => (
-    { ...step, index, nodes: { ...nodes, label: each((node) => '·tok' + (node + index)) } });
-}"""
-REDRAW = """(draws) => new Promise((resolve) => {
-  const store = ReDrafter.store; const begun = performance.now(); let left = draws;
-  const next = () => {
-    if (!left) { resolve(performance.now() - begun); return; }
-    left -= 1; store.index = 0; store.run.cache.set(0, window.wideStep(left)); store.emit('run');
-    requestAnimationFrame(() => requestAnimationFrame(next));
-  };
-  next();
-})"""
-
-
-def _stop_seconds(page: Any) -> float:
-    run = page.get_attribute(".rp-app", "data-run")
-    page.click("#rp-run")
-    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=run)
-    page.wait_for_selector(".rp-app[data-state=running]")
-    begun = time.perf_counter()
-    page.click("#rp-stop")
-    page.wait_for_selector(".rp-app[data-state=done]")
-    return time.perf_counter() - begun
-
-
-def measure(pairs: int, request: RunRequest, look: Callable[[str], dict[str, float]] | None) -> dict[str, Any]:
-    """Bare and served runs in turn, so that a machine that warms or tires treats both alike."""
+def with_page(timed: Timed, work: Callable[[str], None]) -> None:
+    """Serve the page for as long as `work` takes: bare runs have no server beside them."""
     from playground.ui import SessionHost
     from playground.ui.serving import serve
 
-    timed = Timed(Session.open(None, None, EngineOptions()))
     host = SessionHost(lambda *_: timed)
     served = serve(host, port=None, block=False)
-    bare(timed, request)
-    alone, watched, frames = [], [], 0
-    for _ in range(pairs):
-        alone.append(bare(timed, request))
-        rate, frames = served_rate(timed, served.url, request)
-        watched.append(rate)
-    seen = look(served.url) if look else {}
+    work(served.url)
     served.close()
-    loss = 1 - statistics.median(watched) / statistics.median(alone)
-    return {"bare": alone, "served": watched, "frames": frames, "loss": loss, **seen}
+
+
+def _drawn(timed: Timed, url: str, request: RunRequest, browser: Watched) -> dict[str, float]:
+    with chromium() as opened:
+        page = open_page(opened, url, request)
+        browser.add(timed, watch_run(page))
+        return page_figures(page)
+
+
+def _told(watched: Watched, alone: Sequence[float]) -> dict[str, Any]:
+    return {
+        "served": _rounded(watched.rates, 2),
+        "loss": round(1 - statistics.median(watched.rates) / statistics.median(alone), 4),
+        "behind_seconds": _rounded(watched.behind, 3),
+        "frames_per_second": _rounded(watched.frames, 1),
+    }
+
+
+def _rounded(values: Sequence[float], places: int) -> list[float]:
+    return [round(value, places) for value in values]
+
+
+def show(result: dict[str, Any]) -> None:
+    """The table."""
+    print(f"{'bare':16} {statistics.median(result['bare']):8.2f} tok/s   {result['bare']}")
+    for name, part in (("reader", result), ("Chromium", result.get("browser"))):
+        if part:
+            print(f"{name:16} {statistics.median(part['served']):8.2f} tok/s   {part['served']}")
+            print(f"{'  loss':16} {part['loss']:8.1%}{'   (target: at most 5%)' if part is result else ''}")
+            print(f"{'  behind':16} {max(part['behind_seconds']):8.3f} s       (target: at most 0.5 s)")
+            print(f"{'  frames':16} {statistics.median(part['frames_per_second']):8.1f} a second")
+    for name, value in result.get("browser", {}).items():
+        if isinstance(value, float) and name != "loss":
+            print(f"{name:24} {value:8.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=3, help="bare and served runs each")
+    parser.add_argument("--pairs", type=int, default=3, help="bare and watched runs each")
     parser.add_argument("--tokens", type=int, default=128, help="new tokens a run")
-    parser.add_argument("--browser", action="store_true", help="also look with Chromium")
+    parser.add_argument("--browser", action="store_true", help="also watch with Chromium")
+    parser.add_argument("--out", type=Path, help="write the result there")
     chosen = parser.parse_args()
     request = RunRequest((Message("user", PROMPT),), BeamShape(), max_new_tokens=chosen.tokens, race=False)
-    result = measure(chosen.pairs, request, browser_figures if chosen.browser else None)
-    for name, rates in (("bare", result["bare"]), ("served", result["served"])):
-        print(f"{name:8} {statistics.median(rates):8.2f} tok/s   ({', '.join(f'{rate:.2f}' for rate in rates)})")
-    print(f"loss     {result['loss']:8.1%}   (target: at most 5%; {result['frames']} frames read)")
-    for name in ("first_paint_ms", "draws_per_second", "main_thread_ms_per_draw", "stop_seconds"):
-        if name in result:
-            print(f"{name:24} {result[name]:8.2f}")
+    result = measure(chosen.pairs, request, browse=chosen.browser)
+    show(result)
     print(json.dumps(result))
+    if chosen.out:
+        command = "python -m benchmarks.screen " + " ".join(sys.argv[1:])
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        told = {"command": command, "commit": commit, "unit": "tokens/s", **result}
+        chosen.out.write_text(json.dumps(told, indent=1) + "\n")
 
 
 if __name__ == "__main__":

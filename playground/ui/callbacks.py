@@ -11,8 +11,7 @@ import gradio as gr
 from playground.config import Message, PlaygroundError
 from playground.ui.controls import Controls
 from playground.ui.hub import Hub
-from playground.ui.live import LiveRun, encode
-from playground.ui.live_sweep import LiveSweep
+from playground.ui.live_work import LiveWork, encode
 from playground.ui.presets import PRESETS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 
@@ -42,7 +41,7 @@ def _wire_runs(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
         yield from _stream(hub, _owner(request), lambda owner: hub.begin_run(owner, run_request(Widgets(*values))))
 
     def follow(request: gr.Request, key: str, *values: Any) -> Iterator[str]:
-        def begin(owner: str) -> LiveRun:
+        def begin(owner: str) -> LiveWork:
             return hub.begin_run(owner, run_request(Widgets(*values), _history(hub, key)))
 
         yield from _stream(hub, _owner(request), begin)
@@ -60,7 +59,7 @@ def _wire_stage(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
     """What the stage's own script triggers: a sweep, and taking over a beam shape from a heat map."""
 
     def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
-        def begin(owner: str) -> LiveSweep:
+        def begin(owner: str) -> LiveWork:
             widths, lengths = (tuple(sorted({int(item) for item in event._data[key]})) for key in ("widths", "lengths"))
             if not widths or not lengths:
                 raise PlaygroundError("No beam shape is chosen. Tick at least one width and one length.")
@@ -100,7 +99,7 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
         button.click(None, None, controls.prompt, js=f"() => {json.dumps(preset.prompt)}")
 
 
-def _stream(hub: Hub, owner: str, begin: Callable[[str], LiveRun | LiveSweep], *, kind: str = "run") -> Iterator[str]:
+def _stream(hub: Hub, owner: str, begin: Callable[[str], LiveWork], *, kind: str = "run") -> Iterator[str]:
     """Frames of what `begin` starts; when the page closes this generator, the work ends too."""
     try:
         live = begin(owner)

@@ -19,6 +19,7 @@ from playground.trace import SweepRecord, Trace
 from playground.ui.host import SessionHost, SessionLike
 from playground.ui.live import LiveRun
 from playground.ui.live_sweep import LiveSweep
+from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
 from playground.ui.turnstile import Turnstile
 from playground.views.cards import pair_picture
@@ -35,7 +36,7 @@ class Hub:
         self.store = store or TraceStore()
         self.turns = Turnstile()
         self._sweeper = sweeper
-        self._busy: dict[str, LiveRun | LiveSweep] = {}
+        self._busy: dict[str, LiveWork] = {}
 
     def begin_run(self, owner: str, request: RunRequest) -> LiveRun:
         """Start a run for a page.
@@ -46,7 +47,8 @@ class Hub:
         session = self.host.require()
         session.check(request)
         run = LiveRun(session, request, self.turns, self.store, owner)
-        return self._begin(owner, run)
+        self._begin(owner, run)
+        return run
 
     def begin_sweep(
         self, owner: str, request: RunRequest, widths: tuple[int, ...], lengths: tuple[int, ...]
@@ -59,7 +61,8 @@ class Hub:
         session = self.host.require()
         session.check(request)
         sweep = LiveSweep(lambda stop: self._sweeper(session, request, widths, lengths, stop), self.turns)
-        return self._begin(owner, sweep)
+        self._begin(owner, sweep)
+        return sweep
 
     def stop(self, owner: str) -> None:
         """End what a page has going, after the step at hand."""
@@ -67,7 +70,7 @@ class Hub:
         if live is not None:
             live.stop()
 
-    def ended(self, owner: str, live: LiveRun | LiveSweep) -> None:
+    def ended(self, owner: str, live: LiveWork) -> None:
         """The page's generator is over, finished or closed: so is its work."""
         live.stop()
         if self._busy.get(owner) is live:
@@ -138,11 +141,10 @@ class Hub:
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options)
 
-    def _begin(self, owner: str, live: Any) -> Any:
+    def _begin(self, owner: str, live: LiveWork) -> None:
         self.stop(owner)
         live.start()
         self._busy[owner] = live
-        return live
 
 
 def first_trace(store: TraceStore) -> tuple[str, Trace] | None:

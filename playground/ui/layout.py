@@ -12,7 +12,7 @@ from playground.ui.callbacks import wire
 from playground.ui.controls import build_controls
 from playground.ui.host import SessionHost
 from playground.ui.hub import Hub, Sweeper, first_trace
-from playground.ui.live import encode
+from playground.ui.live_work import encode
 from playground.ui.page_calls import page_calls
 from playground.ui.store import TraceStore, load_examples
 from playground.views.glossary import GLOSSARY

@@ -16,6 +16,7 @@ from playground.ui.layout import build
 from playground.ui.store import TraceStore
 
 SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
+QUEUE_LOOK_SECONDS = 0.02  # Gradio looks for new events every millisecond: 7% of a core, idle or not
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
 
 
@@ -45,6 +46,7 @@ def serve(
     page = build(host, sweeper=sweeper, store=store)
     host.start()
     page.queue(max_size=64, default_concurrency_limit=64)
+    page._queue.sleep_when_free = QUEUE_LOOK_SECONDS
     try:
         _, url, _ = page.launch(
             server_name=server_name,
