@@ -8,8 +8,11 @@ entry always win; here the bad end is -inf, which never wins. Compared in fp32 (
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 
+_Bits = TypeVar("_Bits", int, torch.Tensor)
 _MASK = 0xFFFFFFFF
 _STREAM = 0x9E3779B9  # 2^32 / golden ratio: spreads consecutive positions
 
@@ -49,17 +52,23 @@ def filter_threshold(logits: torch.Tensor, temperature: float, top_k: int, top_p
 
 def gumbel_noise(like: torch.Tensor, seed: int, position: torch.Tensor | int) -> torch.Tensor:
     """Noise shaped and typed as `like` [..., V]."""
-    entry = torch.arange(like.shape[-1], device=like.device)
-    stream = _mix(torch.as_tensor(seed, device=like.device) ^ _STREAM)
-    where = torch.as_tensor(position, device=like.device).to(torch.int64)[..., None]
+    return noise_of_entries(torch.arange(like.shape[-1], device=like.device), seed, position, like.dtype)
+
+
+def noise_of_entries(
+    entry: torch.Tensor, seed: int, position: torch.Tensor | int, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Noise [..., E] of vocabulary entries [E] where the token at `position` [...] is picked; never asks the device."""
+    stream = _mix(seed ^ _STREAM)
+    where = torch.as_tensor(position, device=entry.device).to(torch.int64)[..., None]
     step = _mix((where * _STREAM + stream) & _MASK)
-    bits = _mix(_mix((entry + stream) & _MASK) ^ step)  # [..., V]
-    v = (bits.to(like.dtype) + 0.5) * 2.0**-32
+    bits = _mix(_mix((entry + stream) & _MASK) ^ step)  # [..., E]
+    v = (bits.to(dtype) + 0.5) * 2.0**-32
     return -torch.log(-torch.log1p(-v))
 
 
-def _mix(x: torch.Tensor) -> torch.Tensor:
-    """A 32-bit integer finaliser (Wellons' lowbias32) on int64 that hold 32 bits."""
+def _mix(x: _Bits) -> _Bits:
+    """A 32-bit integer finaliser (Wellons' lowbias32) on an int, or int64 entries, of 32 bits."""
     x = x ^ (x >> 16)
     x = (x * 0x7FEB352D) & _MASK
     x = x ^ (x >> 15)
@@ -87,6 +96,6 @@ def pick_triton(
 
     rows = logits.reshape(-1, logits.shape[-1])
     where = torch.as_tensor(position, device=logits.device).to(torch.int64).reshape(-1)
-    stream = int(_mix(torch.tensor(seed ^ _STREAM)))
+    stream = _mix(seed ^ _STREAM)
     picked = pick_rows(rows, where, temperature=temperature, top_k=top_k, top_p=top_p, stream=stream)
     return picked.reshape(logits.shape[:-1])

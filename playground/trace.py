@@ -101,7 +101,7 @@ class BeamsRecord:
 
     tokens: tuple[tuple[int, ...], ...]  # [W][L], -1 invalid
     log_probabilities: tuple[tuple[float, ...], ...]  # [W][L], drafter's, 0.0 where invalid
-    scores: tuple[float, ...]  # [W], sum along the beam; -1e30 for a beam that stands for nothing
+    scores: tuple[float, ...]  # [W], sum along the beam, noise of sampling included; -1e30 where invalid
 
     @property
     def width(self) -> int:

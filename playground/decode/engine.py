@@ -56,7 +56,15 @@ class RecurrentDecoder(Lane):
 
         history = self._history[: n + 1]
         beams = draft(
-            self.drafter, self._hidden, history, committed, width=width, length=length, eos=eos, kernels=kernels
+            self.drafter,
+            self._hidden,
+            history,
+            committed,
+            width=width,
+            length=length,
+            sampling=self.sampling,
+            eos=eos,
+            kernels=kernels,
         )
         clock.mark("draft")
 

@@ -17,7 +17,7 @@ class Beams:
 
     tokens: torch.Tensor  # [W, L] int64, -1 invalid; within a beam only as a suffix
     log_probabilities: torch.Tensor  # [W, L] float32, the drafter's; 0 where invalid
-    scores: torch.Tensor  # [W] float32, sum along the beam; -inf for a beam that stands for nothing
+    scores: torch.Tensor  # [W] float32, sum along the beam, noise of sampling included; -inf where invalid
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,8 @@ def opinion_of(
 ) -> Callable[[tuple[int, ...]], torch.Tensor]:
     """Noise, and while the text follows `truth`, what `prefer(position, true token)` adds to single tokens.
 
-    Off the truth it is as sure of itself, so that the accepted path is often not the first beam's.
+    It is sure enough of itself that sampling's noise hardly moves it. Off the truth it is as sure, so that the accepted
+    path is often not the first beam's.
     """
 
     def opinion(text: tuple[int, ...]) -> torch.Tensor:
@@ -120,14 +121,14 @@ def opinion_of(
             for token, bonus in prefer(here, truth[here]).items():
                 logits[token] += bonus
         else:
-            logits[here * 7 % vocabulary] += 12.0
+            logits[here * 7 % vocabulary] += 40.0
         return logits
 
     return opinion
 
 
 def right(position: int, token: int) -> dict[int, float]:
-    return {token: 12.0}
+    return {token: 40.0}
 
 
 def wrong(position: int, token: int) -> dict[int, float]:
@@ -138,7 +139,7 @@ def mixed(position: int, token: int) -> dict[int, float]:
     """Right, but often only as the second choice, and every fifth time not at all."""
     if position % 5 == 0:
         return {token: -100.0}
-    return {token: 12.0, (token + 1) % VOCABULARY: 13.0 if position % 3 == 0 else 5.0}
+    return {token: 40.0, (token + 1) % VOCABULARY: 48.0 if position % 3 == 0 else 20.0}
 
 
 def plain_run(base: Any, prompt: Sequence[int], sampling: Sampling, new_tokens: int) -> PlainDecoder:

@@ -9,18 +9,26 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from playground.config import BeamShape
+from playground.config import BeamShape, Sampling
 from playground.decode.accept import accept
 from playground.decode.draft import draft
 from playground.decode.recording import judge, rank_one_by_one, rank_together
 from playground.decode.records import Beams, Verdict
 from playground.decode.tree import build_tree, first_nodes
+from playground.sampling import pick_token
 from tests.decode.lanes import GREEDY, KERNELS, MarkovBase, Scripted, Texts, drafting_run, opinion_of, right
 
 NO_EOS = torch.empty(0, dtype=torch.int64)
 
 
-def searched(drafter: Scripted, history: Sequence[int], width: int, length: int, eos: Sequence[int] = ()) -> Beams:
+def searched(
+    drafter: Scripted,
+    history: Sequence[int],
+    width: int,
+    length: int,
+    eos: Sequence[int] = (),
+    sampling: Sampling = GREEDY,
+) -> Beams:
     return draft(
         drafter,
         torch.zeros(1, 4),
@@ -28,6 +36,7 @@ def searched(drafter: Scripted, history: Sequence[int], width: int, length: int,
         torch.tensor(len(history) - 1),
         width=width,
         length=length,
+        sampling=sampling,
         eos=torch.tensor(eos, dtype=torch.int64),
         kernels=KERNELS,
     )
@@ -185,3 +194,38 @@ def test_the_steps_record_says_what_the_base_model_thought() -> None:
         for pick in step.picks:
             assert pick.rank == 1
             assert pick.log_probability == pytest.approx(float(expected[tree.token[pick.node]].max()), abs=1e-5)
+
+
+def test_a_drafter_that_thinks_like_the_base_foresees_every_sampled_token() -> None:
+    """With the base's own logits for an opinion and the same noise, the best beam is what will be picked."""
+    logits_of = opinion_of([], right, vocabulary=12)
+    flat = Scripted(lambda text: logits_of(text) * 0.1)  # near uniform: guessing would be right one time in twelve
+    for sampling in (
+        Sampling(temperature=1.0, seed=5),
+        Sampling(temperature=0.7, seed=5),
+        Sampling(temperature=1.5, top_k=4, seed=6),
+        Sampling(temperature=1.5, top_p=0.6, seed=7),
+    ):
+        history = [3, 1, 4]
+        expected = list(history)
+        for _ in range(5):
+            logits = flat.opinion(tuple(expected))
+            expected.append(int(pick_token(logits, sampling, len(expected), KERNELS)))
+        beams = searched(flat, history, 1, 5, sampling=sampling)
+        assert beams.tokens[0].tolist() == expected[3:], sampling
+        row = beams.log_probabilities[0]
+        own = [
+            float(flat.opinion(tuple(expected[:place])).log_softmax(-1)[expected[place]])
+            for place in range(3, len(expected))
+        ]
+        assert row.tolist() == pytest.approx(own, abs=1e-4)  # the drafter's own, without the noise
+
+
+def test_sampled_beams_keep_an_ended_beam_and_its_score() -> None:
+    eos = 7
+    drafter = Scripted(lambda text: torch.full((12,), -100.0).index_fill(0, torch.tensor([eos, 8]), 0.0))
+    sampling = Sampling(temperature=1.0, seed=3)
+    beams = searched(drafter, [3, 1], 4, 3, eos=[eos], sampling=sampling)
+    ended = [index for index, row in enumerate(beams.tokens.tolist()) if row == [eos, -1, -1]]
+    assert len(ended) == 1
+    assert beams.log_probabilities[ended[0]].tolist() == pytest.approx([math.log(0.5), 0.0, 0.0], abs=1e-5)

@@ -173,6 +173,7 @@ class DraftingProgram:
             self.cache.committed_tensor,
             width=self._shape.width,
             length=self._shape.length,
+            sampling=self._sampling,
             eos=self._eos,
             kernels=self._kernels,
         )
