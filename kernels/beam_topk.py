@@ -32,7 +32,7 @@ def beam_topk_reference(logits: torch.Tensor, scores: torch.Tensor, *, cut: int 
     With `cut`, the log-softmax runs over the `cut` largest logits of a beam and all others are excluded.
     """
     width, vocabulary = logits.shape
-    logits = logits.float()
+    logits = (logits[:1] if logits.stride(0) == 0 else logits).float()  # one row expanded is looked at once
     reach = min(width, vocabulary) if cut is None else min(width, vocabulary, cut)
     if cut is None or cut >= vocabulary:
         total = logits.logsumexp(-1, keepdim=True)  # [W, 1]
@@ -40,6 +40,7 @@ def beam_topk_reference(logits: torch.Tensor, scores: torch.Tensor, *, cut: int 
         total = logits.topk(cut).values.logsumexp(-1, keepdim=True)
     value, token = _largest(logits, reach)  # [W, K]
     log_probability = value - total
+    token, log_probability = token.expand(width, -1), log_probability.expand(width, -1)
     candidates = (scores.float()[:, None] + log_probability).flatten()  # [W K] beam by beam: ties to the lower beam
     valid = (candidates > INVALID_SCORE) & candidates.isfinite()
     candidates = candidates.masked_fill(~valid, -torch.inf)

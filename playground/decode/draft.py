@@ -124,6 +124,8 @@ def _log_probability(logits: torch.Tensor, top: BeamTop, cut: int | None) -> tor
 
 def _held(logits: torch.Tensor, ended: torch.Tensor) -> torch.Tensor:
     """Logits [W, V'], changed in place, in which an ended beam has one continuation, of probability 1."""
+    if ended.device.type == "cpu" and not ended.any():  # asking costs nothing there
+        return logits
     logits.masked_fill_(ended[:, None], -torch.inf)[:, 0].masked_fill_(ended, 0.0)
     return logits
 

@@ -86,3 +86,13 @@ def test_widest_beams(device) -> None:
     logits, scores = torch.randn(33, 300, device=device), -torch.rand(33, device=device)
     want, got = (operation(logits, scores, cut=None) for operation in (beam_topk_reference, beam_topk_triton))
     assert torch.equal(got.token, want.token) and torch.equal(got.beam, want.beam)
+
+
+@pytest.mark.parametrize("cut", [None, 5])
+def test_one_row_expanded_is_that_row_many_times(cut: int | None) -> None:
+    row = torch.randn(1, 300).to(torch.bfloat16)
+    scores = torch.tensor([0.0, -0.5, -torch.inf, -0.25])
+    expanded = beam_topk_reference(row.expand(4, -1), scores, cut=cut)
+    repeated = beam_topk_reference(row.repeat(4, 1), scores, cut=cut)
+    for name in ("score", "beam", "token", "log_probability"):
+        assert torch.equal(getattr(expanded, name), getattr(repeated, name)), name
