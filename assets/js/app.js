@@ -18,7 +18,7 @@
         mask: new RD.MaskPage(this.store),
         race: new RD.RaceView(this.store),
         shapes: new RD.ShapesView(this.store, { start: (shapes) => trigger("submit", shapes), stop: () => press("rp-stop"), takeShape: (width, length) => this.takeShape(width, length) }),
-        traces: new RD.TracesView(this.store),
+        traces: new RD.TracesView(this.store, (key) => trigger("upload", { key })),
         learn: new RD.LearnView(() => this.tour.start()),
       };
       this.build();
@@ -45,6 +45,7 @@
         ),
         h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
         this.notice,
+        this.status.lack,
         h("div", { class: "rp-shared" }, this.waiting, this.caption, scrubBox),
         this.panels,
         this.help,
@@ -143,15 +144,22 @@
       const frame = JSON.parse(text);
       if (frame.kind === "hello") this.greet(frame);
       else if (frame.kind === "said") this.store.tell(frame.tone, frame.message);
-      else if (frame.kind === "loading") this.status.take(frame.status);
+      else if (frame.kind === "loading") this.status.takeAsked(frame.status);
       else if (frame.kind === "sweep") {
         this.store.sweep = frame.state === "failed" && !frame.surface ? { ...this.store.sweep, ...frame, surface: this.store.sweep?.surface } : frame;
         if (frame.state === "failed") this.store.tell("error", frame.message);
         this.store.emit("sweep");
       } else {
         if (frame.state === "queued" || frame.state === "prompt") this.store.tell(null, null);
+        if (frame.state === "queued" || (frame.state === "prompt" && !frame.head)) this.comeIntoView();
         this.store.takeFrame(frame);
+        this.status.expect(frame);
       }
+    }
+
+    /** In a narrow window the stage lies below the rail: a run that begins brings it up. */
+    comeIntoView() {
+      if (this.app.getBoundingClientRect().top > innerHeight / 2) this.app.scrollIntoView({ behavior: RD.calm() ? "auto" : "smooth" });
     }
 
     greet(frame) {

@@ -22,7 +22,7 @@
           RD.legend(),
           this.cardBox,
         ),
-        h("section", { class: "rp-panel rp-sidepanel", "aria-label": "Charts" }, h("h3", {}, "Rate"), this.ratesBox, h("h3", {}, "Accepted by position"), this.positionsBox),
+        h("section", { class: "rp-panel rp-sidepanel", "aria-label": "Charts" }, h("div", {}, h("h3", {}, "Rate"), this.ratesBox), h("div", {}, h("h3", {}, "Accepted by position"), this.positionsBox)),
         h("section", { class: "rp-panel rp-textpanel", "aria-label": "Text", "data-tour": "text" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Text"), RD.textLegend()), this.chat, this.textBox),
       );
       this.tree = new RD.TreeView(this.treeBox, store);

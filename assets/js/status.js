@@ -1,8 +1,10 @@
-// The pair: loading with progress, ready, failed; its cards. Asks the server only while something is loading.
+// The pair: loading with progress, ready, failed; its cards. Asks often while something is loading, seldom otherwise:
+// there is one pair for all pages, and any of them may load another.
 (() => {
   const RD = window.ReDrafter;
   const { h } = RD;
   const ASK_MS = 500;
+  const LOOK_MS = 5000;
 
   class StatusView {
     constructor(store) {
@@ -11,8 +13,24 @@
       this.bar = h("progress", { max: 1, "aria-label": "Loading the model" });
       this.words = h("span", { class: "rp-quiet", role: "status" });
       this.cards = h("div", { class: "rp-cards" });
+      this.asked = false; // this page asked for the pair that is loading
       this.details = h("details", { class: "rp-pairdetails" }, h("summary", {}, this.name), this.cards);
       this.element = h("div", { class: "rp-pair", "data-pair": "loading" }, this.details, this.bar, this.words);
+      this.lack = h("div", { class: "rp-lack", role: "note", hidden: true });
+      setInterval(() => document.hidden || this.watch(), LOOK_MS);
+      document.addEventListener("visibilitychange", () => document.hidden || this.watch());
+    }
+
+    /** A run names the pair it runs on: when that is another than the one shown, ask. */
+    expect({ state, head }) {
+      const { pair } = this.store.status;
+      if (state === "running" && pair && head && (head.base !== pair.base || head.drafter !== pair.drafter)) this.watch();
+    }
+
+    /** The answer to this page's own Load. */
+    takeAsked(status) {
+      this.asked = true;
+      this.take(status);
     }
 
     /** Ask until there is nothing to wait for. */
@@ -22,7 +40,7 @@
       for (;;) {
         const status = await this.store.server.pair_status("").catch(() => null);
         if (status) this.take(status);
-        if (status && !["loading", "idle"].includes(status.state)) break;
+        if (!loading(status ?? this.store.status)) break;
         await new Promise((resolve) => setTimeout(resolve, ASK_MS));
       }
       this.watching = false;
@@ -31,26 +49,42 @@
     take(status) {
       const before = this.store.status;
       this.store.status = status;
-      const loaded = ["loading", "idle"].includes(before.state);
-      if (status.error && (loaded || status.state === "failed")) this.store.tell("error", status.error);
       this.draw();
-      if (["loading", "idle"].includes(status.state)) this.watch();
+      if (loading(status)) this.watch();
+      else {
+        const news = this.asked || (status.state === "failed" && status.error !== before.error);
+        if (status.error && news) this.store.tell("error", status.error);
+        else if (before.pair && status.revision > before.revision && !this.asked) this.store.tell("info", `Another page loaded ${named(status.pair)}. There is one pair for all pages: what you run now runs on it.`);
+        this.asked = false;
+      }
     }
 
     draw() {
       const { state, stage, done, message, pair } = this.store.status;
       this.element.dataset.pair = state;
-      const loading = state === "loading" || state === "idle";
-      this.bar.hidden = this.words.hidden = !loading;
+      const wait = loading(this.store.status);
+      this.bar.hidden = this.words.hidden = !wait;
       if (done > 0) this.bar.value = done;
       else this.bar.removeAttribute("value");
-      RD.say(this.words, loading ? `${message || stage || "Loading the model"}${done > 0 ? ` · ${Math.round(done * 100)}%` : ""}` : "");
-      RD.say(this.name, pair ? `${pair.base} + ${pair.drafter ?? "no drafter"} · ${pair.device} · ${pair.dtype}` : loading ? "Loading the model" : "No model");
+      RD.say(this.words, wait ? `${message || stage || "Loading the model"}${done > 0 ? ` · ${Math.round(done * 100)}%` : ""}` : "");
+      RD.say(this.name, pair ? `${named(pair)} · ${pair.device} · ${pair.dtype}` : wait ? "Loading the model" : "No model");
       this.details.hidden = !pair;
       if (pair && this.drawn !== this.store.status.revision) {
         this.drawn = this.store.status.revision;
         this.drawCards(pair);
+        this.drawLack(pair);
       }
+    }
+
+    /** Without a drafter nothing can run: say so where it is seen, and what to do. */
+    drawLack(pair) {
+      this.lack.hidden = Boolean(pair.drafterCard);
+      if (pair.drafterCard) return;
+      RD.put(
+        this.lack,
+        h("p", {}, h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `), "What you see is a recorded example; every view works on it. Name a drafter under Models, or train one:"),
+        h("p", { class: "rp-mono" }, training(pair)),
+      );
     }
 
     drawCards(pair) {
@@ -60,11 +94,23 @@
         card("Base model", pair.base, pair.baseCard),
         pair.drafterCard
           ? card("Drafter", pair.drafter, pair.drafterCard)
-          : h("article", { class: "rp-card" }, h("h3", {}, "No drafter"), h("p", {}, "Nothing can be drafted with this base model yet. The examples still open. Train a drafter with:"), h("p", { class: "rp-mono" }, `python -m playground train --base ${pair.base} --out my-drafter`)),
+          : h("article", { class: "rp-card" }, h("h3", {}, "No drafter"), h("p", {}, "Nothing can be drafted with this base model yet. The examples still open. Train a drafter with:"), h("p", { class: "rp-mono" }, training(pair))),
         h("article", { class: "rp-card" }, h("h3", {}, "This machine"), h("p", {}, `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`), h("p", {}, pair.expect), !pair.chatTemplate && h("p", {}, "This model has no chat template: prompts are continued as plain text.")),
         pair.cardText && h("details", { class: "rp-card is-card" }, h("summary", {}, "The drafter's model card"), h("pre", { tabindex: 0 }, pair.cardText)),
       );
     }
+  }
+
+  function loading({ state }) {
+    return state === "loading" || state === "idle";
+  }
+
+  function named(pair) {
+    return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
+  }
+
+  function training(pair) {
+    return `python -m playground train --base ${pair.base} --out my-drafter`;
   }
 
   RD.StatusView = StatusView;

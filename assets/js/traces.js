@@ -4,8 +4,10 @@
   const { h } = RD;
 
   class TracesView {
-    constructor(store) {
+    /** @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes */
+    constructor(store, adopt) {
       this.store = store;
+      this.adopt = adopt;
       this.input = h("input", { type: "file", accept: ".jsonl,.json,application/jsonl", class: "rp-hidden", id: "rp-tracefile", onchange: () => this.read(this.input.files[0]) });
       this.list = h("tbody");
       const drop = h(
@@ -43,6 +45,7 @@
       if (!file) return;
       const answer = await this.store.server.load_trace([file.name, await file.text()]).catch(() => ({ error: `${file.name} could not be sent to the server. Is it still running?` }));
       this.input.value = "";
+      if (!answer.error) this.adopt(answer.key);
       this.take(answer);
     }
 

@@ -2,12 +2,13 @@
 (() => {
   const RD = window.ReDrafter;
   const { s } = RD;
-  const SIZES = {
-    roomy: { row: 34, pill: 26, cell: 7.3, gap: 30, share: 42, letters: 15 },
-    dense: { row: 23, pill: 19, cell: 6.4, gap: 26, share: 38, letters: 12 },
-  };
+  // Pixels; before the next size is taken, the gap between columns shrinks to `tight` and all of it by `least`.
+  const SIZES = [
+    { name: "roomy", row: 34, pill: 26, cell: 7.3, gap: 30, tight: 20, share: 42, letters: 15, most: 26, least: 0.86 },
+    { name: "dense", row: 23, pill: 19, cell: 6.4, gap: 26, tight: 14, share: 38, letters: 12, most: Infinity, least: 0.9 },
+    { name: "narrow", row: 23, pill: 19, cell: 6.4, gap: 22, tight: 10, share: 0, letters: 7, most: Infinity, least: 0.85 },
+  ];
   const MARGIN = 8;
-  const SMALLEST = 0.86; // a wide tree shrinks so far, then scrolls
 
   /** Draws steps into `box`; hovering and focusing a node lights it through the store. */
   class TreeView {
@@ -26,15 +27,16 @@
     }
 
     draw(step) {
-      if (step === this.step) return this.light();
+      const room = this.box.clientWidth - 12;
+      if (step === this.step && room === this.room) return this.light();
       this.step = step;
+      this.room = room;
       this.groups = [];
       if (!step) {
         this.svg.replaceChildren();
         return undefined;
       }
-      const size = step.rows > 26 ? SIZES.dense : SIZES.roomy;
-      const place = placement(step, size);
+      const { size, place } = fitting(step, room);
       const edges = s("g", { class: "rp-edges" });
       const nodes = s("g", { class: "rp-nodes" });
       step.nodes.parent.forEach((parent, node) => {
@@ -54,10 +56,11 @@
       for (const strong of edges.querySelectorAll(".is-accepted, .is-picked")) edges.append(strong);
       this.svg.setAttribute("viewBox", `0 0 ${place.width} ${place.height}`);
       this.svg.style.width = `${place.width}px`;
-      this.svg.style.minWidth = `${Math.round(place.width * SMALLEST)}px`;
+      this.svg.style.minWidth = `${Math.floor(place.width * size.least)}px`;
       this.svg.dataset.nodes = step.nodes.parent.length;
       this.svg.dataset.step = step.index;
-      this.svg.classList.toggle("is-dense", size === SIZES.dense);
+      this.svg.classList.toggle("is-dense", size.name !== "roomy");
+      this.svg.dataset.size = size.name;
       this.svg.replaceChildren(edges, nodes);
       this.edges = edges;
       this.light();
@@ -133,7 +136,17 @@
     return lit;
   };
 
-  function placement(step, size) {
+  /** The largest size whose columns fit into `room` pixels; the smallest where none does. */
+  function fitting(step, room) {
+    for (const size of SIZES) {
+      if (step.rows > size.most) continue;
+      const place = placement(step, size, room);
+      if (room <= 0 || place.width * size.least <= room || size === SIZES.at(-1)) return { size, place };
+    }
+    return null;
+  }
+
+  function placement(step, size, room) {
     const { parent, depth, row, label } = step.nodes;
     const count = parent.length + (step.pick ? 1 : 0);
     const depths = step.pick ? [...depth, depth[step.pick.node] + 1] : depth;
@@ -142,16 +155,18 @@
     const widths = new Array(count);
     const columns = new Array(step.columns).fill(0);
     for (let node = 0; node < count; node += 1) {
-      widths[node] = 30 + RD.cells(RD.clip(labels[node], size.letters)) * size.cell + (node ? size.share : 4);
+      widths[node] = 30 + RD.cells(RD.clip(labels[node], size.letters)) * size.cell + ((node && size.share) || 4);
       columns[depths[node]] = Math.max(columns[depths[node]], widths[node]);
     }
+    const filled = columns.reduce((sum, width) => sum + width, 2 * MARGIN);
+    const gap = Math.min(size.gap, Math.max(size.tight, (room - filled) / Math.max(1, columns.length - 1)));
     const left = [MARGIN];
-    for (const width of columns) left.push(left.at(-1) + width + size.gap);
+    for (const width of columns) left.push(left.at(-1) + width + gap);
     return {
       widths,
       x: depths.map((at) => left[at]),
       y: rows.map((at) => MARGIN + size.pill / 2 + at * size.row),
-      width: Math.ceil(left.at(-1) - size.gap + MARGIN),
+      width: Math.ceil(left.at(-1) - gap + MARGIN),
       height: Math.ceil(2 * MARGIN + size.pill + (step.rows - 1) * size.row),
     };
   }
@@ -190,9 +205,10 @@
       s("text", { class: "rp-label", x: 24, y: middle }, RD.clip(label, size.letters)),
     );
     if (share !== null && share !== undefined) {
+      const start = size.share ? 12 : 24; // small pills have no room for it below the glyph
+      if (size.share) group.append(s("text", { class: "rp-share", x: width - 10, y: middle }, RD.percent(share)));
       group.append(
-        s("text", { class: "rp-share", x: width - 10, y: middle }, RD.percent(share)),
-        s("line", { class: "rp-level", x1: 12, x2: 12 + Math.max(1, (width - 24) * share), y1: size.pill - 2.5, y2: size.pill - 2.5 }),
+        s("line", { class: "rp-level", x1: start, x2: start + Math.max(1, (width - 12 - start) * share), y1: size.pill - 2.5, y2: size.pill - 2.5 }),
       );
     }
     return group;

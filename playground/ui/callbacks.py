@@ -56,7 +56,7 @@ def _wire_runs(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
 
 
 def _wire_stage(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
-    """What the stage's own script triggers: a sweep, and taking over a beam shape from a heat map."""
+    """What the stage's own script triggers: a sweep, a shape taken from a heat map, a trace that came from a file."""
 
     def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
@@ -70,8 +70,12 @@ def _wire_stage(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
     def take_shape(event: gr.EventData) -> tuple[int, int]:
         return int(event._data["width"]), int(event._data["length"])
 
+    def adopt(request: gr.Request, event: gr.EventData) -> None:
+        hub.store.adopt(str(event._data["key"]), _owner(request))
+
     stage.submit(sweep, controls.settings, stage, **LONG)
     stage.select(take_shape, None, [controls.width, controls.length], **SHORT)
+    stage.upload(adopt, None, None, **SHORT)
 
 
 def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML) -> None:

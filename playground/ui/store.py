@@ -32,6 +32,12 @@ class TraceStore:
                 self._traces.popitem(last=False)
         return key
 
+    def adopt(self, key: str, owner: str) -> None:
+        """Make a trace that no page owns yet this page's: one that came from a file arrives without an owner."""
+        with self._lock:
+            if key in self._traces and not self._traces[key][0]:
+                self._traces[key] = (owner, self._traces[key][1])
+
     def get(self, key: str) -> Trace:
         """The trace behind a key.
 
@@ -47,6 +53,11 @@ class TraceStore:
                 )
             self._traces.move_to_end(key)
             return self._traces[key][1]
+
+    def owner(self, key: str) -> str | None:
+        """The page a trace belongs to, empty for none; None when it is not kept."""
+        with self._lock:
+            return self._traces[key][0] if key in self._traces else None
 
     def forget(self, owner: str) -> None:
         """Drop everything a closed page owned."""

@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,10 @@ class Slowed:
     def info(self) -> Any:
         return self._session.info
 
+    @property
+    def pair(self) -> Any:
+        return self._session.pair
+
     def check(self, request: RunRequest) -> None:
         self._session.check(request)
 
@@ -54,7 +59,14 @@ class Site:
 
     url: str
     session: Slowed
-    close: Callable[[], None]
+    store: Any
+
+    def wait(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Look until it is true."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, f"waited {seconds:g} s in vain"
+            time.sleep(0.02)
 
 
 @dataclass
@@ -83,8 +95,6 @@ def browser() -> Iterator[Any]:
 def site(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Iterator[Site]:
     """The page over the tiny pair, with a hostile made-up trace as its example."""
     from playground.session import Session
-    from playground.ui import SessionHost
-    from playground.ui.serving import serve
     from playground.ui.store import TraceStore
     from tests.views.synthetic import make_trace
 
@@ -97,9 +107,26 @@ def site(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Iterator[Site]
     def opener(base: str | None, drafter: str | None, wanted: EngineOptions, progress: Any) -> Any:
         return session if base is None else Session.open(base, drafter, wanted, progress)
 
+    with serving(opener, store) as url:
+        yield Site(url, session, store)
+
+
+@contextmanager
+def serving(opener: Callable[..., Any], store: Any = None) -> Iterator[str]:
+    """The page over what `opener` opens, at the address given; made-up examples where there is no `store`."""
+    from playground.ui import SessionHost
+    from playground.ui.serving import serve
+    from playground.ui.store import TraceStore
+    from tests.views.synthetic import make_trace
+
+    if store is None:
+        store = TraceStore()
+        store.add_example("Made up", make_trace(new_tokens=30, seed=2))
     served = serve(SessionHost(opener), port=free_port(), block=False, store=store)
-    yield Site(served.url, session, served.close)
-    served.close()
+    try:
+        yield served.url
+    finally:
+        served.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from tests.e2e.conftest import BROWSER, Site, free_port, run_prompt, start_run
+from tests.e2e.conftest import BROWSER, Site, run_prompt, serving, start_run
 
 OpenPage = Callable[..., Any]
 
@@ -55,10 +55,6 @@ def test_a_pair_that_cannot_be_loaded_leaves_the_old_one(open_page: OpenPage, tm
 
 def test_the_page_is_there_while_the_model_loads(browser: Any, tmp_path: Path) -> None:
     from playground.config import PlaygroundError
-    from playground.ui import SessionHost
-    from playground.ui.serving import serve
-    from playground.ui.store import TraceStore
-    from tests.views.synthetic import make_trace
 
     assert Path(BROWSER).exists()
     go = threading.Event()
@@ -68,13 +64,10 @@ def test_the_page_is_there_while_the_model_loads(browser: Any, tmp_path: Path) -
         go.wait(60)
         raise PlaygroundError("The weights are 3 bytes long, but should be 300. Download them again.")
 
-    store = TraceStore()
-    store.add_example("Made up", make_trace(new_tokens=30, seed=2))
     begun = time.monotonic()
-    served = serve(SessionHost(opener), port=free_port(), block=False, store=store)
-    try:
+    with serving(opener) as url:
         page = browser.new_page()
-        page.goto(served.url)
+        page.goto(url)
         page.wait_for_selector(".rp-app[data-state=done] .rp-live .rp-node")
         assert time.monotonic() - begun < 30
         page.wait_for_function("() => document.querySelector('.rp-pair').innerText.includes('40%')")
@@ -83,9 +76,6 @@ def test_the_page_is_there_while_the_model_loads(browser: Any, tmp_path: Path) -
         go.set()
         page.wait_for_function("() => document.querySelector('.rp-notice').innerText.includes('3 bytes long')")
         page.close()
-    finally:
-        go.set()
-        served.close()
 
 
 def test_a_crash_in_a_run_is_told_and_survived(open_page: OpenPage, site: Site, monkeypatch: Any) -> None:

@@ -28,6 +28,21 @@ def test_a_beam_lights_its_path_and_a_node_its_beams(open_page: OpenPage) -> Non
     assert page.inner_text(".rp-steps .rp-reason").split()[0] in {"Accepted:", "Rejected:", "Never"}
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_nothing_scrolls_sideways(open_page: OpenPage, width: int) -> None:
+    page = open_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    run_prompt(page, tokens=12)
+    for name in ("live", "steps", "mask"):
+        view(page, name)
+        wide = page.evaluate(
+            "name => [...document.querySelectorAll(`#rp-view-${name} :is(.rp-treebox, .rp-beamsbox, .rp-maskbox)`)]"
+            ".filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.className)",
+            name,
+        )
+        assert not wide, f"{name} at {width} px: {wide} scroll sideways"
+
+
 def test_the_tree_walks_by_keyboard(open_page: OpenPage) -> None:
     page = open_page()
     view(page, "steps")

@@ -17,6 +17,9 @@ from playground.config import BeamShape, EngineOptions, Message, PlaygroundError
 from playground.trace import Record, SweepRecord, Trace
 from playground.ui.host import SessionHost
 from playground.ui.hub import Hub
+from playground.ui.layout import build
+from playground.ui.live_sweep import LiveSweep
+from playground.ui.serving import QUEUE_LOOK_SECONDS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 from playground.ui.store import TraceStore
 from playground.ui.turnstile import Turnstile
@@ -168,6 +171,19 @@ def test_the_store_is_bounded_and_forgets_a_closed_page() -> None:
     assert store.get("example-0") is trace
 
 
+def test_a_trace_without_an_owner_can_be_adopted_once() -> None:
+    store, trace = TraceStore(), make_trace(new_tokens=6)
+    key = store.add(trace, "")
+    store.adopt(key, "a")
+    store.adopt(key, "b")
+    store.adopt("no such key", "b")
+    assert store.owner(key) == "a"
+    store.forget("b")
+    assert store.get(key) is trace
+    store.forget("a")
+    assert store.owner(key) is None
+
+
 def test_a_failed_load_keeps_the_pair_in_use() -> None:
     sessions = iter([SimpleNamespace(name="first")])
 
@@ -232,6 +248,28 @@ def test_a_refused_request_starts_nothing() -> None:
     with pytest.raises(PlaygroundError, match="window is 3"):
         hub.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
     assert hub.turns.position(object()) == -1
+
+
+def test_a_sweep_tells_its_state_like_a_run() -> None:
+    cut = SweepRecord((1, 2), (1,), (), plain_tokens_per_second=None, prompt="Hi", finished=False)
+
+    def measure(stop: threading.Event) -> Iterator[SweepRecord]:
+        yield cut
+        raise ValueError("no such shape")
+
+    sweep = LiveSweep(measure, Turnstile())
+    sweep.start()
+    frames = [json.loads(frame) for frame in sweep.frames()]
+    last = frames[-1]
+    assert (last["kind"], last["state"], last["position"]) == ("sweep", "failed", 0)
+    assert last["message"] == "The sweep broke off: ValueError: no such shape. What was measured stays."
+    assert last["surface"]["total"] == 2
+
+
+def test_the_queue_does_not_spin() -> None:
+    """Gradio's own pace costs 7% of a core; its name for it may change with a release."""
+    page = build(SessionHost(lambda *_: Scripted(make_trace(new_tokens=6))))
+    assert page.queue()._queue.sleep_when_free < QUEUE_LOOK_SECONDS, "Gradio looks no more often than we let it"
 
 
 def test_steps_and_files_through_the_hub() -> None:

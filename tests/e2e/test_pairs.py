@@ -1,0 +1,108 @@
+"""Pairs: none, without a drafter, without room in memory, and replaced by another page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.config import BeamShape, EngineOptions
+from playground.footprint import Footprint
+from tests.e2e.conftest import Site, run_prompt, serving, view
+
+OpenPage = Callable[..., Any]
+CPU = EngineOptions(device="cpu", dtype="float32")
+
+
+def test_without_a_drafter_the_example_shows_and_says_how_to_train_one(browser: Any, tiny_base: Path) -> None:
+    from playground.session import Session
+
+    with serving(lambda *_: Session.open(str(tiny_base), None, CPU)) as url:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.goto(url)
+        page.wait_for_selector(".rp-pair[data-pair=ready]")
+        lack = page.locator(".rp-lack")
+        lack.wait_for(state="visible")
+        assert "No drafter for" in lack.inner_text() and "recorded example" in lack.inner_text()
+        assert "python -m playground train --base" in lack.inner_text()
+        assert "no drafter" in page.inner_text(".rp-pairname")
+        page.click(".rp-pairdetails summary")
+        assert "No drafter" in page.inner_text(".rp-cards")
+
+        assert page.locator(".rp-live .rp-node").count() > 1  # the demo trace, and its views work
+        view(page, "steps")
+        page.wait_for_selector(".rp-beams tbody tr")
+        page.click("#rp-run")
+        page.wait_for_selector(".rp-notice.is-error")
+        assert "python -m playground train" in page.inner_text(".rp-notice")
+        assert page.get_attribute(".rp-app", "data-run").startswith("example-")
+        page.close()
+
+
+def test_no_room_in_memory_names_the_largest_shape_that_fits(
+    open_page: OpenPage, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page()
+    pair = site.session.pair
+    with monkeypatch.context() as patch:
+        footprint = Footprint.of(pair.base)
+        patch.setattr("playground.session.free_bytes", lambda _: footprint.run(BeamShape(3, 5), 300, 2))
+        page.click("#rp-run")
+        page.wait_for_selector(".rp-notice.is-error")
+        told = page.inner_text(".rp-notice")
+    assert "no room in memory for beam width 8 and beam length 5" in told
+    assert "Beam width" in told.split("free.")[1] and "would fit" in told
+    run_prompt(page, "There is room again", tokens=10)
+
+
+def test_another_page_hears_of_a_new_pair_and_runs_on_it(
+    browser: Any, tiny_base: Path, tiny_drafter: Path, tmp_path: Path
+) -> None:
+    from playground.session import Session
+
+    other = shutil.copytree(tiny_drafter, tmp_path / "other-drafter")
+
+    def opener(base: str | None, drafter: str | None, options: EngineOptions, progress: Any) -> Any:
+        return Session.open(base or str(tiny_base), drafter or str(tiny_drafter), CPU, progress)
+
+    with serving(opener) as url:
+        first, second = browser.new_page(), browser.new_page()
+        for page in (first, second):
+            page.goto(url)
+            page.wait_for_selector(".rp-pair[data-pair=ready]")
+        first.get_by_role("button", name="Models").click()
+        first.get_by_role("textbox", name="Drafter").fill(str(other))
+        first.click("#rp-load")
+
+        second.wait_for_function("() => document.querySelector('.rp-pairname').innerText.includes('other-drafter')")
+        assert "Another page loaded" in second.inner_text(".rp-notice")
+        assert "other-drafter" in second.text_content(".rp-cards")
+        run_prompt(second, "Which pair is this?", tokens=8)
+        second.wait_for_function("() => document.querySelector('.rp-caption').innerText.includes('other-drafter')")
+
+        first.wait_for_function("() => document.querySelector('.rp-pairname').innerText.includes('other-drafter')")
+        assert first.locator(".rp-notice").is_hidden(), "the page that asked needs no telling"
+        first.close()
+        second.close()
+
+
+def test_a_trace_from_a_file_goes_when_its_page_closes(browser: Any, site: Site, tmp_path: Path) -> None:
+    from playground.export import write_trace
+    from tests.views.synthetic import make_trace
+
+    path = tmp_path / "mine.jsonl"
+    write_trace(make_trace(new_tokens=12, seed=9), path)
+    page = browser.new_page()
+    page.goto(site.url)
+    page.wait_for_selector(".rp-app[data-state=done]")
+    view(page, "traces")
+    before = page.get_attribute(".rp-app", "data-run")
+    page.set_input_files("#rp-tracefile", str(path))
+    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
+    key = page.get_attribute(".rp-app", "data-run")
+    site.wait(lambda: site.store.owner(key) not in ("", None))
+    page.close()
+    site.wait(lambda: site.store.owner(key) is None)
