@@ -80,6 +80,7 @@ class Watched:
         self.rates.append(timed.rate)
         self.behind.append(longest_behind(timed.made, seen))
         self.frames.append((len(seen) - 1) / (seen[-1][1] - seen[0][1]))
+        print(f"  watched {self.rates[-1]:.2f} tok/s, behind {self.behind[-1]:.3f} s", file=sys.stderr, flush=True)
 
 
 def longest_behind(made: Sequence[float], seen: Seen) -> float:
@@ -104,6 +105,7 @@ def bare(timed: Timed, request: RunRequest) -> float:
             pass
 
     in_thread(decode)
+    print(f"  bare {timed.rate:.2f} tok/s", file=sys.stderr, flush=True)
     return timed.rate
 
 
@@ -132,12 +134,13 @@ def measure(pairs: int, request: RunRequest, *, browse: bool) -> dict[str, Any]:
     """Bare, read, and (with `browse`) drawn runs in turn."""
     timed = in_thread(lambda: Timed(Session.open(None, None, EngineOptions())))
     bare(timed, request)
-    alone, reader, browser, figures = [], Watched(), Watched(), {}
+    alone, reader, browser = [], Watched(), Watched()
+    figures: dict[str, float] = {}
     for _ in range(pairs):
         alone.append(bare(timed, request))
         with_page(timed, lambda url: reader.add(timed, read(url, request)))
         if browse:
-            with_page(timed, lambda url: figures.update(_drawn(timed, url, request, browser)))
+            with_page(timed, lambda url: _draw(timed, url, request, browser, figures))
     found: dict[str, Any] = {"bare": _rounded(alone, 2), **_told(reader, alone)}
     return {**found, "browser": {**_told(browser, alone), **figures}} if browse else found
 
@@ -153,11 +156,11 @@ def with_page(timed: Timed, work: Callable[[str], None]) -> None:
     served.close()
 
 
-def _drawn(timed: Timed, url: str, request: RunRequest, browser: Watched) -> dict[str, float]:
+def _draw(timed: Timed, url: str, request: RunRequest, browser: Watched, figures: dict[str, float]) -> None:
     with chromium() as opened:
         page = open_page(opened, url, request)
         browser.add(timed, watch_run(page))
-        return page_figures(page)
+        figures.update(figures or page_figures(page))
 
 
 def _told(watched: Watched, alone: Sequence[float]) -> dict[str, Any]:
