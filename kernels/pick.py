@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import torch
 
-_Bits = TypeVar("_Bits", int, torch.Tensor)
+_Bits = TypeVar("_Bits", int, torch.Tensor, int | torch.Tensor)
 _MASK = 0xFFFFFFFF
 _STREAM = 0x9E3779B9  # 2^32 / golden ratio: spreads consecutive positions
 
@@ -23,7 +23,7 @@ def pick_reference(
     temperature: float,
     top_k: int,
     top_p: float,
-    seed: int,
+    seed: int | torch.Tensor,  # or [] int64 on the device, so that a captured pick serves every seed
     position: torch.Tensor | int,  # [] or [N], absolute position of the token being picked
 ) -> torch.Tensor:
     """The picked ids, [] or [N] int64."""
@@ -50,13 +50,16 @@ def filter_threshold(logits: torch.Tensor, temperature: float, top_k: int, top_p
     return threshold
 
 
-def gumbel_noise(like: torch.Tensor, seed: int, position: torch.Tensor | int) -> torch.Tensor:
+def gumbel_noise(like: torch.Tensor, seed: int | torch.Tensor, position: torch.Tensor | int) -> torch.Tensor:
     """Noise shaped and typed as `like` [..., V]."""
     return noise_of_entries(torch.arange(like.shape[-1], device=like.device), seed, position, like.dtype)
 
 
 def noise_of_entries(
-    entry: torch.Tensor, seed: int, position: torch.Tensor | int, dtype: torch.dtype = torch.float32
+    entry: torch.Tensor,
+    seed: int | torch.Tensor,
+    position: torch.Tensor | int,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.Tensor:
     """Noise [..., E] of vocabulary entries [E] where the token at `position` [...] is picked; never asks the device."""
     stream = _mix(seed ^ _STREAM)
@@ -82,7 +85,7 @@ def pick_triton(
     temperature: float,
     top_k: int,
     top_p: float,
-    seed: int,
+    seed: int | torch.Tensor,
     position: torch.Tensor | int,
 ) -> torch.Tensor:
     """As the reference, on the device alone: the same noise bits, the floats within rounding.
@@ -96,6 +99,7 @@ def pick_triton(
 
     rows = logits.reshape(-1, logits.shape[-1])
     where = torch.as_tensor(position, device=logits.device).to(torch.int64).reshape(-1)
-    stream = _mix(seed ^ _STREAM)
-    picked = pick_rows(rows, where, temperature=temperature, top_k=top_k, top_p=top_p, stream=stream)
+    if isinstance(seed, int):  # written by a launch, as a copy from the host could not be captured
+        seed = where if temperature == 0.0 else torch.full((), seed, dtype=torch.int64, device=logits.device)
+    picked = pick_rows(rows, where, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     return picked.reshape(logits.shape[:-1])

@@ -170,12 +170,12 @@ def _noise(id, stream, step):
     return -tl.log(-log1p)
 
 
-@triton.jit(do_not_specialize=["stream"])
+@triton.jit
 def pick_in_chunks(
-    logits, threshold, position, best, l_row, vocabulary, temperature, stream,
+    logits, threshold, position, seed, best, l_row, vocabulary, temperature,
     GREEDY: tl.constexpr, FILTERED: tl.constexpr, CHUNK: tl.constexpr,
 ):  # fmt: skip
-    """Grid (N, chunks): the best key of each chunk. `stream` is the mixed seed."""
+    """Grid (N, chunks): the best key of each chunk."""
     row, chunk = tl.program_id(0), tl.program_id(1)
     id = chunk * CHUNK + tl.arange(0, CHUNK)
     real = id < vocabulary
@@ -184,7 +184,7 @@ def pick_in_chunks(
         if FILTERED:
             value = tl.where(value < tl.load(threshold + row), float("-inf"), value)
         where = tl.load(position + row).to(tl.uint32)
-        stream = stream.to(tl.uint32)
+        stream = _mix(tl.load(seed).to(tl.uint32) ^ _STREAM)
         value = value / temperature + _noise(id, stream, _mix(where * _STREAM + stream))
     keys = tl.where(real, _key(value, id), _LOWEST)
     tl.store(best + row * tl.num_programs(1) + chunk, tl.max(keys, 0))
@@ -206,7 +206,7 @@ def pick_rows(
     temperature: float,
     top_k: int,
     top_p: float,
-    stream: int,
+    seed: torch.Tensor,  # [] int64, not read at temperature 0
 ) -> torch.Tensor:
     """The picked ids [N], in two launches; a filter adds PyTorch's top-k or sort."""
     rows, vocabulary = logits.shape
@@ -219,8 +219,8 @@ def pick_rows(
     best = torch.empty(rows, chunks, dtype=torch.int64, device=logits.device)
     picked = torch.empty(rows, dtype=torch.int64, device=logits.device)
     pick_in_chunks[(rows, chunks)](
-        logits, threshold, position.contiguous(), best, logits.stride(0), vocabulary,
-        1.0 if greedy else float(temperature), stream, GREEDY=greedy, FILTERED=filtered, CHUNK=PICK_CHUNK,
+        logits, threshold, position.contiguous(), seed, best, logits.stride(0), vocabulary,
+        1.0 if greedy else float(temperature), GREEDY=greedy, FILTERED=filtered, CHUNK=PICK_CHUNK,
     )  # fmt: skip
     pick_of_chunks[(rows,)](best, picked, chunks, CHUNKS=triton.next_power_of_2(chunks), num_warps=1)
     return picked

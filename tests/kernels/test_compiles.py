@@ -52,7 +52,7 @@ compiled(walk.walk_down, dict.fromkeys(walk.walk_down.arg_names[:8], long), {"LE
 
 found = {"best": long, "beam_keys": long, "beam_out": long, "token_out": long, "position": long, "picked": long}
 found |= dict.fromkeys(("top", "total", "scores", "beam_logp", "score_out", "logp_out", "threshold"), single)
-found |= {"logits": half, "invalid": "fp32", "temperature": "fp32", "stream": "i64"}
+found |= {"logits": half, "invalid": "fp32", "temperature": "fp32", "seed": long}
 compiled(choice.top_of_chunks, found, {"WANTED": 64, "CHUNK": 1024})
 merged = {"WANTED": 50, "REACH": 8, "CUT": True, "CANDIDATES": 1024, "CHUNKS": 16}
 compiled(choice.top_of_beams, found, merged)

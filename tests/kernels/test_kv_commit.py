@@ -38,5 +38,6 @@ def test_only_the_counted_part_moves(operation, count, as_tensor, device) -> Non
     keys, values = torch.randn(2, 4, 1, 40, 8, device=device)
     want = expected(keys, 5, [0, 2, 3][:count]), expected(values, 5, [0, 2, 3][:count])
     path = torch.tensor([0, 2, 3, -1, 10**6], device=device)
-    operation(keys, values, torch.tensor(5, device=device), path, torch.tensor(count) if as_tensor else count)
+    counted = torch.tensor(count, device=device) if as_tensor else count
+    operation(keys, values, torch.tensor(5, device=device), path, counted)
     assert torch.equal(keys, want[0]) and torch.equal(values, want[1])

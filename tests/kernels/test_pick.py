@@ -77,6 +77,16 @@ def test_triton_picks_what_the_reference_picks(seed, top_k, top_p, dtype, device
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("seed", [0, 2**31, 2**32 - 1])
+def test_a_seed_on_the_device_is_the_same_seed(operation, seed, device) -> None:
+    logits, position = torch.randn(6, 3000, device=device), torch.arange(6, device=device)
+    options = {"temperature": 1.5, "top_k": 0, "top_p": 1.0, "position": position}
+    assert torch.equal(
+        operation(logits, **options, seed=seed), operation(logits, **options, seed=torch.tensor(seed).to(device))
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_row_is_picked_alike_alone(operation, device) -> None:
     logits, position = torch.randn(6, 300, device=device), torch.tensor([4, 4, 9, 0, 1, 2], device=device)
     options = {"temperature": 1.3, "top_k": 0, "top_p": 0.9, "seed": 11}
