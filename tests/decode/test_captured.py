@@ -6,6 +6,7 @@ With Triton's interpreter in one case, so that the kernels meet the whole loop.
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from typing import Any
 
 import pytest
@@ -118,6 +119,22 @@ def test_buffers_are_used_again(base: BaseModel) -> None:
     assert texts[0].cache is texts[2].cache
 
 
+@pytest.mark.parametrize("hot", [Sampling(temperature=1.1), Sampling(1.2, 12, 0.9)], ids=["hot", "top-p"])
+def test_another_seed_replays_the_same_program(base: BaseModel, hot: Sampling) -> None:
+    store, drafter, programs = GraphStore(), drafter_for(base), set()
+    for seed in (4, 2**32 - 1, 4):
+        sampling = dataclasses.replace(hot, seed=seed)
+        want = plain_run(base, PROMPT, sampling, 20).tokens
+        lane, _ = captured_run(base, drafter, BeamShape(8, 3), sampling, 20, store=store)
+        plain = CapturedPlain(base, sampling, 20, KERNELS, bytes_of, store=store)
+        plain.start(PROMPT)
+        while plain.finish_reason is None:
+            plain.step()
+        assert lane.tokens == plain.tokens == want
+        programs |= {id(lane.cache), id(plain.cache)}
+    assert len(programs) == 2
+
+
 def test_without_a_record_only_the_judgement_is_missing(base: BaseModel) -> None:
     _, judged = captured_run(base, drafter_for(base), BeamShape(4, 3), GREEDY, 20)
     _, bare = captured_run(base, drafter_for(base), BeamShape(4, 3), GREEDY, 20, record=False)
@@ -195,6 +212,19 @@ def test_the_store_lets_the_oldest_go() -> None:
     for key in "abacb":
         store.get(key, lambda key=key: built.append(key) or key)
     assert built == ["a", "b", "c", "b"]
+
+
+def test_what_the_store_lets_go_is_freed() -> None:
+    """Programs and their stages refer to each other: without a collection a GPU would hold two where one fits."""
+
+    class Program:
+        def __init__(self) -> None:
+            self.itself = self
+
+    store = GraphStore(places=1)
+    first = weakref.ref(store.get("a", Program))
+    store.get("b", Program)
+    assert first() is None
 
 
 def test_a_stage_without_a_gpu_is_the_function() -> None:

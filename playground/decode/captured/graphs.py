@@ -6,11 +6,16 @@ arguments and asks the device nothing.
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from playground.config import PlaygroundError
+from playground.models.memory import is_out_of_memory
 
 WARM_UPS = 2  # runs before a capture: libraries make their workspaces, Triton compiles
 
@@ -23,13 +28,24 @@ class Replay:
         stage: Callable[[], None],
         device: torch.device,
         undo: Callable[[], Callable[[], None]] | None = None,
+        pool: Any = None,
     ) -> None:
-        """`undo`, called before a warm-up, gives what puts the stage's state back after it."""
-        self._stage, self._device, self._undo = stage, device, undo
+        """One stage.
+
+        Args:
+            undo: called before a warm-up, gives what puts the stage's state back after it.
+            pool: of `memory_pool`; stages that are replayed one after another may share one, in any order, if what
+                they leave to each other is held.
+        """
+        self._stage, self._device, self._undo, self._pool = stage, device, undo, pool
         self._graph: Any = None
 
     def prepare(self) -> None:
-        """Warm up and capture; nothing where the stage is captured already, or never is."""
+        """Warm up and capture; nothing where the stage is captured already, or never is.
+
+        Raises:
+            PlaygroundError: the stage asks the device something, so it cannot be captured.
+        """
         if self._device.type != "cuda" or self._graph is not None:
             return
         stream = torch.cuda.Stream(self._device)
@@ -41,10 +57,22 @@ class Replay:
                 if restore is not None:
                     restore()
         torch.cuda.current_stream(self._device).wait_stream(stream)
+        self._graph = self._captured()
+
+    def _captured(self) -> Any:
         graph = torch.cuda.CUDAGraph()
-        with torch.inference_mode(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._stage()
-        self._graph = graph
+        capturing = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        try:
+            with torch.inference_mode(), _no_collection(), capturing:
+                self._stage()
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
+            raise PlaygroundError(
+                f"A step of this model cannot be captured as a CUDA graph: {str(error).splitlines()[0]} "
+                "Start with --engine eager, which runs any model."
+            ) from error
+        return graph
 
     def __call__(self) -> None:
         if self._graph is not None:
@@ -53,6 +81,23 @@ class Replay:
             raise RuntimeError("A stage was replayed before it was captured.")
         else:
             self._stage()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection: what it would free of older graphs is not allowed while one is captured."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def memory_pool(device: torch.device) -> Any:
+    """Memory for the graphs of one program; None where nothing is captured."""
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
 
 
 class GraphStore:
@@ -67,14 +112,17 @@ class GraphStore:
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
-        while len(self._held) >= self._places:
-            self._held.popitem(last=False)
+        if len(self._held) >= self._places:
+            while len(self._held) >= self._places:
+                self._held.popitem(last=False)
+            gc.collect()  # a program and its stages refer to each other, so nothing else lets their memory go
         self._held[key] = build()
         return self._held[key]
 
     def clear(self) -> None:
         """Let every buffer go."""
         self._held.clear()
+        gc.collect()
 
 
 def bucket_sizes(largest: int) -> tuple[int, ...]:

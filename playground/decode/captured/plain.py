@@ -13,7 +13,8 @@ import torch
 from kernels import KernelSet
 from playground import trace
 from playground.config import Sampling
-from playground.decode.captured.graphs import GraphStore, Replay
+from playground.decode.captured.graphs import GraphStore, Replay, memory_pool
+from playground.decode.captured.live_seed import any_seed, live
 from playground.decode.captured.message import Message
 from playground.decode.captured.recurrent import CAPACITY_STEP
 from playground.decode.lane import BytesOf, Lane, log_probability
@@ -24,32 +25,32 @@ from playground.sampling import pick_gap, pick_token
 
 
 class PlainProgram:
-    """Static buffers of one sampling and cache capacity, and the two stages over them."""
+    """Static buffers of one sampling, with any seed, and cache capacity, and the two stages over them."""
 
     def __init__(self, base: BaseModel, sampling: Sampling, capacity: int, kernels: KernelSet) -> None:
-        self._base, self._sampling, self._kernels = base, sampling, kernels
-        self.cache = base.new_cache(capacity)
         device = base.device
+        self._base, self._sampling, self._kernels = base, live(sampling, device), kernels
+        self.cache = base.new_cache(capacity)
         wide = torch.promote_types(base.dtype, torch.float32)
         with torch.inference_mode(False):
             self.root = torch.zeros(1, dtype=torch.int64, device=device)  # picked but not in the cache yet
             self._depth = torch.zeros(1, dtype=torch.int64, device=device)  # [N = 1]
-            self._path = torch.zeros(1, dtype=torch.int64, device=device)  # [P = 1], the root alone
-            self._one = torch.ones((), dtype=torch.int64, device=device)
             self._ancestors = torch.ones(1, 1, dtype=torch.bool, device=device)  # [N, N]
             self.words = Message({"token": ()}, torch.int64, device)
             self.numbers = Message({"log_probability": (), "gap": ()}, wide, device)
         self._logits: torch.Tensor  # [1, V], what the root was picked from
-        self.token = Replay(self._token, device, undo=self._keep_state)
-        self.tell = Replay(self._tell, device)
+        pool = memory_pool(device)
+        self.token = Replay(self._token, device, undo=self._keep_state, pool=pool)
+        self.tell = Replay(self._tell, device, pool=pool)
 
-    def begin(self, root: torch.Tensor) -> None:
+    def begin(self, root: torch.Tensor, seed: int) -> None:
         """State after a prompt was read into the cache: root []."""
         self.root.copy_(root)
+        self._sampling.seed.fill_(seed)
 
     def _token(self) -> None:
         output = self._base.forward(self.root, self._depth, self._ancestors, self.cache)
-        self.cache.commit_counted(self._path, self._one)
+        self.cache.committed_tensor.add_(1)  # the root's row stands in its place already
         pick = pick_token(output.logits[0], self._sampling, self.cache.committed_tensor, self._kernels)
         self.root.copy_(pick.reshape(1))
         self._logits = output.logits
@@ -92,7 +93,7 @@ class CapturedPlain(Lane):
 
     def _open_cache(self, capacity: int) -> KVCache:
         capacity = -(-capacity // CAPACITY_STEP) * CAPACITY_STEP
-        key = ("plain", id(self.base), self.sampling, capacity, self.base.taps)
+        key = ("plain", id(self.base), any_seed(self.sampling), capacity, self.base.taps)
         self._program = self._store.get(key, lambda: PlainProgram(self.base, self.sampling, capacity, self.kernels))
         self._program.cache.reset()
         return self._program.cache
@@ -100,7 +101,7 @@ class CapturedPlain(Lane):
     def _begin(self, prompt: torch.Tensor, output: BaseOutput, root: torch.Tensor) -> None:
         self._log_probability = log_probability(output.logits[0], int(root))
         self.gaps = [float(pick_gap(output.logits[0], self.sampling, self.cache.committed_tensor))]
-        self._program.begin(root)
+        self._program.begin(root, self.sampling.seed)
         self._program.token.prepare()
         self._program.tell.prepare()
 

@@ -16,7 +16,8 @@ from kernels import KernelSet
 from kernels.prefix_tree import TreeTensors
 from playground.config import BeamShape, Sampling
 from playground.decode.accept import accept
-from playground.decode.captured.graphs import Replay, bucket_of, bucket_sizes
+from playground.decode.captured.graphs import Replay, bucket_of, bucket_sizes, memory_pool
+from playground.decode.captured.live_seed import live
 from playground.decode.captured.message import Message
 from playground.decode.draft import DraftModel, draft
 from playground.decode.recording import judge_rows
@@ -41,7 +42,7 @@ class Bucket:
 
 
 class DraftingProgram:
-    """Static buffers of one beam shape, sampling and cache capacity, and the stages over them."""
+    """Static buffers of one beam shape, sampling (with any seed) and cache capacity, and the stages over them."""
 
     def __init__(
         self,
@@ -53,11 +54,11 @@ class DraftingProgram:
         kernels: KernelSet,
     ) -> None:
         self._base, self._drafter, self._shape = base, drafter, shape
-        self._sampling, self._kernels = sampling, kernels
+        self._sampling, self._kernels = live(sampling, base.device), kernels
+        self._pool = memory_pool(base.device)
         self.cache = base.new_cache(capacity)
         self._sizes = bucket_sizes(shape.max_nodes)
         self._buckets: dict[int, Bucket] = {}
-        self._output: BaseOutput  # of the last verification
         self._allocate(capacity)
         self.draft, self.tree, self.tell = (self._replay(stage) for stage in (self._draft, self._tree, self._tell))
 
@@ -125,7 +126,9 @@ class DraftingProgram:
     def _dims(self) -> tuple[int, int, int]:
         return self._shape.width, self._shape.length, self._shape.max_nodes
 
-    def begin(self, prompt: torch.Tensor, hidden: torch.Tensor, root: torch.Tensor, last_position: int) -> None:
+    def begin(
+        self, prompt: torch.Tensor, hidden: torch.Tensor, root: torch.Tensor, last_position: int, seed: int
+    ) -> None:
         """State after a prompt [P] was read into the cache: hidden [1, H (1 + taps)] of its last token, root []."""
         count = prompt.shape[0]
         self.history[:count] = prompt
@@ -133,6 +136,7 @@ class DraftingProgram:
         self.hidden.copy_(hidden)
         self.root.copy_(root)
         self.last_position.fill_(last_position)
+        self._sampling.seed.fill_(seed)
 
     def prepare(self) -> None:
         """Capture what every step replays; outside every clock."""
@@ -143,12 +147,13 @@ class DraftingProgram:
         """The stages for a tree of `nodes`, captured if it is the first of its size."""
         size = bucket_of(nodes, self._sizes)
         if size not in self._buckets:
-            self._buckets[size] = self._make_bucket(size)
-            self._buckets[size].prepare()
+            bucket = self._make_bucket(size)
+            bucket.prepare()
+            self._buckets[size] = bucket
         return self._buckets[size]
 
     def _make_bucket(self, nodes: int) -> Bucket:
-        held: dict[str, BaseOutput] = {}  # where this bucket's graph leaves its output
+        held: dict[str, BaseOutput] = {}  # where this bucket's graph leaves its output; held, so never given away
 
         def verify() -> None:
             tree = first_nodes(self._merged, nodes)
@@ -159,11 +164,11 @@ class DraftingProgram:
             verify=self._replay(verify),
             accept=self._replay(lambda: self._accept(held["output"], nodes)),
             judge=self._replay(lambda: self._judge(held["output"], nodes)),
-            commit=Replay(lambda: self._commit(held["output"]), self._base.device, undo=self._remember_state),
+            commit=self._replay(lambda: self._commit(held["output"]), undo=self._remember_state),
         )
 
-    def _replay(self, stage: Callable[[], None]) -> Replay:
-        return Replay(stage, self._base.device)
+    def _replay(self, stage: Callable[[], None], undo: Callable[[], Callable[[], None]] | None = None) -> Replay:
+        return Replay(stage, self._base.device, undo=undo, pool=self._pool)
 
     def _draft(self) -> None:
         beams = draft(

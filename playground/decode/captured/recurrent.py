@@ -16,6 +16,7 @@ from kernels import KernelSet
 from playground import trace
 from playground.config import BeamShape, Sampling
 from playground.decode.captured.graphs import GraphStore
+from playground.decode.captured.live_seed import any_seed
 from playground.decode.captured.program import DraftingProgram
 from playground.decode.draft import DraftModel
 from playground.decode.lane import BytesOf, Lane
@@ -64,7 +65,8 @@ class CapturedDecoder(Lane):
 
     def _open_cache(self, capacity: int) -> KVCache:
         capacity = -(-capacity // CAPACITY_STEP) * CAPACITY_STEP
-        key = ("redrafter", id(self.base), id(self.drafter), self.shape, self.sampling, capacity, self.base.taps)
+        sampling = any_seed(self.sampling)
+        key = ("redrafter", id(self.base), id(self.drafter), self.shape, sampling, capacity, self.base.taps)
 
         def build() -> DraftingProgram:
             return DraftingProgram(self.base, self.drafter, self.shape, self.sampling, capacity, self.kernels)
@@ -77,7 +79,7 @@ class CapturedDecoder(Lane):
         """Take over the state, and draft the first tree; its time belongs to the first step."""
         program, clock = self._program, self._clock
         self.steps = 0
-        program.begin(prompt, output.hidden, root, prompt.shape[0] + self._limit - 1)
+        program.begin(prompt, output.hidden, root, prompt.shape[0] + self._limit - 1, self.sampling.seed)
         program.prepare()
         clock.begin()
         self._propose()
