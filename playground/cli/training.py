@@ -1,4 +1,4 @@
-"""The verbs `distill`, `train` and `evaluate`: a drafter for any base model, and what it is worth."""
+"""The verbs `distill`, `train`, `average` and `evaluate`: a drafter for any base model, and what it is worth."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ TRAIN = """Train a drafter for a base model, in one command: corpus (unless --co
 states, training, trial, model card. The same command goes on where it was stopped. Runs under `accelerate launch`
 on several GPUs. Without --hours, --steps and --rows it takes an hour on a CPU and less than ten minutes on CUDA
 for the default base model."""
+AVERAGE = """Make one drafter out of several that grew from one training run: the mean of their weights, which often
+drafts better than each of them. The model card says what it was made of."""
 EVALUATE = """Measure a drafter on a prompt set: tokens per step over all tokens and without those inside loops,
 acceptance by position and by category."""
 
@@ -47,6 +49,13 @@ def add_verbs(verbs: Any) -> None:
     _add_base(parser)
     _add_training(parser)
     _add_corpus(parser)
+    add_json(parser)
+
+    parser = add_verb(verbs, "average", run_average, "make one drafter out of several of one training run")
+    parser.description = AVERAGE
+    parser.add_argument("drafters", nargs="+", type=Path, metavar="DIR", help="drafter folders")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the mean drafter")
+    parser.add_argument("--shares", metavar="LIST", help="how much each counts, like 0.4,0.3,0.3 (equally much)")
     add_json(parser)
 
     parser = add_verb(verbs, "evaluate", run_evaluate, "measure a drafter on a prompt set, by position and category")
@@ -156,6 +165,32 @@ def run_train(chosen: argparse.Namespace) -> int:
         if main:
             _tell_made(out, made)
     return 0
+
+
+def run_average(chosen: argparse.Namespace) -> int:
+    from playground.distill.average import average, average_card
+    from playground.models.drafter_file import CARD_FILE
+
+    shares = _numbers(chosen.shares) if chosen.shares else None
+    if chosen.out.resolve() in [folder.resolve() for folder in chosen.drafters]:
+        raise PlaygroundError(f"--out is {chosen.out}, one of the drafters to average. Name another folder.")
+    with output(chosen.json) as out:
+        mean = average(chosen.drafters, shares)
+        mean.save(chosen.out)
+        (chosen.out / CARD_FILE).write_text(average_card(chosen.out, chosen.drafters, shares), encoding="utf-8")
+        parameters = mean.info().parameters
+        out.result({"drafter": str(chosen.out), "members": len(chosen.drafters), "parameters": parameters})
+        out.words(f"Drafter in {chosen.out}: the mean of {len(chosen.drafters)}, {parameters / 1e6:.2f}M parameters")
+    return 0
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise PlaygroundError(
+            f"--shares is {text!r}, but must be numbers with commas between, like 0.4,0.3,0.3."
+        ) from None
 
 
 def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, tuple[tuple[int, ...], ...], KernelSet]:
