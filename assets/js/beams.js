@@ -24,7 +24,7 @@
           "table",
           { class: "rp-beams" },
           h("caption", { class: "rp-hidden" }, "Draft beams, best score first"),
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Beam"), h("th", { scope: "col", title: "Probability of the whole beam, by the drafter" }, "p"), heads)),
+          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Beam"), h("th", { scope: "col", title: "Probability of the whole beam, by the drafter. With sampling, beams are ordered with the seeded noise added." }, "p"), heads)),
           h("tbody", {}, this.rows.map((item) => item.element)),
         ),
       );
@@ -55,7 +55,7 @@
           onblur: dark,
         },
         h("th", { scope: "row" }, beam.b + 1),
-        h("td", { class: "rp-score" }, RD.percent(Math.exp(beam.score))),
+        h("td", { class: "rp-score" }, RD.percent(Math.exp(beam.logp))),
         cells,
       );
       return { element, cells, beam };

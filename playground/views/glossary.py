@@ -38,6 +38,10 @@ GLOSSARY: tuple[Term, ...] = (
     Term("Lane clock", "Time a lane spent computing. Waiting for the other lane is not counted."),
     Term("Speed-up", "Tokens per second with drafting over tokens per second of plain decoding."),
     Term("Identical", "Both lanes, run independently, wrote the same tokens."),
-    Term("Seeded noise", "Sampling: noise fixed by seed and position is added to the logits, so the lanes draw alike."),
+    Term(
+        "Seeded noise",
+        "Sampling: noise fixed by seed and position is added to the logits, so the lanes draw alike. "
+        "The drafter adds the same noise to its own.",
+    ),
     Term("Trace", "The record of a run, step by step. Everything on this page is drawn from it."),
 )  # fmt: skip

@@ -35,7 +35,7 @@ def step_picture(step: StepRecord, *, sampled: bool) -> dict[str, Any]:
         "pick": _pick(info, layout.pick_row),
         "path": info.path,
         "beams": [
-            {"b": beam.beam, "score": round(beam.score, 3), "nodes": beam.nodes, "accepted": beam.accepted}
+            {"b": beam.beam, "logp": round(beam.log_probability, 3), "nodes": beam.nodes, "accepted": beam.accepted}
             for beam in info.beams
         ],
         "mask": info.mask,

@@ -53,8 +53,8 @@ class BeamInfo:
     """One row of the beams table."""
 
     beam: int
-    score: float  # sum of the drafter's log-probabilities
-    probability: float
+    score: float  # what the beams are ordered by: log-probabilities, with the noise of sampling in them
+    log_probability: float  # the drafter's own of the whole beam, without noise
     nodes: tuple[int, ...]  # along the beam, without the root
     accepted: int  # its leading tokens that the base model accepted
 
@@ -180,11 +180,12 @@ def _pick_info(step: StepRecord, reasons: Reasons) -> PickInfo | None:
 
 def _beam_infos(step: StepRecord, statuses: tuple[Status, ...]) -> tuple[BeamInfo, ...]:
     infos = []
-    for beam, (score, row) in enumerate(zip(step.beams.scores, step.tree.node_of, strict=True)):
+    beams = zip(step.beams.scores, step.beams.log_probabilities, step.tree.node_of, strict=True)
+    for beam, (score, log_probabilities, row) in enumerate(beams):
         nodes = tuple(node for node in row if node >= 0)
         if nodes:
             accepted = sum(statuses[node] == "accepted" for node in nodes)
-            infos.append(BeamInfo(beam, score, math.exp(max(score, -700.0)), nodes, accepted))
+            infos.append(BeamInfo(beam, score, sum(log_probabilities), nodes, accepted))
     return tuple(infos)
 
 

@@ -46,6 +46,12 @@ def test_invalid_beams_and_suffixes_are_left_out(step: StepRecord) -> None:
     assert len(step_info(replace(step, tree=tree, beams=beams)).beams) == 3
 
 
+def test_a_beams_probability_leaves_the_noise_of_its_score_out(step: StepRecord) -> None:
+    sampled = replace(step, beams=replace(step.beams, scores=tuple(score + 9.0 for score in step.beams.scores)))
+    for beam, row in zip(step_info(sampled, sampled=True).beams, step.beams.log_probabilities, strict=True):
+        assert beam.score > 0 > beam.log_probability == pytest.approx(sum(row))
+
+
 def test_reasons_name_the_pick_the_rank_and_the_shares(step: StepRecord) -> None:
     nodes = step_info(step).nodes
     assert nodes[1].reason == "Accepted: the base model picked ' sky' (61%) here, and the draft had it."
