@@ -131,7 +131,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_engine(options: EngineOptions, device: torch.device) -> str:
-    """The engine that runs: captured on CUDA, eager elsewhere.
+    """The engine that runs: captured where Triton's kernels run on CUDA, eager elsewhere.
 
     Raises:
         PlaygroundError: one was asked for that cannot run here.
@@ -145,7 +145,13 @@ def resolve_engine(options: EngineOptions, device: torch.device) -> str:
         raise PlaygroundError(
             f"Engine is 'captured', which replays CUDA graphs, but the device is {device.type!r}. Use auto or eager."
         )
-    return options.engine if options.engine != "auto" else "captured" if device.type == "cuda" else "eager"
+    if options.engine == "captured" and options.kernels == "reference":
+        raise PlaygroundError(
+            "Engine is 'captured', but kernels are 'reference', which ask the device for numbers while they run, and a "
+            "CUDA graph cannot. Use kernels auto or triton, or engine eager."
+        )
+    graphs = device.type == "cuda" and options.kernels != "reference"
+    return options.engine if options.engine != "auto" else "captured" if graphs else "eager"
 
 
 def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
@@ -155,9 +161,20 @@ def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
         PlaygroundError: Triton was asked for where it cannot run.
     """
     try:
-        return kernel_set(options.kernels, device, exact=options.exact)
+        found = kernel_set(options.kernels, device, exact=options.exact)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
+    if found.name == "triton" and options.dtype == "float64":
+        raise PlaygroundError(
+            "Dtype is 'float64', but the Triton kernels compute in float32, bfloat16 and float16. Use one of these, "
+            "or --kernels reference."
+        )
+    if found.name == "triton" and device.index:
+        raise PlaygroundError(
+            f"Device is '{device}', but the Triton kernels run on the first GPU that this process sees. "
+            f"Start with CUDA_VISIBLE_DEVICES={device.index} and --device cuda, or use --kernels reference."
+        )
+    return found
 
 
 def _choose_dtype(
