@@ -8,6 +8,7 @@ Sums run in fp32 in the base-2 softmax. Two variants:
   and splits. Blocks below the committed ones are shared by all rows (own = 0); a second launch of the very same binary
   (own = 1) lets each node go on from there, alone. So a row is computed alike whatever stands around it, and plain
   decoding is the one-node case bit for bit. That is also why no argument that differs between the lanes is specialised.
+What differs between trees or cache capacities is specialised in neither: each value would be one more binary.
 """
 
 from __future__ import annotations
@@ -41,18 +42,18 @@ def _absorb(query, key, value, visible, top, total, out, scale, cap, CAPPED: tl.
     return new_top, total, out
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["nodes", "a_row"])
 def masked_partials(
     query, keys, values, committed, depth, ancestors, part_top, part_sum, part_out,
-    q_head, q_node, k_head, k_slot, v_head, v_slot, a_row, nodes, window, scale, cap,
+    q_head, q_node, k_head, k_slot, v_head, v_slot, a_row, nodes, window, span, scale, cap,
     GROUP: tl.constexpr, D: tl.constexpr, DV: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_DV: tl.constexpr,
-    ROWS: tl.constexpr, KEYS: tl.constexpr, SPLIT: tl.constexpr,
+    ROWS: tl.constexpr, KEYS: tl.constexpr,
     WINDOWED: tl.constexpr, CAPPED: tl.constexpr, WIDEN: tl.constexpr,
 ):  # fmt: skip
-    """Grid (row tiles, Hkv, splits); partials [splits, Hkv, nodes * GROUP(, DV)]."""
+    """Grid (row tiles, Hkv, splits of `span` slots); partials [splits, Hkv, nodes * GROUP(, DV)]."""
     tile, head, split = tl.program_id(0), tl.program_id(1), tl.program_id(2)
     n = tl.load(committed).to(tl.int32)
-    start, end = split * SPLIT, n + nodes
+    start, end = split * span, n + nodes
     if start >= end:
         return
     row = tile * ROWS + tl.arange(0, ROWS)
@@ -68,7 +69,7 @@ def masked_partials(
     top = tl.full([ROWS], float("-inf"), tl.float32)
     total = tl.zeros([ROWS], tl.float32)
     out = tl.zeros([ROWS, BLOCK_DV], tl.float32)
-    stop = tl.minimum(start + SPLIT, end)
+    stop = tl.minimum(start + span, end)
     first = start
     if WINDOWED:  # nothing before this is seen by any node
         first = tl.maximum(start, tl.maximum(n - window + 1, 0) // KEYS * KEYS)
@@ -175,8 +176,8 @@ def ordered_partials(
 
 @triton.jit(do_not_specialize=["nodes", "first_node", "all_nodes", "shared"])
 def merge_partials(
-    part_top, part_sum, part_out, sinks, committed, depth, result, nodes, first_node, all_nodes, shared,
-    HEADS: tl.constexpr, GROUP: tl.constexpr, DV: tl.constexpr, BLOCK_DV: tl.constexpr, SPLIT: tl.constexpr,
+    part_top, part_sum, part_out, sinks, committed, depth, result, nodes, first_node, all_nodes, shared, span,
+    HEADS: tl.constexpr, GROUP: tl.constexpr, DV: tl.constexpr, BLOCK_DV: tl.constexpr,
     ORDERED: tl.constexpr, SINKS: tl.constexpr,
 ):  # fmt: skip
     """Grid (nodes, Hq): the row's partials, merged in the order of their splits, to result [all nodes, Hq, DV]."""
@@ -186,9 +187,9 @@ def merge_partials(
     across = HEADS // GROUP
     if ORDERED:
         last = n + tl.load(depth + first_node + node).to(tl.int32)
-        boundary, parts = n // SPLIT, last // SPLIT + 1
+        boundary, parts = n // span, last // span + 1
     else:
-        boundary, parts = shared, (n + all_nodes + SPLIT - 1) // SPLIT
+        boundary, parts = shared, (n + all_nodes + span - 1) // span
     top = tl.full([], float("-inf"), tl.float32)
     if SINKS:
         sink = tl.load(sinks + head).to(tl.float32) * 1.4426950408889634

@@ -137,11 +137,11 @@ def launch(
     }
     scales = (scale * LOG2_E, 0.0) if softcap is None else (scale / softcap, softcap * LOG2_E)
     run = _ordered if exact else _masked
-    run(call, (0 if window is None else window, *scales), constants, sinks is not None)
+    run(call, 0 if window is None else window, scales, constants, sinks is not None)
     return call.result
 
 
-def _masked(call: _Call, scalars: tuple[int, float, float], constants: dict[str, Any], sinks: bool) -> None:
+def _masked(call: _Call, window: int, scales: tuple[float, float], constants: dict[str, Any], sinks: bool) -> None:
     kv_heads, capacity, _ = call.keys.shape
     nodes = call.query.shape[1]
     rows = min(64, max(16, _power_of_two(nodes * call.group)))
@@ -158,12 +158,12 @@ def _masked(call: _Call, scalars: tuple[int, float, float], constants: dict[str,
     grid = (-(-nodes * call.group // rows), kv_heads, parts)
     attention.masked_partials[grid](
         call.query, call.keys, call.values, call.committed, call.depth, call.ancestors, *scratch,
-        *call.strides(), nodes, *scalars, **constants, ROWS=rows, SPLIT=split,
+        *call.strides(), nodes, window, split, *scales, **constants, ROWS=rows,
     )  # fmt: skip
     _merge(call, scratch, (nodes, 0, nodes, parts), split, constants, ordered=False, sinks=sinks)
 
 
-def _ordered(call: _Call, scalars: tuple[int, float, float], constants: dict[str, Any], sinks: bool) -> None:
+def _ordered(call: _Call, window: int, scales: tuple[float, float], constants: dict[str, Any], sinks: bool) -> None:
     kv_heads, capacity, _ = call.keys.shape
     nodes, rows = call.query.shape[1], 16
     shared, own = -(-capacity // EXACT_SPLIT), (nodes - 1) // EXACT_SPLIT + 2
@@ -176,7 +176,7 @@ def _ordered(call: _Call, scalars: tuple[int, float, float], constants: dict[str
             (1, (here * -(-call.group // rows), kv_heads, own)),
         ):
             attention.ordered_partials[grid](
-                *common, *call.strides(), here, first, nodes, alone, shared, *scalars, **constants,
+                *common, *call.strides(), here, first, nodes, alone, shared, window, *scales, **constants,
                 ROWS=rows, SPLIT=EXACT_SPLIT,
             )  # fmt: skip
         _merge(call, scratch, (here, first, nodes, shared), EXACT_SPLIT, constants, ordered=True, sinks=sinks)
@@ -193,7 +193,7 @@ def _merge(
     sinks: bool,
 ) -> None:
     attention.merge_partials[(counts[0], call.query.shape[0])](
-        *scratch, call.sinks, call.committed, call.depth, call.result, *counts,
+        *scratch, call.sinks, call.committed, call.depth, call.result, *counts, split,
         HEADS=call.query.shape[0], GROUP=call.group, DV=constants["DV"], BLOCK_DV=constants["BLOCK_DV"],
-        SPLIT=split, ORDERED=ordered, SINKS=sinks, num_warps=1,
+        ORDERED=ordered, SINKS=sinks, num_warps=1,
     )  # fmt: skip

@@ -29,14 +29,14 @@ half, single, long = "*bf16", "*fp32", "*i64"
 parts = dict.fromkeys(("part_top", "part_sum", "part_out"), single)
 states = dict.fromkeys(("query", "keys", "values", "result", "sinks"), half)
 given = {**states, **parts, "committed": long, "depth": long, "ancestors": "*u8", "scale": "fp32", "cap": "fp32"}
-sizes = {"GROUP": 4, "D": 128, "DV": 128, "BLOCK_D": 128, "BLOCK_DV": 128, "KEYS": 64, "SPLIT": 256}
+sizes = {"GROUP": 4, "D": 128, "DV": 128, "BLOCK_D": 128, "BLOCK_DV": 128, "KEYS": 64}
 flags = {"WINDOWED": True, "CAPPED": True, "WIDEN": False}
 strides = ("k_head", "k_slot", "v_head", "v_slot")
 done = compiled(attention.masked_partials, given, {**sizes, **flags, "ROWS": 64}, strides, num_stages=3)
 assert "wgmma" in done.asm["ptx"], "64 rows do not use Hopper's matrix instructions"
 assert done.metadata.shared < 200_000
-compiled(attention.ordered_partials, given, {**sizes, **flags, "ROWS": 16}, strides, num_stages=3)
-merge = {"HEADS": 32, "GROUP": 4, "DV": 128, "BLOCK_DV": 128, "SPLIT": 256, "ORDERED": True, "SINKS": True}
+compiled(attention.ordered_partials, given, {**sizes, **flags, "ROWS": 16, "SPLIT": 256}, strides, num_stages=3)
+merge = {"HEADS": 32, "GROUP": 4, "DV": 128, "BLOCK_DV": 128, "ORDERED": True, "SINKS": True}
 compiled(attention.merge_partials, given, merge, num_warps=1)
 
 layer = dict.fromkeys(("x", "weight", "bias", "out"), half)
