@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,10 @@ def _prompts(chosen: argparse.Namespace, base: BaseModel, count: int) -> list[li
     tokenizer = AutoTokenizer.from_pretrained(chosen.base, local_files_only=True)
     lines = Path(chosen.prompts).read_text().splitlines()
     turns = [json.loads(line)["turns"][0] for line in lines if line.strip()]
-    texts = [
-        tokenizer.apply_chat_template([{"role": "user", "content": turn}], tokenize=False, add_generation_prompt=True)
-        for turn in turns[:count]
-    ]
+    texts = turns[:count]
+    if tokenizer.chat_template:
+        chats = [[{"role": "user", "content": turn}] for turn in texts]
+        texts = [tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
     return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
 
 
@@ -107,7 +108,7 @@ def _race(
     chosen: argparse.Namespace,
     end: float,
 ) -> dict[str, Any]:
-    store = GraphStore()
+    store = GraphStore(places=8)  # prompts of several lengths need caches of several capacities
     beams = BeamShape(2, 2) if chosen.smoke else BEAMS
     done = differing = steps = emitted = 0
     clocks = {"redrafter": 0.0, "plain": 0.0}
@@ -150,22 +151,32 @@ def energy(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
         return
     kernels = kernel_set("triton", device())
     base, drafter = _pair(chosen, kernels)
-    store, prompt = GraphStore(), _prompts(chosen, base, 1)[0]
-    lanes = {
+    store, prompts = GraphStore(places=8), _prompts(chosen, base, 8)
+    lanes: dict[str, Callable[[], CapturedDecoder | CapturedPlain]] = {
         "redrafter": lambda: CapturedDecoder(
             base, drafter, BEAMS, Sampling(), 512, kernels, _no_bytes, record=False, store=store
         ),
         "plain": lambda: CapturedPlain(base, Sampling(), 512, kernels, _no_bytes, store=store),
     }
     for name, make in lanes.items():
-        tokens, joules, seconds = 0, 0.0, 0.0
-        while seconds < 2.0:
+        _write_texts(make, prompts, 0.0)  # captures
+        with meter.reading() as reading:  # one reading: the counter moves a few times a second
+            tokens = _write_texts(make, prompts, 2.5)
+        report.add("energy", name, {
+            "joules per token, prompts included": reading.joules / max(1, tokens),
+            "watts": reading.joules / reading.seconds, "tokens": tokens, "seconds": reading.seconds,
+        })  # fmt: skip
+
+
+def _write_texts(make: Callable[[], CapturedDecoder | CapturedPlain], prompts: list[list[int]], seconds: float) -> int:
+    """Answer the prompts, again and again until `seconds` are over; the tokens written."""
+    tokens, started = 0, time.perf_counter()
+    while True:
+        for prompt in prompts:
             lane = make()
             lane.start(prompt)
-            with meter.reading() as reading:
-                while lane.finish_reason is None:
-                    lane.step()
-            tokens, joules, seconds = tokens + len(lane.tokens) - 1, joules + reading.joules, seconds + reading.seconds
-            if tokens == 0:
-                break
-        report.add("energy", name, {"joules per token": joules / max(1, tokens), "tokens": tokens, "seconds": seconds})
+            while lane.finish_reason is None:
+                lane.step()
+            tokens += len(lane.tokens)
+        if time.perf_counter() - started >= seconds:
+            return tokens

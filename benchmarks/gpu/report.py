@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
 import platform
 import statistics
 import subprocess
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,6 +40,12 @@ class Report:
         sign = ">=" if at_least else "<="
         self.verdicts.append({"target": target, "value": value, "limit": f"{sign} {limit:g}", "met": met})
 
+    def require(self, targets: Sequence[str]) -> None:
+        """A verdict for every target, by the words it begins with: those that nothing was said of are not measured."""
+        for target in targets:
+            if not any(verdict["target"].startswith(target) for verdict in self.verdicts):
+                self.verdicts.append({"target": target, "value": None, "limit": "", "met": None})
+
     def skip(self, section: str, why: str) -> None:
         self.notes.append(f"{section}: skipped, {why}")
 
@@ -49,13 +57,21 @@ class Report:
         self.spent[section] = round(spent, 1)
 
     def as_dict(self) -> dict[str, Any]:
-        return {
+        """What JSON can hold: a number that is not finite becomes its name."""
+        told = {
             "machine": self.machine,
             "verdicts": self.verdicts,
             "figures": self.figures,
             "notes": self.notes,
             "seconds": self.spent,
         }
+        return {name: _finite(value) for name, value in told.items()}
+
+    def resume(self, written: Path) -> None:
+        """Go on from what another process wrote."""
+        before = json.loads(written.read_text())
+        self.verdicts, self.figures, self.notes = before["verdicts"], before["figures"], before["notes"]
+        self.spent = before["seconds"]
 
     def table(self) -> str:
         """Notes, then one line a target."""
@@ -63,18 +79,24 @@ class Report:
         lines += [f"! {note}" for note in self.notes]
         words = {True: "met", False: "MISSED", None: "not measured"}
         for verdict in self.verdicts:
-            value = "-" if verdict["value"] is None else f"{verdict['value']:.4g}"
+            value = f"{verdict['value']:.4g}" if isinstance(verdict["value"], int | float) else verdict["value"] or "-"
             lines.append(f"{verdict['target']:<72} {value:>10} {verdict['limit']:>10}  {words[verdict['met']]}")
         return "\n".join(lines)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def machine(*, smoke: bool) -> dict[str, Any]:
     """Commit, device and versions as the libraries report them."""
     cuda = torch.cuda.is_available()
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    done = subprocess.run(git, capture_output=True, text=True, check=False)
     return {
-        "commit": done.stdout.strip() or None,
+        "commit": _commit(),
         "device": torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()})",
         "memory_bytes": torch.cuda.get_device_properties(0).total_memory if cuda else None,
         "torch": torch.__version__,
@@ -82,8 +104,30 @@ def machine(*, smoke: bool) -> dict[str, Any]:
         "triton": _version("triton"),
         "transformers": _version("transformers"),
         "python": platform.python_version(),
+        "float32 products": torch.get_float32_matmul_precision(),  # "highest": no TF32
         "smoke": smoke,
     }
+
+
+def _commit() -> str | None:
+    """The commit of this folder; None where it is a copy, or git is not installed."""
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(git, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def device_is_lost() -> bool:
+    """Whether a kernel broke this process's hold on the device: every later call would fail as well."""
+    if not torch.cuda.is_available():
+        return False
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def _version(package: str) -> str | None:
