@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from kernels import KernelSet, kernel_set
-from playground.config import BeamShape, Sampling
+from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
+from playground.decode.captured.graphs import Replay
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.plain import PlainDecoder
 from playground.models.base import BaseModel
@@ -60,6 +61,37 @@ def test_captured_is_eager(sampling: Sampling) -> None:
     assert finished(RecurrentDecoder(base, drafter, SHAPE, *common)) == want
     for _ in range(2):  # captured anew, then replayed
         assert finished(CapturedDecoder(base, drafter, SHAPE, *common, store=store)) == want
+
+
+def test_another_seed_replays_the_same_graphs() -> None:
+    kernels = kernel_set("triton", DEVICE)
+    base, drafter = pair(kernels)
+    store, caches = GraphStore(), set()
+    for seed in (4, 2**32 - 1, 4):
+        common = (Sampling(temperature=1.1, seed=seed), 60, kernels, bytes_of)
+        lanes = CapturedDecoder(base, drafter, SHAPE, *common, store=store), CapturedPlain(base, *common, store=store)
+        assert finished(lanes[0]) == finished(lanes[1]) == finished(PlainDecoder(base, *common))
+        caches |= {id(lane.cache) for lane in lanes}
+    assert len(caches) == 2
+
+
+def test_a_stage_that_asks_is_told_to_run_eagerly() -> None:
+    count = torch.ones((), dtype=torch.int64, device=DEVICE)
+
+    def asking() -> None:
+        count.fill_(int(count))
+
+    def doubling() -> None:
+        count.add_(count)
+
+    with pytest.raises(PlaygroundError, match="--engine eager"):
+        Replay(asking, DEVICE).prepare()
+    assert torch.cuda.get_sync_debug_mode() == 0
+    double = Replay(doubling, DEVICE)  # nothing is left behind
+    double.prepare()
+    count.fill_(3)
+    double()
+    assert int(count) == 6
 
 
 def test_a_step_waits_for_nothing_but_its_message() -> None:

@@ -52,8 +52,12 @@ class Replay:
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream), torch.inference_mode():
             restore = None if self._undo is None else self._undo()
-            for _ in range(WARM_UPS):
-                self._stage()
+            for run in range(WARM_UPS):
+                if run + 1 < WARM_UPS:
+                    self._stage()
+                else:  # where a stage asks is found here, as a capture that fails leaves its traces in the allocator
+                    with _capturable(), _asking_is_an_error():
+                        self._stage()
                 if restore is not None:
                     restore()
         torch.cuda.current_stream(self._device).wait_stream(stream)
@@ -62,16 +66,8 @@ class Replay:
     def _captured(self) -> Any:
         graph = torch.cuda.CUDAGraph()
         capturing = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
-        try:
-            with torch.inference_mode(), _no_collection(), capturing:
-                self._stage()
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
-            raise PlaygroundError(
-                f"A step of this model cannot be captured as a CUDA graph: {str(error).splitlines()[0]} "
-                "Start with --engine eager, which runs any model."
-            ) from error
+        with _capturable(), torch.inference_mode(), _no_collection(), capturing:
+            self._stage()
         return graph
 
     def __call__(self) -> None:
@@ -81,6 +77,31 @@ class Replay:
             raise RuntimeError("A stage was replayed before it was captured.")
         else:
             self._stage()
+
+
+@contextmanager
+def _capturable() -> Iterator[None]:
+    """Say what to do where a stage cannot be captured."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        raise PlaygroundError(
+            f"A step of this model cannot be captured as a CUDA graph: {str(error).splitlines()[0]}. "
+            "Start with --engine eager, which runs any model."
+        ) from error
+
+
+@contextmanager
+def _asking_is_an_error() -> Iterator[None]:
+    """The host may not wait for the device."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 @contextmanager
