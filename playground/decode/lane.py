@@ -5,6 +5,7 @@ Knows the base model, the sampling settings and the limits; nothing of drafting.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -20,7 +21,7 @@ from playground.sampling import pick_token
 BytesOf = Callable[[int], bytes]
 
 
-class Lane:
+class Lane(ABC):
     """One decoding of one prompt on its own cache. `start` it, then `step` it while `finish_reason` is None.
 
     Attributes:
@@ -88,9 +89,9 @@ class Lane:
         """An empty cache for at least `capacity` tokens."""
         return self.base.new_cache(capacity)
 
+    @abstractmethod
     def _begin(self, prompt: torch.Tensor, output: BaseOutput, root: torch.Tensor) -> None:
         """Take over the state after the prompt: prompt [P], output of its last token, root []."""
-        raise NotImplementedError
 
     def _emit(self, tokens: Sequence[int]) -> None:
         """Add new tokens and see whether the text ends with them."""
