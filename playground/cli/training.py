@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kernels import KernelSet
     from playground.bench.evaluate import ShapeEvaluation
     from playground.distill.acceptance import Acceptance
+    from playground.distill.openings import Openings
     from playground.distill.pipeline import Made
     from playground.distill.request import Source
 
@@ -39,6 +40,7 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the corpus")
     _add_base(parser)
     _add_corpus(parser)
+    parser.add_argument("--shard-rows", type=int, metavar="N", help="rows written together, and lost together")
     parser.add_argument("--hours", type=float, help="start no shard that would not end in time")
     parser.add_argument("--seed", type=int, default=0, help="of the sampled turns")
     add_json(parser)
@@ -85,6 +87,9 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rows", type=int, metavar="N", help="exactly so many rows of text")
     group.add_argument("--row-tokens", type=int, default=512, metavar="N", help="tokens of a row")
     group.add_argument("--prompts", metavar="FILE", help="JSON lines whose turns open the first rows, one each")
+    group.add_argument(
+        "--own-openings", action="store_true", help="let the model open the further rows too, without composed requests"
+    )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +99,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--corpus", type=Path, metavar="DIR", help="corpus that `distill` wrote, instead of a new one")
     group.add_argument("--max-tokens", type=int, metavar="N", help="use the corpus's first rows up to so many tokens")
     group.add_argument("--work", type=Path, metavar="DIR", help="where what is not the drafter goes (OUT/work)")
+    group.add_argument("--from", dest="start", type=Path, metavar="DIR", help="start from this drafter's weights")
     group.add_argument("--draft-vocabulary", type=int, metavar="N", help="tokens to draft from (chosen by size)")
     group.add_argument("--apple-format", action="store_true", help="the paper's drafter as Apple's code reads it")
     group.add_argument("--batch", type=int, metavar="N", help="places of a training batch (by device)")
@@ -115,17 +121,17 @@ def run_distill(chosen: argparse.Namespace) -> int:
         raise PlaygroundError("How long should the corpus be? Give --rows, such as 2048, or --hours, such as 0.5.")
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        source, prompts, _ = _open_base(chosen, texts)
+        source, openings, _ = _open_base(chosen, texts)
         options = DistillOptions(
             rows=ENDLESS_ROWS if chosen.rows is None else chosen.rows,
             row_tokens=min(chosen.row_tokens, source.base.window),
-            batch=sizes_for(source.base.device).shard_rows,
+            batch=sizes_for(source.base.device).shard_rows if chosen.shard_rows is None else chosen.shard_rows,
             seed=chosen.seed,
         )
         seconds = None if chosen.hours is None else chosen.hours * 3600
         try:
             with explain_full_disk(chosen.out):
-                distill(source, options, chosen.out, Bars(stop=stop.is_set), prompts=prompts, seconds=seconds)
+                distill(source, options, chosen.out, Bars(stop=stop.is_set), openings=openings, seconds=seconds)
         except Stopped:
             return _stopped()
         corpus = load_corpus(chosen.out)
@@ -144,15 +150,16 @@ def run_train(chosen: argparse.Namespace) -> int:
 
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        source, prompts, kernels = _open_base(chosen, texts)
+        source, openings, kernels = _open_base(chosen, texts)
         count = chosen.trial_prompts or sizes_for(source.base.device).trial_prompts
         names = ("out", "work", "corpus", "hours", "steps", "rows", "row_tokens", "max_tokens", "draft_vocabulary")
         request = TrainRequest(
             **{name: getattr(chosen, name) for name in names},
             apple_format=chosen.apple_format,
+            start=chosen.start,
             places=chosen.batch,
             learning_rate=chosen.learning_rate,
-            prompts=prompts,
+            openings=openings,
             trial=TrialOptions(count, chosen.trial_tokens),
             seed=chosen.seed,
             command=shlex.join(("python", "-m", "playground", *sys.argv[1:])),
@@ -193,11 +200,12 @@ def _numbers(text: str) -> list[float]:
         ) from None
 
 
-def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, tuple[tuple[int, ...], ...], KernelSet]:
-    """The base model on this process's device, with the prompts as its tokens."""
+def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Openings, KernelSet]:
+    """The base model on this process's device, with what opens its rows."""
     import torch
 
     from kernels import kernel_set
+    from playground.distill.openings import Openings
     from playground.distill.processes import Processes
     from playground.distill.request import Source
     from playground.distill.turns import chat_turns
@@ -225,7 +233,9 @@ def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, tu
     tokenizer = Tokenizer.load(folder.path)
     turns = chat_turns(tokenizer, base.eos_ids, plain=chosen.no_chat_template)
     encode = tokenizer.encode_text if turns.plain else tokenizer.encode_words
-    return Source(base, turns, tokenizer.fingerprint), tuple(tuple(encode(text)) for text in texts), kernels
+    given = tuple(tuple(encode(text)) for text in texts)
+    openings = Openings(given, None if turns.plain or chosen.own_openings else encode)
+    return Source(base, turns, tokenizer.fingerprint), openings, kernels
 
 
 def _prompt_texts(file: str | None) -> list[str]:

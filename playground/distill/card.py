@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.distill.corpus import HELD_OUT_EVERY, Corpus
+from playground.distill.openings import Openings
 from playground.distill.plan import Spent
 from playground.distill.recipe import Recipe
 from playground.distill.trial import Trial
@@ -39,7 +40,7 @@ class CardFacts:
     corpus: Corpus
     coverage: float  # of held-out assistant tokens by the draft vocabulary
     own_corpus: bool
-    prompts_given: int
+    openings: Openings
     spent: dict[str, Spent]
     log: list[dict[str, Any]]
     trial: Trial
@@ -134,11 +135,16 @@ def _training_data(facts: CardFacts) -> Iterator[str]:
         f"stand in loops (eight predecessors seen together before); most of those were left out of training."
     )
     if facts.own_corpus:
-        yield (
-            "The base model wrote both sides of the text itself; no data set was used."
-            if not facts.prompts_given
-            else f"The base model wrote it; {facts.prompts_given} given prompts opened the first rows."
-        )
+        yield (f"The base model wrote both sides of the text itself{_opened(facts.openings)}; no data set was used.")
+
+
+def _opened(openings: Openings) -> str:
+    said = []
+    if openings.given:
+        said.append(f"{len(openings.given)} given prompts opened the first rows")
+    if openings.encode:
+        said.append("requests composed of templates opened four rows of five")
+    return "".join(f"; {one}" for one in said)
 
 
 def _recipe(facts: CardFacts) -> Iterator[str]:
@@ -150,11 +156,13 @@ def _recipe(facts: CardFacts) -> Iterator[str]:
         f"{facts.steps:,} steps of {recipe.batch * facts.processes} places ({places:,} in all), each unrolled over "
         f"{recipe.unroll} tokens; AdamW, learning rate {facts.learning_rate:g}, linear warm-up and decay; seed "
         f"{recipe.seed}."
+        + (f" It began with the weights of the drafter {Path(recipe.start).name}." if recipe.start else "")
     )
+    regression = f", {weights.regression:g} x regression on its hidden states" if weights.regression else ""
+    label = f", {weights.label_share:g} of the target on the text's own token" if weights.label_share else ""
     yield (
-        f"Loss: {weights.cross_entropy:g} x cross-entropy against the base model's own distribution, "
-        f"{weights.regression:g} x regression on its hidden states, {weights.label_share:g} of the target on the "
-        f"text's own token; step k weighs {weights.step_decay:g}^(k-1)."
+        f"Loss: {weights.cross_entropy:g} x cross-entropy against the base model's own distribution"
+        f"{regression}{label}; step k weighs {weights.step_decay:g}^(k-1)."
     )
 
 

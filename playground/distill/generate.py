@@ -2,14 +2,13 @@
 
 The chat template is followed up to the user's turn; the model samples the user's turn at temperature 1,
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
-stand at the same position, so the batch needs no padding and no mask, and every row stays busy. A prompt
-file may open the first conversations instead. Without a chat template rows are texts: a few sampled tokens,
-then their continuation.
+stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
+composed requests may open the conversations instead. Without a chat template rows are texts: a few sampled
+tokens, then their continuation.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +21,8 @@ import torch
 from torch import Tensor
 
 from playground.config import PlaygroundError
+from playground.distill.openings import UNASKED, Openings
+from playground.distill.rows_cache import rows_cache
 from playground.distill.turns import ChatTurns
 
 SAMPLED_FROM = 100
@@ -43,7 +44,8 @@ class DistillOptions:
     sampled_opening: int = 24  # tokens that open a plain text, at temperature 1: else all greedy rows were one text
 
     def __post_init__(self) -> None:
-        for name, value, low in (("Rows", self.rows, 1), ("Row tokens", self.row_tokens, 16), ("Batch", self.batch, 1)):
+        sizes = (("Rows", self.rows, 1), ("Row tokens", self.row_tokens, 16), ("Shard rows", self.batch, 1))
+        for name, value, low in sizes:
             if value < low:
                 raise PlaygroundError(f"{name} is {value}, but must be at least {low}. Choose a larger number.")
 
@@ -103,21 +105,21 @@ def write_corpus(
     out: Path,
     *,
     about: dict[str, Any],
-    prompts: Sequence[Sequence[int]] = (),
+    openings: Openings = UNASKED,
     shards: Shards | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write the corpus to `out`, a shard for each batch; shards already there are kept.
 
     Args:
-        prompts: token ids that open the first rows, one each; the further rows open themselves.
+        openings: what the user says first in each row.
         report: called with tokens done, those found already there included.
 
     Raises:
         PlaygroundError: `out` holds a corpus made with other settings.
     """
     out.mkdir(parents=True, exist_ok=True)
-    _same_corpus(out / "corpus.json", about | _settings(options, turns, prompts))
+    _same_corpus(out / "corpus.json", about | _settings(options, turns, openings))
     shards, done = shards or Shards(), 0
     for number in range(-(-options.rows // options.batch)):
         file = out / f"rows-{number:05d}.npz"
@@ -128,7 +130,7 @@ def write_corpus(
                 continue
             if not shards.may_start(number):
                 return
-            opened = [prompts[i] if i < len(prompts) else None for i in range(first, first + count)]
+            opened = openings.of(range(first, first + count), options.seed)
             rows = [_Row(turns, prompt, i % 2 == 0, options) for i, prompt in enumerate(opened)]
 
             def tick(place: int, done: int = done, count: int = count) -> None:
@@ -145,11 +147,9 @@ def _write_batch(
     model: Any, rows: list[_Row], options: DistillOptions, seed: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """All rows of a batch, position by position: ids and assistant flags [rows, row_tokens]."""
-    from transformers import StaticCache
-
     device = model.get_input_embeddings().weight.device
     generator = torch.Generator(device).manual_seed(seed)
-    cache = StaticCache(config=model.config, max_cache_len=options.row_tokens)
+    cache = rows_cache(model.config, options.row_tokens)
     ids = np.zeros((len(rows), options.row_tokens), np.int64)
     flags = np.zeros(ids.shape, bool)
     own = [_first_token(model)] * len(rows)
@@ -164,7 +164,7 @@ def _write_batch(
         fed = torch.from_numpy(ids[:, place : place + 1]).to(device)
         position = torch.tensor([[place]], device=device)
         out = model(input_ids=fed, position_ids=position, past_key_values=cache, use_cache=True)
-        own = _choose(out.logits[:, -1].float(), _temperatures(rows, options, device), generator).tolist()
+        own = _choose(out.logits[:, -1], _temperatures(rows, options, device), generator).tolist()
         if place % _REPORT_EVERY == 0:
             tick(place)
     return ids, flags
@@ -191,13 +191,13 @@ def _temperatures(rows: list[_Row], options: DistillOptions, device: torch.devic
 def _choose(logits: Tensor, temperature: Tensor, generator: torch.Generator) -> Tensor:
     """A token for each row of logits [rows, V]."""
     best, ids = logits.topk(min(SAMPLED_FROM, logits.shape[-1]), dim=-1)  # [rows, k]
-    probabilities = (best / temperature.clamp(min=1e-4)[:, None]).softmax(-1)
+    probabilities = (best.float() / temperature.clamp(min=1e-4)[:, None]).softmax(-1)
     drawn = torch.multinomial(probabilities, 1, generator=generator)
     drawn = torch.where(temperature[:, None] > 0, drawn, 0)
     return ids.gather(1, drawn)[:, 0]
 
 
-def _settings(options: DistillOptions, turns: ChatTurns, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> dict[str, Any]:
     """What decides a shard's contents: all but the number of rows, so that a corpus can grow."""
     return {
         "row_tokens": options.row_tokens,
@@ -205,13 +205,8 @@ def _settings(options: DistillOptions, turns: ChatTurns, prompts: Sequence[Seque
         "answer_temperature": options.answer_temperature,
         "seed": options.seed,
         "chat_template": not turns.plain,
-        "prompts": digest(prompts) if prompts else None,
+        **openings.settings,
     }
-
-
-def digest(prompts: Sequence[Sequence[int]]) -> str:
-    """Tells prompt sets apart."""
-    return hashlib.sha256(json.dumps([list(prompt) for prompt in prompts]).encode()).hexdigest()[:16]
 
 
 def _same_corpus(file: Path, settings: dict[str, Any]) -> None:

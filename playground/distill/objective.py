@@ -21,7 +21,7 @@ class LossWeights:
     """How the parts of the loss are mixed."""
 
     cross_entropy: float = 1.0
-    regression: float = 0.3
+    regression: float = 0.0  # on the base's hidden states; adds nothing beside the cross-entropy (recipe study)
     label_share: float = 0.0  # of the cross-entropy's target, on the corpus's own next token; 1 is Apple's loss
     step_decay: float = 0.9  # step k weighs step_decay ** (k - 1): an early miss makes later hits worthless
 

@@ -24,7 +24,7 @@ from playground.distill.batches import BatchSource
 from playground.distill.card import CardFacts, write_card
 from playground.distill.corpus import Corpus, load_corpus, require_corpus_of
 from playground.distill.disk import explain_full_disk
-from playground.distill.generate import DistillOptions, digest
+from playground.distill.generate import DistillOptions
 from playground.distill.objective import LossWeights, Objective
 from playground.distill.plan import Plan, Stage
 from playground.distill.processes import Processes
@@ -38,6 +38,7 @@ from playground.distill.train import TrainOptions, TrainProgress, seconds_per_st
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts, load_bound, try_drafter
 from playground.models.base import BaseModel
 from playground.models.drafter import Drafter
+from playground.models.drafter_config import DrafterConfig
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Pipeline:
         settings = {
             "base": weights_fingerprint(self.base),
             "corpus": str(request.corpus.resolve()) if request.corpus else None,
-            "prompts": digest(request.prompts) if request.prompts else None,
+            **request.openings.settings,
             "rows": request.rows,
             "max_tokens": request.max_tokens,
             "recipe": asdict(self.recipe) | {"config": self.recipe.config.to_json()},
@@ -122,8 +123,8 @@ class Pipeline:
         def spend(seconds: float, tokens: int) -> None:
             self._spend("corpus", seconds, tokens)
 
-        prompts = self.request.prompts
-        distill(self.source, options, folder, self.bars, prompts=prompts, seconds=limit, spend=spend)
+        openings = self.request.openings
+        distill(self.source, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
 
     def _teacher(self, corpus: Corpus) -> TeacherStore:
         """The base model's word on every token of the corpus; one process fills it, the others wait."""
@@ -237,7 +238,7 @@ class Pipeline:
             corpus=corpus,
             coverage=_coverage(corpus, drafter),
             own_corpus=self.request.corpus is None,
-            prompts_given=len(self.request.prompts),
+            openings=self.request.openings,
             spent=dict(self.plan.spent),
             log=log,
             trial=trial,
@@ -276,8 +277,24 @@ def weights_fingerprint(base: BaseModel) -> str:
 
 def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
     info = base.info()
+    if request.start is not None:
+        return Recipe(
+            _config_to_go_on(base, request.start, request.draft_vocabulary), LossWeights(), start=str(request.start)
+        )
     config = apple_config(info) if request.apple_format else choose_config(info, request.draft_vocabulary)
-    return Recipe(config, LossWeights(regression=0.0) if request.apple_format else LossWeights())
+    return Recipe(config, LossWeights())
+
+
+def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:
+    """The config of the drafter to start from, with another draft vocabulary where one is asked for."""
+    earlier = Drafter.load(start).bind(base)
+    size = draft_vocabulary or earlier.config.draft_vocab_size
+    if size != earlier.config.draft_vocab_size and not earlier.config.tied_head:
+        raise PlaygroundError(
+            f"--draft-vocabulary is {size}, but {start} has an output layer for {earlier.config.head_vocab} tokens. "
+            f"Leave it out, or train a new drafter without --from."
+        )
+    return replace(earlier.config, draft_vocab_size=size if size < base.vocab_size else 0)
 
 
 def _coverage(corpus: Corpus, drafter: Drafter) -> float:

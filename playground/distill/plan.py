@@ -56,11 +56,11 @@ class Plan:
             return cls(file, settings)
         found = json.loads(file.read_text(encoding="utf-8"))
         was, now = _leaves(found["settings"]), _leaves(settings)
-        different = [name for name in now if was.get(name) != now[name]]
+        different = [name for name in (now | was) if was.get(name) != now.get(name)]
         if different:
             name = different[0]
             raise PlaygroundError(
-                f"{file.parent} holds a run with {name} = {was.get(name)!r}, but this one has {now[name]!r}. "
+                f"{file.parent} holds a run with {name} = {was.get(name)!r}, but this one has {now.get(name)!r}. "
                 f"Choose another --out, or delete that folder to start anew."
             )
         found["spent"] = {stage: Spent(**cost) for stage, cost in found["spent"].items()}

@@ -39,6 +39,7 @@ class Recipe:
     batch: int = 256
     unroll: int = UNROLL
     seed: int = 0
+    start: str | None = None  # folder of the drafter whose weights training starts from
 
 
 def choose_config(base: ModelInfo, draft_vocabulary: int | None = None) -> DrafterConfig:
@@ -88,14 +89,25 @@ def coverage(corpus: Corpus, vocabulary: torch.Tensor) -> float:
 
 
 def new_drafter(recipe: Recipe, corpus: Corpus, base: BaseModel, name: str) -> Drafter:
-    """A fresh drafter bound to its base model, ready to be trained."""
+    """A drafter bound to its base model, ready to be trained: fresh, or with the weights the recipe starts from."""
     drafter = Drafter(recipe.config, name)
     if recipe.config.draft_vocab_size:
         size = recipe.config.draft_vocab_size
         drafter.draft_vocabulary.copy_(count_vocabulary(corpus, size, recipe.config.vocab_size))
-    sample = torch.from_numpy(corpus.ids[:4096].astype(np.int64)).to(base.device)
-    initialise(drafter, float(base.embed(sample).float().square().mean().sqrt()), recipe.seed)
+    if recipe.start is not None:
+        _take_weights(drafter, Drafter.load(recipe.start))
+    else:
+        sample = torch.from_numpy(corpus.ids[:4096].astype(np.int64)).to(base.device)
+        initialise(drafter, float(base.embed(sample).float().square().mean().sqrt()), recipe.seed)
     return drafter.to(base.device).bind(base)
+
+
+def _take_weights(drafter: Drafter, earlier: Drafter) -> None:
+    """Copy an earlier drafter's weights; a tied head has none of its own, so it drafts from the new corpus's tokens."""
+    state = earlier.state_dict()
+    if drafter.config.tied_head and drafter.config.draft_vocab_size:
+        state["draft_vocabulary"] = drafter.draft_vocabulary
+    drafter.load_state_dict(state)
 
 
 def output_rows(drafter: Drafter, base: BaseModel) -> OutputRows | None:

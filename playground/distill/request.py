@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from playground.config import PlaygroundError
+from playground.distill.openings import UNASKED, Openings
 from playground.distill.trial import TrialOptions
 from playground.distill.turns import ChatTurns
 from playground.models.base import BaseModel
@@ -62,7 +63,7 @@ class TrainRequest:
     out: Path
     work: Path | None = None  # what is not part of the drafter; `out/work`
     corpus: Path | None = None  # written first where there is none
-    prompts: tuple[tuple[int, ...], ...] = ()
+    openings: Openings = UNASKED
     hours: float | None = None
     steps: int | None = None
     rows: int | None = None
@@ -70,6 +71,7 @@ class TrainRequest:
     max_tokens: int | None = None
     draft_vocabulary: int | None = None
     apple_format: bool = False
+    start: Path | None = None  # drafter to start from, instead of fresh weights
     places: int | None = None
     learning_rate: float | None = None
     trial: TrialOptions | None = None
@@ -80,6 +82,8 @@ class TrainRequest:
         for name, value, low in (("--steps", self.steps, 1), ("--rows", self.rows, 1), ("--batch", self.places, 1)):
             if value is not None and value < low:
                 raise PlaygroundError(f"{name} is {value}, but must be at least {low}. Choose a larger number.")
+        if self.start is not None and self.apple_format:
+            raise PlaygroundError("--apple-format cannot change the drafter of --from. Leave out one of the two.")
         if self.hours is not None and not 0 < self.hours <= 10_000:
             raise PlaygroundError(f"--hours is {self.hours}, but must be above 0. Choose a time such as 0.5.")
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:

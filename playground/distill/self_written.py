@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from playground.distill.generate import DistillOptions, Shards, write_corpus
+from playground.distill.openings import UNASKED, Openings
 from playground.distill.processes import Processes
 from playground.distill.progress import Bars
 from playground.distill.request import Source
@@ -21,7 +22,7 @@ def distill(
     folder: Path,
     bars: Bars,
     *,
-    prompts: tuple[tuple[int, ...], ...] = (),
+    openings: Openings = UNASKED,
     seconds: float | None = None,
     spend: Callable[[float, int], None] = lambda seconds, tokens: None,
 ) -> None:
@@ -47,7 +48,14 @@ def distill(
     try:
         with bars.stage("corpus", total, "tok", before) as report, source.base.stock() as model:
             write_corpus(
-                model, source.turns, options, folder, about=source.about, prompts=prompts, shards=shards, report=report
+                model,
+                source.turns,
+                options,
+                folder,
+                about=source.about,
+                openings=openings,
+                shards=shards,
+                report=report,
             )
     finally:
         spend(time.perf_counter() - began, tokens_in(folder, options) - before)

@@ -14,11 +14,14 @@ from playground.config import PlaygroundError
 from playground.distill.corpus import HELD_OUT_EVERY, Corpus, load_corpus, require_corpus_of
 from playground.distill.generate import Shards
 from playground.distill.loops import looped
+from playground.distill.openings import Openings, compose
 from playground.distill.progress import Stopped
+from playground.distill.rows_cache import rows_cache
 from playground.distill.turns import ChatTurns, chat_turns
 from playground.models.base import BaseModel
 from playground.models.tokens import Tokenizer
 from tests.distill.small import END, OPTIONS, TURNS, tiny_base, write
+from tests.models.families import build
 from tests.models.toy_tokenizers import byte_level_tokenizer
 from tests.tiny import write_base
 
@@ -88,11 +91,39 @@ def test_plain_texts_where_there_is_no_chat(base: BaseModel, tmp_path: Path) -> 
 
 
 def test_prompts_open_the_first_rows(base: BaseModel, tmp_path: Path) -> None:
-    corpus = write(base, tmp_path, prompts=[[11, 12, 13], [14] * 1000])
+    corpus = write(base, tmp_path, openings=Openings(((11, 12, 13), (14,) * 1000)))
     first, second, third = (ids for ids, _ in rows(corpus)[:3])
     assert first[:9] == [*TURNS.opening, 11, 12, 13, *TURNS.to_assistant]
     assert second.count(14) >= OPTIONS.row_tokens // 2 and second[3:27] == [14] * 24
     assert third[3:6] != [11, 12, 13]
+
+
+def test_composed_requests_open_the_rows_but_every_fifth(base: BaseModel, tmp_path: Path) -> None:
+    def encode(text: str) -> list[int]:
+        return [10 + len(text) % 7] * 6
+
+    openings = Openings(((11, 12, 13),), encode)
+    written = [ids[3:9] for ids, _ in rows(write(base, tmp_path, openings=openings))]
+    requests = compose(OPTIONS.rows, OPTIONS.seed)
+    assert written[0][:3] == [11, 12, 13]
+    for number, words in enumerate(written[1:], 1):
+        assert (words == encode(requests[number])) == (number % 5 != 4)
+    with pytest.raises(PlaygroundError, match="requests = "):
+        write(base, tmp_path, openings=Openings(((11, 12, 13),)))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3-mixed", "mistral-sliding", "deepseek-v3"])
+def test_rows_see_what_was_written_and_no_more(family: str) -> None:
+    """Token by token over the rows' cache, as one forward over the whole rows; windows included."""
+    model = build(family)
+    ids = torch.randint(3, model.config.get_text_config().vocab_size, (3, 40))
+    cache = rows_cache(model.config, ids.shape[1])
+    with torch.inference_mode():
+        whole = model(input_ids=ids, use_cache=False).logits
+        for place in range(ids.shape[1]):
+            position = torch.tensor([[place]])
+            out = model(input_ids=ids[:, place : place + 1], position_ids=position, past_key_values=cache)
+            torch.testing.assert_close(out.logits[:, 0], whole[:, place], rtol=1e-4, atol=1e-4)
 
 
 def test_seeded_and_resumable(base: BaseModel, written: Corpus, tmp_path: Path) -> None:

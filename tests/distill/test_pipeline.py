@@ -141,12 +141,35 @@ def test_a_corpus_of_another_model(source: Source, made: Made, tmp_path: Path) -
     [
         ({"seed": 1}, r"recipe\.seed = 0, but this one has 1"),
         ({"rows": 30}, "rows = 20, but this one has 30"),
-        ({"apple_format": True}, r"recipe\.weights\.regression = 0\.3, but this one has 0\.0"),
+        ({"apple_format": True}, r"recipe\.config\.\w+ = .*, but this one has"),
     ],
 )
 def test_a_folder_with_another_run(made: Made, source: Source, more: dict[str, Any], message: str) -> None:
     with pytest.raises(PlaygroundError, match=message):
         run(source, request(made.folder, **more))
+
+
+def test_training_goes_on_from_an_earlier_drafter(made: Made, source: Source, tmp_path: Path) -> None:
+    """One step at a vanishing rate leaves the weights it started from, on a corpus and a vocabulary of its own."""
+    more = {"start": made.folder, "steps": 1, "learning_rate": 1e-9, "seed": 3}
+    again = run(source, request(tmp_path / "again", **more))
+    before, after = Drafter.load(made.folder).state_dict(), Drafter.load(again.folder).state_dict()
+    weights = [name for name in before if name != "draft_vocabulary"]
+    assert weights and all(torch.equal(before[name], after[name]) for name in weights)
+    assert "began with the weights of the drafter mine" in card_of(again.folder)
+    with pytest.raises(PlaygroundError, match=r"recipe\.start = "):
+        run(source, request(tmp_path / "again", **more | {"start": None}))
+
+
+def test_a_start_that_does_not_fit(made: Made, source: Source, tmp_path: Path) -> None:
+    with pytest.raises(PlaygroundError, match="Leave out one of the two"):
+        request(tmp_path, start=made.folder, apple_format=True)
+    with pytest.raises(PlaygroundError, match=r"cannot be read.*Choose a folder"):
+        run(source, request(tmp_path, start=tmp_path / "nowhere"))
+    other = replace(source, base=tiny_base(hidden_size=48))
+    with pytest.raises(PlaygroundError, match="hidden size 32, but"):
+        run(other, request(tmp_path, start=made.folder))
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_corpus_too_small_for_a_batch(source: Source, tmp_path: Path) -> None:

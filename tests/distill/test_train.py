@@ -188,7 +188,7 @@ def test_the_draft_vocabulary_is_what_the_assistant_used_most(tiny: Training) ->
 
 
 def test_apples_shape_can_be_trained(tiny: Training, tmp_path: Path) -> None:
-    recipe = replace(tiny.recipe, config=apple_config(tiny.base.info()), weights=LossWeights(regression=0.0))
+    recipe = replace(tiny.recipe, config=apple_config(tiny.base.info()), weights=LossWeights())
     drafter, source, objective = replace(tiny, recipe=recipe).assemble()
     log = train(drafter, source, tiny.corpus, objective, replace(OPTIONS, steps=60, checkpoint_every=20), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"] - 0.2
