@@ -90,7 +90,7 @@ def test_the_store_is_a_direct_forward(tiny: Training) -> None:
 
 
 def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("playground.distill.teacher.BATCH_TOKENS", 200)
+    monkeypatch.setattr("playground.distill.teacher.BATCH_TOKENS", {"cpu": 200})
     info = info_of(tiny.base, tiny.corpus)
     store, done = TeacherStore.create_or_open(tmp_path, info)
     assert done == 0
