@@ -10,6 +10,7 @@ tokens, then their continuation.
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -211,7 +212,7 @@ def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> 
 
 def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
     if not file.exists():
-        partial = file.with_suffix(".partial")
+        partial = file.with_suffix(f".{os.getpid()}.partial")  # all processes write it, each the same
         partial.write_text(json.dumps(settings, indent=1) + "\n")
         partial.replace(file)
         return

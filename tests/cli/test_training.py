@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,29 @@ def test_train_then_evaluate(
     assert main(["evaluate", *asked[:-2], *pair, "--beam-width", "1", "--beam-length", "1"]) == 0
     words = capsys.readouterr().out
     assert "Beam width 1, length 1; 3 prompts" in words and "drafting takes" in words
+
+
+def test_two_processes_train_one_drafter(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
+    """As `accelerate launch` starts them: they share the shards, average their gradients and write one drafter."""
+    out = tmp_path / "drafter"
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node",
+        "2",
+        "--standalone",
+        "-m",
+        "playground",
+    ]
+    asked = ["--rows", "192", "--row-tokens", "48", "--steps", "6", "--batch", "16", "--trial-tokens", "8", "--json"]
+    command = [*launch, "train", "--base", str(tiny_base), "--out", str(out), "--device", "cpu", *asked]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["steps"] == 6  # one of the two prints
+    assert len(list((out / "work" / "corpus").glob("rows-*.npz"))) == 3
+    card = (out / "README.md").read_text()
+    assert "6 steps of 32 places" in card and "2 processes" in card
 
 
 def test_distill_alone_and_without_a_chat_template(
