@@ -139,9 +139,10 @@ def _parity(parity: ParityRecord | None) -> str:
         return ""
     if parity.identical:
         return f"Both lanes wrote the same {parity.compared} tokens."
+    first = (parity.first_difference or 0) + 1  # people count from one
     near = parity.gap is not None and parity.gap < 100
     gap = f", where the two best choices lay {parity.gap:.4f} apart" if near else ""
     return (
-        f"The lanes differ from new token {parity.first_difference} on{gap}: a forward over a tree rounds "
+        f"The lanes differ from new token {first} on{gap}: a forward over a tree rounds "
         "differently from a forward over one token. Use float32 for the same text."
     )

@@ -122,5 +122,5 @@ def test_the_sentence_tells_a_slow_baseline() -> None:
 def test_the_sentence_tells_parity() -> None:
     assert "same 6 tokens" in verdict(figures(2.0), ParityRecord(True, 6, None), "length")
     differs = verdict(figures(2.0), ParityRecord(False, 6, 4, 1, 2, 0.0021), "length")
-    assert "from new token 4 on" in differs and "0.0021 apart" in differs
+    assert "from new token 5 on" in differs and "0.0021 apart" in differs
     assert "differ" not in verdict(figures(2.0), ParityRecord(None, 3, None), "stopped")
