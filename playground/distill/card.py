@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.distill.corpus import HELD_OUT_EVERY, Corpus
-from playground.distill.openings import Openings
+from playground.distill.openings import OWN_EVERY, Openings
 from playground.distill.plan import Spent
 from playground.distill.recipe import Recipe
 from playground.distill.trial import Trial
@@ -135,16 +135,19 @@ def _training_data(facts: CardFacts) -> Iterator[str]:
         f"stand in loops (eight predecessors seen together before); most of those were left out of training."
     )
     if facts.own_corpus:
-        yield (f"The base model wrote both sides of the text itself{_opened(facts.openings)}; no data set was used.")
+        yield _written_by(facts.openings)
 
 
-def _opened(openings: Openings) -> str:
-    said = []
+def _written_by(openings: Openings) -> str:
+    """Who wrote the text; given prompts may come from a data set, so nothing is said of none then."""
+    said = ["The base model wrote both sides of the text itself"]
     if openings.given:
         said.append(f"{len(openings.given)} given prompts opened the first rows")
     if openings.encode:
-        said.append("requests composed of templates opened four rows of five")
-    return "".join(f"; {one}" for one in said)
+        said.append(f"requests composed of templates opened {OWN_EVERY - 1} rows of {OWN_EVERY}")
+    if not openings.given:
+        said.append("no data set was used")
+    return "; ".join(said) + "."
 
 
 def _recipe(facts: CardFacts) -> Iterator[str]:

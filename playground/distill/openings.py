@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 _TRIES = 20  # at a request not said before
-_OWN_EVERY = 5  # every fifth row opens itself, greedy and sampled rows alike
+OWN_EVERY = 5
+"""Every fifth row opens itself where requests are composed: greedy and sampled rows alike."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Openings:
     def _of(self, row: int, composed: list[str]) -> Sequence[int] | None:
         if row < len(self.given):
             return self.given[row]
-        if self.encode is None or row % _OWN_EVERY == _OWN_EVERY - 1:
+        if self.encode is None or row % OWN_EVERY == OWN_EVERY - 1:
             return None
         return self.encode(composed[row])
 

@@ -279,7 +279,9 @@ def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
     info = base.info()
     if request.start is not None:
         return Recipe(
-            _config_to_go_on(base, request.start, request.draft_vocabulary), LossWeights(), start=str(request.start)
+            _config_to_go_on(base, request.start, request.draft_vocabulary),
+            LossWeights(),
+            start=str(request.start.resolve()),
         )
     config = apple_config(info) if request.apple_format else choose_config(info, request.draft_vocabulary)
     return Recipe(config, LossWeights())
