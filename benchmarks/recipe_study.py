@@ -20,15 +20,15 @@ import numpy as np
 import torch
 
 from kernels import kernel_set
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape
-from playground.distill.corpus import Corpus, load_corpus
-from playground.distill.objective import LossWeights
-from playground.distill.recipe import Recipe, assemble, choose_config
-from playground.distill.simulate import simulate
-from playground.distill.store import StoreInfo, TeacherStore
-from playground.distill.train import TrainOptions, train
-from playground.models.base import BaseModel
-from playground.models.catalogue import resolve_base
+from playground.distill.corpus.corpus import Corpus, load_corpus
+from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.training.loop import TrainOptions, train
+from playground.distill.training.objective import LossWeights
+from playground.distill.training.recipe import Recipe, assemble, choose_config
+from playground.distill.training.simulate import simulate
+from playground.sources.catalogue import resolve_base
 
 MIXTURE = LossWeights(regression=0.3)
 """The loss the study began with; since it found the regression to add nothing, the default has none."""

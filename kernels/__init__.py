@@ -6,61 +6,14 @@ choice between the two is explicit and is never changed behind the caller's back
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    import torch
+import torch
 
-    from kernels.beam_topk import BeamTop
-    from kernels.prefix_tree import TreeTensors
-    from kernels.walk import Walk
+from kernels.interpreter import interpreting
+from kernels.types import KernelsChoice, KernelSet
 
-KernelsChoice = Literal["auto", "triton", "reference"]
-
-
-@dataclass(frozen=True)
-class KernelSet:
-    """The operations from one source; `name` is what the trace says ran.
-
-    With `exact`, a row's result in `tree_attention` and `linear` does not depend on the other rows.
-    """
-
-    name: Literal["reference", "triton"]
-    tree_attention: Callable[..., torch.Tensor]
-    prefix_tree: Callable[..., TreeTensors]
-    beam_topk: Callable[..., BeamTop]
-    pick: Callable[..., torch.Tensor]
-    kv_commit: Callable[..., None]
-    walk: Callable[..., Walk]
-    rms_norm: Callable[..., torch.Tensor]
-    gated: Callable[..., torch.Tensor]
-    rotary_store: Callable[..., torch.Tensor]
-    linear: Callable[..., torch.Tensor]
-    exact: bool = False
-
-
-def interpreting() -> bool:
-    """Whether Triton runs its kernels in its interpreter, on CPU tensors."""
-    return os.environ.get("TRITON_INTERPRET", "0") == "1"
-
-
-def _require_triton(device: torch.device) -> None:
-    if device.type != "cuda" and not interpreting():
-        raise ValueError(
-            f"Triton kernels need a CUDA device, but the device is {device.type!r}. "
-            f"Choose the reference kernels, or set TRITON_INTERPRET=1 to run Triton's (slow) interpreter."
-        )
-    try:
-        import triton  # noqa: F401
-    except ImportError as error:
-        raise ValueError(
-            "Triton kernels were asked for, but triton is not installed. Install triton (Linux only), "
-            "or choose the reference kernels."
-        ) from error
+__all__ = ["KernelSet", "KernelsChoice", "interpreting", "kernel_set"]
 
 
 def kernel_set(name: KernelsChoice, device: torch.device, *, exact: bool = False) -> KernelSet:
@@ -81,17 +34,32 @@ def kernel_set(name: KernelsChoice, device: torch.device, *, exact: bool = False
     return _reference()
 
 
+def _require_triton(device: torch.device) -> None:
+    if device.type != "cuda" and not interpreting():
+        raise ValueError(
+            f"Triton kernels need a CUDA device, but the device is {device.type!r}. "
+            f"Choose the reference kernels, or set TRITON_INTERPRET=1 to run Triton's (slow) interpreter."
+        )
+    try:
+        import triton  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            "Triton kernels were asked for, but triton is not installed. Install triton (Linux only), "
+            "or choose the reference kernels."
+        ) from error
+
+
 def _reference() -> KernelSet:
-    from kernels.beam_topk import beam_topk_reference
-    from kernels.gated import gated_reference
-    from kernels.kv_commit import kv_commit_reference
-    from kernels.pick import pick_reference
-    from kernels.prefix_tree import prefix_tree_reference
-    from kernels.rms_norm import rms_norm_reference
-    from kernels.rotary_store import rotary_store_reference
-    from kernels.row_linear import row_linear_reference
-    from kernels.tree_attention import tree_attention_reference
-    from kernels.walk import walk_reference
+    from kernels.beam_topk.reference import beam_topk_reference
+    from kernels.gated.reference import gated_reference
+    from kernels.kv_commit.reference import kv_commit_reference
+    from kernels.pick.reference import pick_reference
+    from kernels.prefix_tree.reference import prefix_tree_reference
+    from kernels.rms_norm.reference import rms_norm_reference
+    from kernels.rotary_store.reference import rotary_store_reference
+    from kernels.row_linear.reference import row_linear_reference
+    from kernels.tree_attention.reference import tree_attention_reference
+    from kernels.walk.reference import walk_reference
 
     return KernelSet(
         name="reference",
@@ -109,16 +77,19 @@ def _reference() -> KernelSet:
 
 
 def _triton(exact: bool) -> KernelSet:
-    from kernels.beam_topk import beam_topk_triton
-    from kernels.gated import gated_triton
-    from kernels.kv_commit import kv_commit_triton
-    from kernels.pick import pick_triton
-    from kernels.prefix_tree import prefix_tree_triton
-    from kernels.rms_norm import rms_norm_triton
-    from kernels.rotary_store import rotary_store_triton
-    from kernels.row_linear import row_linear_reference, row_linear_triton
-    from kernels.tree_attention import tree_attention_triton
-    from kernels.walk import walk_triton
+    import triton
+
+    from kernels.beam_topk.triton import beam_topk_triton
+    from kernels.gated.triton import gated_triton
+    from kernels.kv_commit.triton import kv_commit_triton
+    from kernels.pick.triton import pick_triton
+    from kernels.prefix_tree.triton import prefix_tree_triton
+    from kernels.rms_norm.triton import rms_norm_triton
+    from kernels.rotary_store.triton import rotary_store_triton
+    from kernels.row_linear.reference import row_linear_reference
+    from kernels.row_linear.triton import row_linear_triton
+    from kernels.tree_attention.triton import tree_attention_triton
+    from kernels.walk.triton import walk_triton
 
     return KernelSet(
         name="triton",
@@ -133,4 +104,9 @@ def _triton(exact: bool) -> KernelSet:
         rotary_store=rotary_store_triton,
         linear=row_linear_triton if exact else row_linear_reference,  # the vendor's is the faster one
         exact=exact,
+        fuses=True,
+        reads_device=False,
+        first_gpu_only=True,
+        dtypes=(torch.float32, torch.bfloat16, torch.float16),
+        versions={"triton": triton.__version__},
     )

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape
-from playground.models.base import BaseModel
-from playground.summary import PlainCosts
+from playground.figures.summary import PlainCosts
 
 CONTEXT = 64  # tokens before the measured step
 TREE_NODES = 24  # what the default beam shape leaves after equal prefixes are merged

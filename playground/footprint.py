@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
+from playground.base_model.adapter import BaseModel
+from playground.base_model.cache import bytes_per_slot
 from playground.config import BeamShape, PlaygroundError
-from playground.models.base import BaseModel
-from playground.models.cache import bytes_per_slot
-from playground.models.memory import readable_bytes
+from playground.memory import readable_bytes
 
 _WORKING_ROWS = 3  # copies of a node's logits alive at once: the model's, their fp32 form, its log-softmax
 

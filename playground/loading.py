@@ -12,17 +12,18 @@ from pathlib import Path
 import torch
 
 from kernels import KernelSet, kernel_set
+from playground.base_model.adapter import BaseModel
+from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
 from playground.config import EngineOptions, PlaygroundError
+from playground.drafter.cell import Drafter
+from playground.drafter.file import load_drafter
 from playground.footprint import free_bytes
-from playground.models.base import BaseModel
-from playground.models.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
-from playground.models.checkpoint import read_config, weights_bytes
-from playground.models.default_base import DEFAULT_BASE, cache_folder
-from playground.models.drafter import Drafter
-from playground.models.memory import readable_bytes
-from playground.models.packed import pack
-from playground.models.tokens import Tokenizer
+from playground.memory import readable_bytes
+from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
+from playground.sources.checkpoint import read_config, weights_bytes
+from playground.sources.default_base import DEFAULT_BASE, cache_folder
+from playground.sources.tokenizer import Tokenizer
 
 Report = Callable[[float, str], None]
 
@@ -67,7 +68,7 @@ def load_pair(
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
     if drafter is not None or of_default_pair:
         drafter_folder = resolve_drafter(drafter, _span(tell, "Finding the drafter", 0.0, 0.05))
-    loaded_drafter = Drafter.load(drafter_folder.path) if drafter_folder else None
+    loaded_drafter = load_drafter(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
     tokenizer = Tokenizer.load(folder.path)
 
@@ -80,24 +81,10 @@ def load_pair(
     bound = None
     if loaded_drafter and drafter_folder:
         _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
-        bound = bind(loaded_drafter, model)
+        bound = pair_drafter(loaded_drafter, model)
     tell(Progress("Ready", 1.0, folder.name))
     card = _card(drafter_folder) if drafter_folder else ""
     return Pair(model, tokenizer, bound, card, device, dtype, engine, kernels, costs)
-
-
-def bind(drafter: Drafter, base: BaseModel) -> Drafter:
-    """Put a drafter beside its base model, in the same dtype and place.
-
-    Raises:
-        PlaygroundError: it does not fit the base model.
-    """
-    moved = drafter.to(device=base.device, dtype=base.dtype).eval().requires_grad_(False)
-    bound = moved.bind(base)
-    linears = [module for module in bound.modules() if isinstance(module, torch.nn.Linear)]
-    pack(linears, set(), release=False)
-    base.set_taps(bound.taps)
-    return bound
 
 
 def quiet_transformers() -> None:
@@ -164,12 +151,12 @@ def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
         found = kernel_set(options.kernels, device, exact=options.exact)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
-    if found.name == "triton" and options.dtype == "float64":
+    if options.dtype != "auto" and not found.takes(getattr(torch, options.dtype)):
         raise PlaygroundError(
-            "Dtype is 'float64', but the Triton kernels compute in float32, bfloat16 and float16. Use one of these, "
-            "or --kernels reference."
+            f"Dtype is {options.dtype!r}, but the Triton kernels compute in float32, bfloat16 and float16. "
+            "Use one of these, or --kernels reference."
         )
-    if found.name == "triton" and device.index:
+    if found.first_gpu_only and device.index:
         raise PlaygroundError(
             f"Device is '{device}', but the Triton kernels run on the first GPU that this process sees. "
             f"Start with CUDA_VISIBLE_DEVICES={device.index} and --device cuda, or use --kernels reference."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from kernels import KernelSet
-from kernels.pick import filter_threshold, gumbel_noise, noise_of_entries
+from kernels.pick.noise import filter_threshold, gumbel_noise, noise_of_entries
 from playground.config import Sampling
 
 _LIKELY = 64  # draft entries that a filter lets through: a beam takes the best few of them

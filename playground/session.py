@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 import torch
 
+from kernels import KernelSet
 from playground import __version__
 from playground.calibration import plain_costs
 from playground.config import EngineOptions, PlaygroundError, RunRequest
@@ -23,11 +24,11 @@ from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStor
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.plain import PlainDecoder
 from playground.decode.race import DraftingLane, PlainLane, race
+from playground.drafter.cell import Drafter
+from playground.figures.summary import summarise, verdict
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
 from playground.loading import Pair, Progress, load_pair
-from playground.models.drafter import Drafter
-from playground.models.memory import is_out_of_memory
-from playground.summary import summarise, verdict
+from playground.memory import is_out_of_memory
 from playground.trace import DrafterInfo, FinishReason, Footer, Header, ModelInfo, Record, RunSettings, Trace
 
 __all__ = ["Progress", "Session", "SessionInfo"]
@@ -67,7 +68,7 @@ class Session:
             window=pair.base.window,
             drafter_card=pair.drafter_card,
             has_chat_template=pair.tokenizer.has_chat_template,
-            versions=_versions(pair.kernels.name),
+            versions=_versions(pair.kernels),
         )
 
     @classmethod
@@ -229,17 +230,13 @@ def _device_name(device: torch.device) -> str:
     return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
 
 
-def _versions(kernels: str) -> dict[str, str]:
+def _versions(kernels: KernelSet) -> dict[str, str]:
     import transformers
 
-    found = {
+    return {
         "playground": __version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        **kernels.versions,
     }
-    if kernels == "triton":
-        import triton
-
-        found["triton"] = triton.__version__
-    return found

@@ -9,12 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from kernels import KernelSet, kernel_set
+from playground.drafter.file import save_drafter
+
 if not torch.cuda.is_available():
-    # Triton's own functions are interpreted or compiled once and for all when it is imported, and transformers may
-    # import it first. Kernels of ours follow when a test that has the variable set imports them.
+    # A Triton function is interpreted or compiled once and for all when its module is imported, Triton's own and ours,
+    # and transformers may import Triton first.
     with pytest.MonkeyPatch.context() as _patch, contextlib.suppress(ImportError):
         _patch.setenv("TRITON_INTERPRET", "1")
         import triton  # noqa: F401
+
+        kernel_set("triton", torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")
@@ -40,5 +45,22 @@ def tiny_drafter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tests.tiny
 
     folder = tmp_path_factory.mktemp("drafters") / "untrained"
-    tests.tiny.tiny_drafter().save(folder)
+    save_drafter(tests.tiny.tiny_drafter(), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kernels() -> KernelSet:
+    return kernel_set("reference", torch.device("cpu"))
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """A tiny Llama saved as people save models."""
+    from tests.families import build
+    from tests.toy_tokenizers import byte_level_tokenizer
+
+    folder = tmp_path / "tiny-llama"
+    build("llama").save_pretrained(folder)
+    byte_level_tokenizer().save_pretrained(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Imports point one way. This test reads them from the source, so a reversed arrow fails before it runs."""
+"""Imports point one way, between rooms and between files; those inside functions and for type checkers count too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,9 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 # Rooms from left to right; a room may look into itself and into every group left of its own.
 ORDER: tuple[frozenset[str], ...] = (
     frozenset({"config", "trace", "kernels"}),
-    frozenset({"sampling", "models", "summary"}),
+    frozenset({"figures", "sampling", "memory"}),
+    frozenset({"sources", "drafter"}),
+    frozenset({"base_model"}),
     frozenset({"decode"}),
-    frozenset({"distill", "whatif"}),
+    frozenset({"distill"}),
     frozenset({"calibration", "footprint"}),
     frozenset({"loading"}),
     frozenset({"session"}),
@@ -28,9 +31,9 @@ ONLY: dict[str, frozenset[str]] = {
     "config": frozenset(),
     "trace": frozenset(),
     "kernels": frozenset(),
-    "summary": frozenset({"trace", "config"}),
-    "views": frozenset({"trace", "config"}),
-    "export": frozenset({"trace", "config"}),
+    "figures": frozenset({"trace", "config"}),
+    "views": frozenset({"trace", "figures", "config"}),
+    "export": frozenset({"trace", "figures", "config"}),
 }
 SIDE_ROOMS = frozenset({"views", "export"})  # outside the order: right of the records, left of screen and terminal
 MAY_USE_SIDE_ROOMS = frozenset({"bench", "ui", "cli", "__main__", "app"})
@@ -116,3 +119,42 @@ def test_relative_imports_are_resolved(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     assert {module for _, module in imported(file)} >= {"playground.session", "playground.decode.tree"}
     assert len(violations("decode", file)) == 2  # the module and the name from it
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def files_between() -> dict[str, set[str]]:
+    """Which product files each product file imports anywhere. A package stands for its `__init__`."""
+    known = {module_of(path) for _, path in sources()} | {"playground"}
+    arrows: dict[str, set[str]] = {}
+    for _, path in sources():
+        own = module_of(path)
+        arrows[own] = {module for _, module in imported(path) if module in known and module != own}
+    return arrows
+
+
+def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of files that reach each other (strongly connected components of more than one)."""
+    graph = networkx.DiGraph([(own, target) for own, targets in arrows.items() for target in targets])
+    return sorted(sorted(group) for group in networkx.strongly_connected_components(graph) if len(group) > 1)
+
+
+def test_no_files_import_each_other() -> None:
+    assert circles(files_between()) == []
+
+
+def test_a_circle_between_files_is_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_an_import_inside_a_function_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = tmp_path / "playground" / "decode"
+    room.mkdir(parents=True)
+    (tmp_path / "kernels").mkdir()
+    (room / "tree.py").write_text("def f():\n    from playground.decode.draft import draft\n")
+    (room / "draft.py").write_text("if TYPE_CHECKING:\n    import playground.decode.tree\n")
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    assert circles(files_between()) == [["playground.decode.draft", "playground.decode.tree"]]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import kernel_set
-from kernels.pick import gumbel_noise
+from kernels.pick.noise import gumbel_noise
 from playground.config import BeamShape, Sampling
 from playground.sampling import pick_gap, pick_token
 from tests.decode.lanes import GREEDY, MarkovBase, Scripted, drafting_run

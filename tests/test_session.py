@@ -15,6 +15,7 @@ import playground.session as session_module
 from playground.bench.shapes import sweep
 from playground.calibration import CostFile, StepCosts, fastest_drafting, known_costs, plain_costs
 from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.drafter.file import save_drafter
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
 from playground.loading import Progress, resolve_device
@@ -187,7 +188,7 @@ def test_a_base_model_without_a_drafter_loads_but_does_not_run(own_cache: Path, 
 
 
 def test_a_drafter_that_does_not_fit_is_refused(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
-    make_drafter(hidden=HIDDEN + 1).save(tmp_path / "other")
+    save_drafter(make_drafter(hidden=HIDDEN + 1), tmp_path / "other")
     with pytest.raises(PlaygroundError, match=f"hidden size {HIDDEN + 1}, but tiny has {HIDDEN}"):
         Session.open(str(tiny_base), str(tmp_path / "other"), CPU)
 
@@ -209,7 +210,7 @@ def test_damaged_checkpoints_are_refused(damage: object, message: str, own_cache
     damage(base)  # type: ignore[operator]
     with pytest.raises(PlaygroundError, match=message):
         Session.open(str(base), None, CPU)
-    make_drafter().save(tmp_path / "drafter")
+    save_drafter(make_drafter(), tmp_path / "drafter")
     cut(tmp_path / "drafter")
     with pytest.raises(PlaygroundError):
         Session.open(None, str(tmp_path / "drafter"), CPU)

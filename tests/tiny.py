@@ -9,9 +9,9 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from playground.models.drafter import Drafter
-from playground.models.drafter_config import DrafterConfig
-from playground.models.tokens import byte_level_table
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
+from playground.sources.tokenizer import byte_level_table
 
 VOCABULARY = 259  # 256 bytes and three special tokens
 HIDDEN = 32

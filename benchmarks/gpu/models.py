@@ -10,12 +10,13 @@ import torch
 
 from benchmarks.gpu.report import device
 from kernels import KernelSet
+from playground.base_model.adapter import BaseModel
+from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, Sampling
 from playground.decode.captured.plain import PlainProgram
 from playground.decode.captured.program import DraftingProgram
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
-from playground.models.drafter_config import DrafterConfig
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,7 @@ def random_drafter(base: BaseModel, draft_vocabulary: int) -> Drafter:
         tied_head=True,
         logit_cut=0,
     )
-    drafter = Drafter(config).to(device=base.device, dtype=base.dtype).eval().requires_grad_(False)
-    base.set_taps(drafter.taps)
-    return drafter.bind(base)
+    return pair_drafter(Drafter(config), base)
 
 
 @torch.inference_mode()

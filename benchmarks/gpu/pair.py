@@ -16,11 +16,13 @@ from benchmarks.gpu.energy import EnergyMeter
 from benchmarks.gpu.report import Report, device, milliseconds
 from benchmarks.gpu.shapes import generate_ms, step_ms
 from kernels import KernelSet, kernel_set
+from playground.base_model.adapter import BaseModel
+from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, Sampling
 from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
-from playground.decode.parity import compare
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
+from playground.drafter.cell import Drafter
+from playground.drafter.file import load_drafter
+from playground.figures.parity import compare
 
 BEAMS = BeamShape()  # the page's default
 
@@ -38,9 +40,7 @@ def _pair(chosen: argparse.Namespace, kernels: KernelSet) -> tuple[BaseModel, Dr
     base = BaseModel.from_model(_stock(chosen), kernels=kernels, name=chosen.base or "random model")
     if chosen.drafter is None:
         return base, models.random_drafter(base, 50 if chosen.smoke else 8192)
-    drafter = Drafter.load(chosen.drafter).to(device=base.device, dtype=base.dtype).eval().requires_grad_(False)
-    base.set_taps(drafter.taps)
-    return base, drafter.bind(base)
+    return base, pair_drafter(load_drafter(chosen.drafter), base)
 
 
 def _prompts(chosen: argparse.Namespace, base: BaseModel, count: int) -> list[list[int]]:

@@ -14,8 +14,8 @@ import torch
 from benchmarks.gpu import models
 from benchmarks.gpu.report import Report, ceiling, device, milliseconds
 from kernels import kernel_set
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape
-from playground.models.base import BaseModel
 
 TOKENS_PER_STEP = (2.5, 3.0, 3.5, 4.2)
 

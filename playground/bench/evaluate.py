@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from playground.bench.prompts import Question
 from playground.config import BeamShape, Message, PlaygroundError, RunRequest
-from playground.distill.acceptance import Acceptance, CountedStep, count_steps, pool
+from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
 from playground.session import Session
 from playground.trace import Footer, Header, Trace
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from playground.config import BeamShape, PlaygroundError, RunRequest
+from playground.figures.summary import plain_rate
 from playground.session import Session
-from playground.summary import plain_rate
 from playground.trace import Header, StageMs, SweepCell, SweepRecord, Trace
 
 

@@ -52,11 +52,11 @@ def info(chosen: argparse.Namespace) -> int:
 
 
 def drafter_info(chosen: argparse.Namespace) -> int:
-    from playground.models.catalogue import resolve_drafter
-    from playground.models.drafter import Drafter
+    from playground.drafter.file import load_drafter
+    from playground.sources.catalogue import resolve_drafter
 
     with output(chosen.json) as out:
-        drafter = Drafter.load(resolve_drafter(chosen.drafter).path)
+        drafter = load_drafter(resolve_drafter(chosen.drafter).path)
         config = drafter.config
         out.result({**to_json(drafter.info()), "apple_compatible": config.apple_compatible, "config": to_json(config)})
         out.words(f"{drafter.name}: {drafter.info().parameters:,} parameters")

@@ -100,7 +100,7 @@ def _peer(chosen: argparse.Namespace, session: Session) -> StockGenerate:
     import torch
 
     from playground.bench.peer import StockGenerate
-    from playground.models.catalogue import resolve_base
+    from playground.sources.catalogue import resolve_base
 
     pair = session.pair
     return StockGenerate(resolve_base(chosen.base).path, pair.device, getattr(torch, pair.dtype))

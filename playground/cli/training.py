@@ -17,10 +17,10 @@ from playground.config import BeamShape, Message, PlaygroundError, RunRequest
 if TYPE_CHECKING:
     from kernels import KernelSet
     from playground.bench.evaluate import ShapeEvaluation
-    from playground.distill.acceptance import Acceptance
-    from playground.distill.openings import Openings
+    from playground.distill.corpus.openings import Openings
     from playground.distill.pipeline import Made
     from playground.distill.request import Source
+    from playground.figures.acceptance import Acceptance
 
 DISTILL = """Let a base model write a training corpus: both sides of its own conversations, no data set needed.
 Shards already in the folder are kept, so the same command goes on where it was stopped, and more --rows grow it."""
@@ -110,12 +110,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 
 def run_distill(chosen: argparse.Namespace) -> int:
-    from playground.distill.corpus import load_corpus
+    from playground.distill.corpus.corpus import load_corpus
+    from playground.distill.corpus.generate import DistillOptions
+    from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
     from playground.distill.disk import explain_full_disk
-    from playground.distill.generate import DistillOptions
     from playground.distill.progress import Bars, Stopped
     from playground.distill.request import sizes_for
-    from playground.distill.self_written import ENDLESS_ROWS, distill
 
     if chosen.rows is None and chosen.hours is None:
         raise PlaygroundError("How long should the corpus be? Give --rows, such as 2048, or --hours, such as 0.5.")
@@ -143,9 +143,9 @@ def run_distill(chosen: argparse.Namespace) -> int:
 
 def run_train(chosen: argparse.Namespace) -> int:
     from playground.distill.pipeline import Pipeline
-    from playground.distill.processes import Processes
     from playground.distill.progress import Bars, Stopped
     from playground.distill.request import TrainRequest, sizes_for
+    from playground.distill.training.processes import Processes
     from playground.distill.trial import TrialOptions
 
     texts = _prompt_texts(chosen.prompts)
@@ -175,15 +175,15 @@ def run_train(chosen: argparse.Namespace) -> int:
 
 
 def run_average(chosen: argparse.Namespace) -> int:
-    from playground.distill.average import average, average_card
-    from playground.models.drafter_file import CARD_FILE
+    from playground.distill.training.average import average, average_card
+    from playground.drafter.file import CARD_FILE, save_drafter
 
     shares = _numbers(chosen.shares) if chosen.shares else None
     if chosen.out.resolve() in [folder.resolve() for folder in chosen.drafters]:
         raise PlaygroundError(f"--out is {chosen.out}, one of the drafters to average. Name another folder.")
     with output(chosen.json) as out:
         mean = average(chosen.drafters, shares)
-        mean.save(chosen.out)
+        save_drafter(mean, chosen.out)
         (chosen.out / CARD_FILE).write_text(average_card(chosen.out, chosen.drafters, shares), encoding="utf-8")
         parameters = mean.info().parameters
         out.result({"drafter": str(chosen.out), "members": len(chosen.drafters), "parameters": parameters})
@@ -205,14 +205,14 @@ def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Op
     import torch
 
     from kernels import kernel_set
-    from playground.distill.openings import Openings
-    from playground.distill.processes import Processes
+    from playground.base_model.adapter import BaseModel
+    from playground.distill.corpus.openings import Openings
+    from playground.distill.corpus.turns import chat_turns
     from playground.distill.request import Source
-    from playground.distill.turns import chat_turns
+    from playground.distill.training.processes import Processes
     from playground.loading import Progress, quiet_transformers, resolve_device
-    from playground.models.base import BaseModel
-    from playground.models.catalogue import resolve_base
-    from playground.models.tokens import Tokenizer
+    from playground.sources.catalogue import resolve_base
+    from playground.sources.tokenizer import Tokenizer
 
     wanted = resolve_device(chosen.device)
     device = Processes.launched(wanted).device(wanted)

@@ -12,14 +12,14 @@ from typing import Any, Protocol
 import torch
 
 from kernels import KernelSet
-from kernels.beam_topk import BeamTop
+from kernels.types import BeamTop
 from playground.config import Sampling
 from playground.decode.records import Beams
 from playground.sampling import expected_scores, noise_ahead
 
 
 class DraftModel(Protocol):
-    """What drafting needs of a drafter; `playground.models.drafter.Drafter` is one.
+    """What drafting needs of a drafter; `playground.drafter.cell.Drafter` is one.
 
     The logits that `advance` gives are the caller's to change.
     """

@@ -10,6 +10,8 @@ import torch
 
 from kernels import KernelSet
 from playground import trace
+from playground.base_model.adapter import BaseModel
+from playground.base_model.types import BaseOutput
 from playground.config import BeamShape, Sampling
 from playground.decode.accept import accept
 from playground.decode.draft import DraftModel, draft
@@ -17,7 +19,6 @@ from playground.decode.lane import BytesOf, Lane
 from playground.decode.recording import Step, Taken, describe
 from playground.decode.records import Verdict
 from playground.decode.tree import build_tree, first_nodes
-from playground.models.base import BaseModel, BaseOutput
 
 
 class RecurrentDecoder(Lane):

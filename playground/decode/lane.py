@@ -12,10 +12,11 @@ import torch
 
 from kernels import KernelSet
 from playground import trace
+from playground.base_model.adapter import BaseModel
+from playground.base_model.cache import KVCache
+from playground.base_model.types import BaseOutput
 from playground.config import PlaygroundError, Sampling
 from playground.decode.clock import SliceClock
-from playground.models.base import BaseModel, BaseOutput
-from playground.models.cache import KVCache
 from playground.sampling import pick_token
 
 BytesOf = Callable[[int], bytes]

@@ -9,9 +9,10 @@ import torch
 
 from kernels import KernelSet
 from playground import trace
+from playground.base_model.adapter import BaseModel
+from playground.base_model.types import BaseOutput
 from playground.config import Sampling
 from playground.decode.lane import BytesOf, Lane, log_probability
-from playground.models.base import BaseModel, BaseOutput
 from playground.sampling import pick_gap, pick_token
 
 

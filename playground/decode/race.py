@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from playground.decode.captured import CapturedDecoder, CapturedPlain
 from playground.decode.engine import RecurrentDecoder
-from playground.decode.parity import compare
 from playground.decode.plain import PlainDecoder
+from playground.figures.parity import compare
 from playground.trace import ParityRecord, PlainRecord, PromptRecord, StepRecord
 
 DraftingLane = RecurrentDecoder | CapturedDecoder

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from kernels import KernelSet
-from kernels.prefix_tree import TreeTensors
+from kernels.types import TreeTensors
 from playground.decode.records import Beams, PrefixTree
 
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.distill.corpus import HELD_OUT_EVERY, Corpus
-from playground.distill.openings import OWN_EVERY, Openings
+from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus
+from playground.distill.corpus.openings import OWN_EVERY, Openings
 from playground.distill.plan import Spent
-from playground.distill.recipe import Recipe
+from playground.distill.training.recipe import Recipe
 from playground.distill.trial import Trial
-from playground.models.drafter_config import DrafterConfig
-from playground.models.drafter_file import CARD_FILE
+from playground.drafter.config import DrafterConfig
+from playground.drafter.file import CARD_FILE
 from playground.trace import DrafterInfo, ModelInfo
 
 _CURVE_POINTS = 8

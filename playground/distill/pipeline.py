@@ -19,26 +19,36 @@ from typing import Any
 import torch
 
 from kernels import KernelSet
+from playground.base_model.adapter import BaseModel
+from playground.base_model.pairing import pair_drafter
 from playground.config import PlaygroundError
-from playground.distill.batches import BatchSource
 from playground.distill.card import CardFacts, write_card
-from playground.distill.corpus import Corpus, load_corpus, require_corpus_of
+from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
+from playground.distill.corpus.generate import DistillOptions
+from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
 from playground.distill.disk import explain_full_disk
-from playground.distill.generate import DistillOptions
-from playground.distill.objective import LossWeights, Objective
 from playground.distill.plan import Plan, Stage
-from playground.distill.processes import Processes
 from playground.distill.progress import Bars
-from playground.distill.recipe import Recipe, apple_config, assemble, choose_config, coverage, new_drafter, output_rows
 from playground.distill.request import Source, TrainRequest, sizes_for
-from playground.distill.self_written import ENDLESS_ROWS, distill
-from playground.distill.store import StoreInfo, TeacherStore
-from playground.distill.teacher import fill
-from playground.distill.train import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
-from playground.distill.trial import Trial, TrialOptions, held_out_prompts, load_bound, try_drafter
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
-from playground.models.drafter_config import DrafterConfig
+from playground.distill.teacher.fill import fill
+from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.training.batches import BatchSource
+from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
+from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.processes import Processes
+from playground.distill.training.recipe import (
+    Recipe,
+    apple_config,
+    assemble,
+    choose_config,
+    coverage,
+    new_drafter,
+    output_rows,
+)
+from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_drafter
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
+from playground.drafter.file import load_drafter, save_drafter
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ class Pipeline:
             corpus = self._corpus()
             store = self._teacher(corpus)
             log = self._training(corpus, store)
-            drafter = load_bound(self.request.out, self.base)
+            drafter = pair_drafter(load_drafter(self.request.out), self.base)
             trial = self._trial(corpus, drafter)
             facts = self._facts(corpus, drafter, trial, log)
             if self.processes.main:
@@ -175,7 +185,7 @@ class Pipeline:
         began = trained_steps(out)
 
         def keep(_entry: dict[str, Any]) -> None:
-            drafter.save(request.out)
+            save_drafter(drafter, request.out)
 
         with (
             self._timed("training") as amount,
@@ -289,7 +299,7 @@ def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
 
 def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:
     """The config of the drafter to start from, with another draft vocabulary where one is asked for."""
-    earlier = Drafter.load(start).bind(base)
+    earlier = load_drafter(start).bind(base)
     size = draft_vocabulary or earlier.config.draft_vocab_size
     if size != earlier.config.draft_vocab_size and not earlier.config.tied_head:
         raise PlaygroundError(

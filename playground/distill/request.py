@@ -11,11 +11,11 @@ from typing import Any
 
 import torch
 
+from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
-from playground.distill.openings import UNASKED, Openings
+from playground.distill.corpus.openings import UNASKED, Openings
+from playground.distill.corpus.turns import ChatTurns
 from playground.distill.trial import TrialOptions
-from playground.distill.turns import ChatTurns
-from playground.models.base import BaseModel
 
 
 @dataclass(frozen=True)

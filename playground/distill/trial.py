@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kernels import KernelSet
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, Sampling
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.lane import BytesOf
 from playground.decode.plain import PlainDecoder
-from playground.distill.acceptance import Acceptance, CountedStep, count_steps, pool
-from playground.distill.corpus import Corpus
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
+from playground.distill.corpus.corpus import Corpus
+from playground.drafter.cell import Drafter
+from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
 
 PLAIN_OPENING = 24
 """Tokens of a plain text that serve as its prompt."""
@@ -118,13 +117,6 @@ def try_drafter(
         speedup = plain_ms / acceptance.ms_per_token if acceptance.ms_per_token else 0.0
         found.append(ShapeTrial(shape, acceptance, speedup))
     return Trial(len(prompts), plain_ms, tuple(found))
-
-
-def load_bound(folder: Path, base: BaseModel) -> Drafter:
-    """The drafter in `folder` beside its base model, ready to decode."""
-    drafter = Drafter.load(folder).to(device=base.device, dtype=base.dtype).requires_grad_(False)
-    base.set_taps(drafter.taps)
-    return drafter.bind(base)
 
 
 def _drafted(

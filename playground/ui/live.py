@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from playground.config import RunRequest
+from playground.figures.totals import RunTotals
 from playground.trace import Header, Record, Trace
 from playground.ui.host import SessionLike
 from playground.ui.live_work import LiveWork
@@ -13,7 +14,6 @@ from playground.ui.store import TraceStore
 from playground.ui.turnstile import Turnstile
 from playground.views.picture import head_picture, run_picture, step_picture, trace_picture
 from playground.views.text import RunText
-from playground.views.totals import RunTotals
 
 TAIL_TOKENS = 64  # of each lane in every frame: more than a device writes between frames; the page asks for the rest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from playground.views.totals import RunTotals
+from playground.figures.totals import RunTotals
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from playground.figures.totals import RunTotals
 from playground.trace import Header, StepRecord, Trace
 from playground.views.charts import acceptance_by_position, rate_points
 from playground.views.race import RaceInfo, race_info
 from playground.views.step import StepInfo, step_info
 from playground.views.sweep import SurfaceInfo
 from playground.views.text import LaneText, RunText
-from playground.views.totals import RunTotals
 from playground.views.tree import tree_layout
 
 STATUS_CODES = {"root": "r", "accepted": "a", "rejected": "x", "unreached": "u"}

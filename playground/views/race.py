@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from playground.figures.totals import RunTotals
 from playground.trace import ParityRecord, PromptRecord, StageMs, Trace
 from playground.views.token_text import quoted
-from playground.views.totals import RunTotals
 
 
 @dataclass(frozen=True)

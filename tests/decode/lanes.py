@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from kernels import kernel_set
+from playground.base_model.adapter import BaseModel
+from playground.base_model.types import BaseOutput
 from playground.config import BeamShape, Sampling
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.plain import PlainDecoder
-from playground.models.base import BaseModel, BaseOutput
 from playground.trace import StepRecord
-from tests.models.families import VOCABULARY, build
+from tests.families import VOCABULARY, build
 
 KERNELS = kernel_set("reference", torch.device("cpu"))
 GREEDY = Sampling()

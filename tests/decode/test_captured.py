@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from kernels import KernelSet, kernel_set
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, Sampling
 from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
 from playground.decode.captured.graphs import Replay, bucket_of, bucket_sizes
 from playground.decode.captured.message import Message
 from playground.decode.race import race
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
-from playground.models.drafter_config import DrafterConfig
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
 from playground.trace import ParityRecord, StepRecord
 from tests.decode.lanes import (
     GREEDY,

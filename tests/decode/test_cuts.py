@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.export.check import step_problems
-from playground.models.base import BaseModel
 from tests.decode.lanes import (
     GREEDY,
     KERNELS,
@@ -25,7 +25,7 @@ from tests.decode.lanes import (
     right,
     tiny_base,
 )
-from tests.models.families import VOCABULARY, build
+from tests.families import VOCABULARY, build
 
 PROMPT = [5, 17, 40, 8, 63, 21, 9]
 

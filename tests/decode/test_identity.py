@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
+from playground.base_model.adapter import BaseModel
+from playground.base_model.cache import KVCache
 from playground.config import BeamShape, Sampling
-from playground.models.base import BaseModel
-from playground.models.cache import KVCache
-from playground.models.drafter import Drafter
-from playground.models.drafter_config import DrafterConfig
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
 from playground.sampling import pick_token
 from playground.trace import StepRecord
 from tests.decode.lanes import (
@@ -34,7 +34,7 @@ from tests.decode.lanes import (
     tiny_base,
     wrong,
 )
-from tests.models.families import VOCABULARY, Sequential, build
+from tests.families import VOCABULARY, Sequential, build
 
 FAMILIES = ["llama", "qwen2-mixed", "qwen3", "mistral-sliding", "gemma2-mixed", "gpt2", "gpt-neox"]
 SAMPLINGS = {

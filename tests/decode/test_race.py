@@ -12,9 +12,9 @@ import torch
 from playground.config import BeamShape, Sampling
 from playground.decode import clock, engine
 from playground.decode.engine import RecurrentDecoder
-from playground.decode.parity import compare
 from playground.decode.plain import PlainDecoder
 from playground.decode.race import race
+from playground.figures.parity import compare
 from playground.trace import ParityRecord, PlainRecord, PromptRecord, StageMs, StepRecord
 from tests.decode.lanes import GREEDY, KERNELS, MarkovBase, Scripted, bytes_of, opinion_of, plain_run, right
 

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 
 from kernels import kernel_set
-from playground.distill.batches import BatchSource
-from playground.distill.corpus import Corpus, load_corpus
-from playground.distill.generate import DistillOptions, write_corpus
-from playground.distill.objective import LossWeights, Objective
-from playground.distill.recipe import Recipe, assemble, choose_config
-from playground.distill.store import StoreInfo, TeacherStore
-from playground.distill.teacher import fill
-from playground.distill.turns import ChatTurns
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
-from tests.models.families import build
+from playground.base_model.adapter import BaseModel
+from playground.distill.corpus.corpus import Corpus, load_corpus
+from playground.distill.corpus.generate import DistillOptions, write_corpus
+from playground.distill.corpus.turns import ChatTurns
+from playground.distill.teacher.fill import fill
+from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.training.batches import BatchSource
+from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.recipe import Recipe, assemble, choose_config
+from playground.drafter.cell import Drafter
+from tests.families import build
 
 KERNELS = kernel_set("reference", torch.device("cpu"))
 END = 2

@@ -14,17 +14,16 @@ import torch
 
 from playground.config import BeamShape, PlaygroundError
 from playground.distill import pipeline as pipeline_module
-from playground.distill.acceptance import CountedStep, count_steps, pool
 from playground.distill.card import render
+from playground.distill.corpus.turns import ChatTurns
 from playground.distill.disk import explain_full_disk
 from playground.distill.pipeline import Made, Pipeline
 from playground.distill.plan import Plan, Spent
 from playground.distill.progress import Bars, Stopped
 from playground.distill.request import Source, TrainRequest, sizes_for
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts
-from playground.distill.turns import ChatTurns
-from playground.models.drafter import Drafter
-from playground.models.drafter_file import card_of
+from playground.drafter.file import card_of, load_drafter
+from playground.figures.acceptance import CountedStep, count_steps, pool
 from playground.trace import BeamsRecord, StageMs, StepRecord, TreeRecord
 from tests.distill.small import KERNELS, Training, tiny_base
 
@@ -53,7 +52,7 @@ def made(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def test_a_drafter_a_trial_and_a_card(made: Made, source: Source) -> None:
-    loaded = Drafter.load(made.folder)
+    loaded = load_drafter(made.folder)
     assert loaded.config == made.drafter.config and loaded.hashes == made.drafter.hashes
     assert made.trial.prompts == 1 and [one.shape for one in made.trial.shapes] == list(TRIAL.shapes)
     assert all(1.0 <= one.acceptance.tokens_per_step <= one.shape.length + 1 for one in made.trial.shapes)
@@ -153,7 +152,7 @@ def test_training_goes_on_from_an_earlier_drafter(made: Made, source: Source, tm
     """One step at a vanishing rate leaves the weights it started from, on a corpus and a vocabulary of its own."""
     more = {"start": made.folder, "steps": 1, "learning_rate": 1e-9, "seed": 3}
     again = run(source, request(tmp_path / "again", **more))
-    before, after = Drafter.load(made.folder).state_dict(), Drafter.load(again.folder).state_dict()
+    before, after = load_drafter(made.folder).state_dict(), load_drafter(again.folder).state_dict()
     weights = [name for name in before if name != "draft_vocabulary"]
     assert weights and all(torch.equal(before[name], after[name]) for name in weights)
     assert "began with the weights of the drafter mine" in card_of(again.folder)

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from kernels import KernelSet, kernel_set
+from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
 from playground.decode.captured.graphs import Replay
 from playground.decode.engine import RecurrentDecoder
 from playground.decode.plain import PlainDecoder
-from playground.models.base import BaseModel
-from playground.models.drafter import Drafter
-from playground.models.drafter_config import DrafterConfig
-from tests.models.families import build
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
+from tests.families import build
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kernels.beam_topk import beam_topk_reference, beam_topk_triton
+from kernels.beam_topk.reference import beam_topk_reference
+from kernels.beam_topk.triton import beam_topk_triton
 
 OPERATIONS = [pytest.param(beam_topk_reference, id="reference"), pytest.param(beam_topk_triton, id="triton")]
 

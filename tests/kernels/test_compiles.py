@@ -15,7 +15,16 @@ CODE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from kernels.device import attention, choice, commit, fused, linear, tree, walk
+from kernels.beam_topk import triton as beam_topk
+from kernels.gated import triton as gated
+from kernels.kv_commit import triton as kv_commit
+from kernels.pick import triton as pick
+from kernels.prefix_tree import triton as prefix_tree
+from kernels.rms_norm import triton as rms_norm
+from kernels.rotary_store import triton as rotary_store
+from kernels.row_linear import triton as row_linear
+from kernels.tree_attention import programs
+from kernels.walk import triton as walk
 
 def compiled(kernel, types, constants, aligned=(), **options):
     names = kernel.arg_names
@@ -32,40 +41,41 @@ given = {**states, **parts, "committed": long, "depth": long, "ancestors": "*u8"
 sizes = {"GROUP": 4, "D": 128, "DV": 128, "BLOCK_D": 128, "BLOCK_DV": 128, "KEYS": 64}
 flags = {"WINDOWED": True, "CAPPED": True, "WIDEN": False}
 strides = ("k_head", "k_slot", "v_head", "v_slot")
-done = compiled(attention.masked_partials, given, {**sizes, **flags, "ROWS": 64}, strides, num_stages=3)
+done = compiled(programs.masked_partials, given, {**sizes, **flags, "ROWS": 64}, strides, num_stages=3)
 assert "wgmma" in done.asm["ptx"], "64 rows do not use Hopper's matrix instructions"
 assert done.metadata.shared < 200_000
-compiled(attention.ordered_partials, given, {**sizes, **flags, "ROWS": 16, "SPLIT": 256}, strides, num_stages=3)
+compiled(programs.ordered_partials, given, {**sizes, **flags, "ROWS": 16, "SPLIT": 256}, strides, num_stages=3)
 merge = {"HEADS": 32, "GROUP": 4, "DV": 128, "BLOCK_DV": 128, "ORDERED": True, "SINKS": True}
-compiled(attention.merge_partials, given, merge, num_warps=1)
+compiled(programs.merge_partials, given, merge, num_warps=1)
 
 layer = dict.fromkeys(("x", "weight", "bias", "out"), half)
 tiles = {"N": 4096, "K": 4096, "BLOCK_M": 64, "BLOCK_N": 32, "BLOCK_K": 128, "BIASED": True, "WIDEN": False, "w_in": 1}
-done = compiled(linear.linear_tile, layer, tiles, ("w_out",), num_stages=4)
+done = compiled(row_linear.linear_tile, layer, tiles, ("w_out",), num_stages=4)
 assert done.metadata.shared >= 4 * 2 * 128 * (64 + 32), "loads of the linear layer are not pipelined"
 
-tensors = dict.fromkeys(tree.number_nodes.arg_names[:8], long)
-compiled(tree.number_nodes, tensors, {"LENGTH": 16, "W": 64, "M": 2048})
+tensors = dict.fromkeys(prefix_tree.number_nodes.arg_names[:8], long)
+compiled(prefix_tree.number_nodes, tensors, {"LENGTH": 16, "W": 64, "M": 2048})
 rows = {"ancestors": "*u8", "depth": long, "beam_of": long, "node_of": long}
-compiled(tree.mark_ancestors, rows, {"LENGTH": 16, "M": 2048}, num_warps=1)
+compiled(prefix_tree.mark_ancestors, rows, {"LENGTH": 16, "M": 2048}, num_warps=1)
 compiled(walk.walk_down, dict.fromkeys(walk.walk_down.arg_names[:8], long), {"LEVELS": 16, "M": 2048, "E": 2})
 
 found = {"best": long, "beam_keys": long, "beam_out": long, "token_out": long, "position": long, "picked": long}
 found |= dict.fromkeys(("top", "total", "scores", "beam_logp", "score_out", "logp_out", "threshold"), single)
 found |= {"logits": half, "invalid": "fp32", "temperature": "fp32", "seed": long}
-compiled(choice.top_of_chunks, found, {"WANTED": 64, "CHUNK": 1024})
+compiled(beam_topk.top_of_chunks, found, {"WANTED": 64, "CHUNK": 1024})
 merged = {"WANTED": 50, "REACH": 8, "CUT": True, "CANDIDATES": 1024, "CHUNKS": 16}
-compiled(choice.top_of_beams, found, merged)
-compiled(choice.top_of_all, found, {"REACH": 64, "CANDIDATES": 4096})
-compiled(choice.pick_in_chunks, found, {"GREEDY": False, "FILTERED": True, "CHUNK": 4096})
-compiled(choice.pick_of_chunks, found, {"CHUNKS": 32}, num_warps=1)
+compiled(beam_topk.top_of_beams, found, merged)
+compiled(beam_topk.top_of_all, found, {"REACH": 64, "CANDIDATES": 4096})
+compiled(pick.pick_in_chunks, found, {"GREEDY": False, "FILTERED": True, "CHUNK": 4096})
+compiled(pick.pick_of_chunks, found, {"CHUNKS": 32}, num_warps=1)
 
 buffers = {"keys": half, "values": half, "committed": long, "path": long, "count": long}
-compiled(commit.move_rows, buffers, {"D": 128, "DV": 128, "BLOCK_D": 128, "ROWS": 32, "COUNTED": True})
-compiled(fused.rms_norm_row, layer | {"eps": "fp32"}, {"H": 4096, "BLOCK": 4096, "GEMMA": True})
-compiled(fused.gated_block, {"gate": half, "up": half, "out": half}, {"BLOCK": 1024, "SILU": False})
+compiled(kv_commit.move_rows, buffers, {"D": 128, "DV": 128, "BLOCK_D": 128, "ROWS": 32, "COUNTED": True})
+compiled(rms_norm.rms_norm_row, layer | {"eps": "fp32"}, {"H": 4096, "BLOCK": 4096, "GEMMA": True})
+compiled(gated.gated_block, {"gate": half, "up": half, "out": half}, {"BLOCK": 1024, "SILU": False})
 turned = dict.fromkeys(("query", "key", "value", "cos", "sin", "keys", "values", "out"), half) | {"committed": long}
-compiled(fused.rotary_store_head, turned, {"HEADS": 32, "D": 128, "DV": 128, "HALF": 64, "BLOCK_V": 128}, num_warps=1)
+heads = {"HEADS": 32, "D": 128, "DV": 128, "HALF": 64, "BLOCK_V": 128}
+compiled(rotary_store.rotary_store_head, turned, heads, num_warps=1)
 print("compiled")
 """
 

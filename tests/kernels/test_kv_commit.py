@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kernels.kv_commit import kv_commit_reference, kv_commit_triton
+from kernels.kv_commit.reference import kv_commit_reference
+from kernels.kv_commit.triton import kv_commit_triton
 
 OPERATIONS = [pytest.param(kv_commit_reference, id="reference"), pytest.param(kv_commit_triton, id="triton")]
 

@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
-from kernels.pick import gumbel_noise, pick_reference, pick_triton
+from kernels.pick.noise import gumbel_noise
+from kernels.pick.reference import pick_reference
+from kernels.pick.triton import pick_triton
 
 OPERATIONS = [pytest.param(pick_reference, id="reference"), pytest.param(pick_triton, id="triton")]
 GREEDY = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 1}

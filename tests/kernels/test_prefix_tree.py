@@ -10,7 +10,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernels.prefix_tree import TreeTensors, prefix_tree_reference, prefix_tree_triton
+from kernels.prefix_tree.reference import prefix_tree_reference
+from kernels.prefix_tree.triton import prefix_tree_triton
+from kernels.types import TreeTensors
 
 BUILDERS = [pytest.param(prefix_tree_reference, id="reference"), pytest.param(prefix_tree_triton, id="triton")]
 Builder = Callable[[torch.Tensor, torch.Tensor], TreeTensors]

@@ -6,10 +6,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from kernels.gated import gated_reference, gated_triton
-from kernels.rms_norm import rms_norm_reference, rms_norm_triton
-from kernels.rotary_store import rotary_store_reference, rotary_store_triton
-from kernels.row_linear import row_linear_reference, row_linear_triton
+from kernels.gated.reference import gated_reference
+from kernels.gated.triton import gated_triton
+from kernels.rms_norm.reference import rms_norm_reference
+from kernels.rms_norm.triton import rms_norm_triton
+from kernels.rotary_store.reference import rotary_store_reference
+from kernels.rotary_store.triton import rotary_store_triton
+from kernels.row_linear.reference import row_linear_reference
+from kernels.row_linear.triton import row_linear_triton
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 TOLERANCE = {torch.float32: 3e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from kernels.tree_attention import tree_attention_reference, tree_attention_triton
+from kernels.tree_attention.reference import tree_attention_reference
+from kernels.tree_attention.triton import tree_attention_triton
 
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import pytest
 
+from playground.figures.totals import RunTotals
 from playground.trace import ParityRecord, StageMs, SweepCell, SweepRecord, Trace
 from playground.views.charts import acceptance_by_position, rate_points
 from playground.views.picture import run_picture, step_picture, surface_picture, trace_picture
 from playground.views.race import parity_words, race_info
 from playground.views.sweep import sweep_info
 from playground.views.text import RunText
-from playground.views.totals import RunTotals
 from tests.views.synthetic import make_header, make_trace
 
 

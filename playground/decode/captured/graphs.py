@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from playground.config import PlaygroundError
-from playground.models.memory import is_out_of_memory
+from playground.memory import is_out_of_memory
 
 WARM_UPS = 2  # runs before a capture: libraries make their workspaces, Triton compiles
 

@@ -12,6 +12,9 @@ import torch
 
 from kernels import KernelSet
 from playground import trace
+from playground.base_model.adapter import BaseModel
+from playground.base_model.cache import KVCache
+from playground.base_model.types import BaseOutput
 from playground.config import Sampling
 from playground.decode.captured.graphs import GraphStore, Replay, memory_pool
 from playground.decode.captured.live_seed import any_seed, live
@@ -19,8 +22,6 @@ from playground.decode.captured.message import Message
 from playground.decode.captured.recurrent import CAPACITY_STEP
 from playground.decode.lane import BytesOf, Lane, log_probability
 from playground.decode.recording import judge_rows
-from playground.models.base import BaseModel, BaseOutput
-from playground.models.cache import KVCache
 from playground.sampling import pick_gap, pick_token
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from kernels import KernelSet
-from kernels.prefix_tree import TreeTensors
+from kernels.types import TreeTensors
+from playground.base_model.adapter import BaseModel
+from playground.base_model.types import BaseOutput
 from playground.config import BeamShape, Sampling
 from playground.decode.accept import accept
 from playground.decode.captured.graphs import Replay, bucket_of, bucket_sizes, memory_pool
@@ -23,7 +25,6 @@ from playground.decode.draft import DraftModel, draft
 from playground.decode.recording import judge_rows
 from playground.decode.records import Beams, Verdict
 from playground.decode.tree import build_tree, first_nodes
-from playground.models.base import BaseModel, BaseOutput
 
 
 @dataclass(frozen=True)

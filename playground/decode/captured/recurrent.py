@@ -14,6 +14,9 @@ import torch
 
 from kernels import KernelSet
 from playground import trace
+from playground.base_model.adapter import BaseModel
+from playground.base_model.cache import KVCache
+from playground.base_model.types import BaseOutput
 from playground.config import BeamShape, Sampling
 from playground.decode.captured.graphs import GraphStore
 from playground.decode.captured.live_seed import any_seed
@@ -22,8 +25,6 @@ from playground.decode.draft import DraftModel
 from playground.decode.lane import BytesOf, Lane
 from playground.decode.recording import Judgement, Step, Taken, compose
 from playground.decode.records import Beams, PrefixTree
-from playground.models.base import BaseModel, BaseOutput
-from playground.models.cache import KVCache
 
 CAPACITY_STEP = 512  # cache capacities are multiples of it, so that prompts of like length share a program
 

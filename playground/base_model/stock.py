@@ -1,0 +1,61 @@
+"""Loads a checked model folder into memory as the stock transformers model.
+
+Does not know trees, caches or where the folder came from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from playground.config import PlaygroundError
+from playground.memory import explain_out_of_memory
+from playground.sources.catalogue import ModelFolder
+from playground.sources.checkpoint import first_line, weights_bytes
+
+
+def load_transformers_model(folder: ModelFolder, *, device: torch.device, dtype: torch.dtype, device_map: Any) -> Any:
+    """The stock causal language model in `folder`, in evaluation mode.
+
+    Raises:
+        PlaygroundError: weights are missing or do not fit the config, or there is no room in memory.
+    """
+    from transformers import AutoModelForCausalLM
+
+    loader: Any = AutoModelForCausalLM
+    options: dict[str, Any] = {"device_map": device_map} if device_map is not None else {}
+    remedy = "Choose a smaller base model, bfloat16, or a device with more memory"
+    try:
+        with explain_out_of_memory(f"the weights of {folder.name}", weights_bytes(folder.path), remedy):
+            model, loaded = loader.from_pretrained(
+                str(folder.path),
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                **options,
+            )
+            if device_map is None:
+                model = model.to(device)
+    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+        if isinstance(error, PlaygroundError):
+            raise
+        raise PlaygroundError(
+            f"{folder.name} could not be loaded: {first_line(error)} "
+            "Download or save the model again, or choose another one."
+        ) from error
+    _require_whole(folder.name, loaded)
+    return model.eval()
+
+
+def _require_whole(name: str, loaded: dict[str, Any]) -> None:
+    """transformers fills weights it did not find with random numbers; that is no model anyone asked for."""
+    missing, mismatched = sorted(loaded.get("missing_keys") or ()), sorted(loaded.get("mismatched_keys") or ())
+    if missing or mismatched:
+        first = (missing or mismatched)[0]
+        raise PlaygroundError(
+            f"{name} lacks {len(missing)} weights of its architecture and {len(mismatched)} have another shape, "
+            f"the first being {first if isinstance(first, str) else first[0]}. Download or save the model again."
+        )

@@ -1,0 +1,1 @@
+"""The corpus: conversations the base model writes with itself, and how they are read back."""

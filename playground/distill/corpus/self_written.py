@@ -1,0 +1,68 @@
+"""The base model writes a corpus of its own within a number of rows or a time. Knows no drafter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playground.distill.corpus.generate import DistillOptions, Shards, write_corpus
+from playground.distill.corpus.openings import UNASKED, Openings
+from playground.distill.progress import Bars
+from playground.distill.request import Source
+from playground.distill.training.processes import Processes
+
+ENDLESS_ROWS = 1 << 20
+"""Where only time limits a corpus."""
+
+
+def distill(
+    source: Source,
+    options: DistillOptions,
+    folder: Path,
+    bars: Bars,
+    *,
+    openings: Openings = UNASKED,
+    seconds: float | None = None,
+    spend: Callable[[float, int], None] = lambda seconds, tokens: None,
+) -> None:
+    """Let the base model write a corpus; shards already there are kept.
+
+    Args:
+        seconds: no shard is started that would end after this time; one is written in any case.
+        spend: told the seconds and the tokens of whole shards, also when the work is broken off.
+    """
+    processes = Processes.launched(source.base.device)
+    began, before, started = time.perf_counter(), tokens_in(folder, options), 0
+
+    def may_start(_number: int) -> bool:
+        nonlocal started
+        elapsed = time.perf_counter() - began
+        if seconds is not None and (started or before) and elapsed * (started + 1) / max(started, 1) > seconds:
+            return False
+        started += 1
+        return True
+
+    total = options.rows * options.row_tokens if options.rows < ENDLESS_ROWS else None
+    shards = Shards(lambda number: number % processes.world == processes.rank, may_start)
+    try:
+        with bars.stage("corpus", total, "tok", before) as report, source.base.stock() as model:
+            write_corpus(
+                model,
+                source.turns,
+                options,
+                folder,
+                about=source.about,
+                openings=openings,
+                shards=shards,
+                report=report,
+            )
+    finally:
+        spend(time.perf_counter() - began, tokens_in(folder, options) - before)
+    processes.wait()
+
+
+def tokens_in(folder: Path, options: DistillOptions) -> int:
+    """Tokens of the whole shards in a folder."""
+    rows = min(options.rows, len(list(folder.glob("rows-*.npz"))) * options.batch)
+    return rows * options.row_tokens

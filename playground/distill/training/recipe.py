@@ -1,0 +1,135 @@
+"""What drafter to train for a base model, and the pieces of its training put together.
+
+Sizes come from the base: five draft steps read each of the drafter's weights five times, and should not
+read more than about a third of the base model's. Knows the base's figures, not how a session uses them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from playground.base_model.adapter import BaseModel
+from playground.base_model.output_head import OutputHead
+from playground.distill.corpus.corpus import Corpus
+from playground.distill.teacher.store import TeacherStore
+from playground.distill.training.batches import BatchSource
+from playground.distill.training.loop import initialise
+from playground.distill.training.loss import OutputRows
+from playground.distill.training.objective import LossWeights, Objective
+from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
+from playground.drafter.file import load_drafter
+from playground.trace import ModelInfo
+
+DRAFT_STEPS = 5
+COST_SHARE = 0.35  # about a third
+VOCABULARIES = (32_768, 16_384, 8_192, 4_096)
+UNROLL = 5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that shapes a drafter and its loss."""
+
+    config: DrafterConfig
+    weights: LossWeights
+    batch: int = 256
+    unroll: int = UNROLL
+    seed: int = 0
+    start: str | None = None  # folder of the drafter whose weights training starts from
+
+
+def choose_config(base: ModelInfo, draft_vocabulary: int | None = None) -> DrafterConfig:
+    """A drafter of a size that suits the base model.
+
+    Args:
+        draft_vocabulary: V'; None takes the largest of 4k to 32k whose draft steps are cheap enough.
+    """
+    h, layers = base.hidden_size, base.layers
+    block = (2 * h) ** 2
+    cell = 3 * h * h + 2 * block + 2 * h * h  # cell and lookup, residual blocks, tied projection
+    affordable = (base.parameters * COST_SHARE / DRAFT_STEPS - cell) / h
+    fitting = [size for size in VOCABULARIES if size <= min(affordable, base.vocab_size)]
+    chosen = draft_vocabulary or (fitting[0] if fitting else min(VOCABULARIES[-1], base.vocab_size))
+    return DrafterConfig(
+        vocab_size=base.vocab_size,
+        hidden_size=h,
+        exit_dim=2 * h,
+        num_draft_layers=2,
+        draft_vocab_size=chosen if chosen < base.vocab_size else 0,
+        tied_head=True,
+        context_layers=tuple(sorted({max(1, layers // 3), max(1, 2 * layers // 3)})),
+        context_tokens=4,
+        context_dim=4 * h // 3,
+        lookup_tokens=UNROLL,
+        lookup_match=4,
+        logit_cut=0,
+    )
+
+
+def apple_config(base: ModelInfo) -> DrafterConfig:
+    """The paper's drafter in Apple's format: a head of its own over the whole vocabulary, nothing beside the cell."""
+    h = base.hidden_size
+    return DrafterConfig(vocab_size=base.vocab_size, hidden_size=h, exit_dim=2 * h, num_draft_layers=2)
+
+
+def count_vocabulary(corpus: Corpus, size: int, vocab_size: int) -> torch.Tensor:
+    """[V'] int64 ascending ids of the `size` tokens the assistant used most in training rows."""
+    counts = np.bincount(corpus.ids[corpus.assistant & ~corpus.held_out], minlength=vocab_size)
+    return torch.from_numpy(np.sort(np.argsort(-counts, kind="stable")[:size]).astype(np.int64))
+
+
+def coverage(corpus: Corpus, vocabulary: torch.Tensor) -> float:
+    """Share of held-out assistant tokens that the draft vocabulary holds."""
+    wanted = corpus.ids[corpus.assistant & corpus.held_out]
+    return float(np.isin(wanted, vocabulary.numpy()).mean()) if len(wanted) else 0.0
+
+
+def new_drafter(recipe: Recipe, corpus: Corpus, base: BaseModel, name: str) -> Drafter:
+    """A drafter bound to its base model, ready to be trained: fresh, or with the weights the recipe starts from."""
+    drafter = Drafter(recipe.config, name)
+    if recipe.config.draft_vocab_size:
+        size = recipe.config.draft_vocab_size
+        drafter.draft_vocabulary.copy_(count_vocabulary(corpus, size, recipe.config.vocab_size))
+    if recipe.start is not None:
+        _take_weights(drafter, load_drafter(Path(recipe.start)))
+    else:
+        sample = torch.from_numpy(corpus.ids[:4096].astype(np.int64)).to(base.device)
+        initialise(drafter, float(base.embed(sample).float().square().mean().sqrt()), recipe.seed)
+    return drafter.to(base.device).bind(base)
+
+
+def _take_weights(drafter: Drafter, earlier: Drafter) -> None:
+    """Copy an earlier drafter's weights; a tied head has none of its own, so it drafts from the new corpus's tokens."""
+    state = earlier.state_dict()
+    if drafter.config.tied_head and drafter.config.draft_vocab_size:
+        state["draft_vocabulary"] = drafter.draft_vocabulary
+    drafter.load_state_dict(state)
+
+
+def output_rows(drafter: Drafter, base: BaseModel) -> OutputRows | None:
+    """The base's output rows of a tied head in bfloat16; None for a projection of its own."""
+    if not drafter.config.tied_head:
+        return None
+    ids = drafter.full_ids if drafter.full_ids is not None else torch.arange(base.vocab_size, device=base.device)
+    head: OutputHead = base.output_rows(ids)
+    bias = None if head.bias is None else head.bias.to(torch.bfloat16)
+    return OutputRows(head.weight.to(torch.bfloat16), bias, head.scale, head.softcap)
+
+
+def assemble(
+    recipe: Recipe, corpus: Corpus, store: TeacherStore, base: BaseModel, name: str
+) -> tuple[Drafter, BatchSource, Objective]:
+    """Drafter, batches and loss of a training run."""
+    drafter = new_drafter(recipe, corpus, base, name)
+    source = BatchSource(corpus, store, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
+    return drafter, source, Objective(drafter, store, output_rows(drafter, base), recipe.weights)
+
+
+def work_folder(out: Path) -> Path:
+    """Where a run keeps what is not part of the drafter: teacher store, checkpoints."""
+    return out / "work"

@@ -1,0 +1,121 @@
+"""How a drafter would do on text already written: acceptance and tokens per step, without running the base model.
+
+Greedy output does not depend on the beam shape, so the text a base model wrote greedily tells what every
+draft would have got accepted. Exact for greedy rows; the fast yardstick of training, `evaluate` measures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.config import BeamShape
+from playground.distill.corpus.corpus import Corpus
+from playground.distill.training.batches import BatchSource
+from playground.distill.training.objective import unroll
+from playground.drafter.cell import Drafter
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What a drafter would reach on held-out greedy text."""
+
+    top1: tuple[float, ...]  # [K] share of teacher-forced steps whose best token is the text's
+    tokens_per_step: dict[str, float]  # by "WxL"
+    tokens_per_step_no_loops: dict[str, float]
+    steps: int
+
+
+def held_out_places(corpus: Corpus, length: int, limit: int) -> Tensor:
+    """Places in held-out greedy rows from which `length` tokens are the assistant's own, row after row."""
+    stop = corpus.tokens - length - 2
+    good = np.zeros(corpus.tokens, bool)
+    good[:stop] = (corpus.held_out & corpus.greedy)[:stop] & (corpus.row[:stop] == corpus.row[length + 2 :])
+    for ahead in range(1, length + 2):
+        good[:stop] &= corpus.assistant[ahead : stop + ahead]
+    return torch.from_numpy(np.nonzero(good)[0][:limit])
+
+
+@torch.inference_mode()
+def simulate(
+    drafter: Drafter, source: BatchSource, corpus: Corpus, shapes: tuple[BeamShape, ...], limit: int = 2500
+) -> Simulated:
+    """Measure on up to `limit` held-out places; all zero where there are none."""
+    longest = max(shape.length for shape in shapes)
+    places = held_out_places(corpus, max(longest, source.unroll), limit)
+    if not len(places):
+        nothing = {f"{shape.width}x{shape.length}": 0.0 for shape in shapes}
+        return Simulated((0.0,) * source.unroll, nothing, dict(nothing), 0)
+    looped = torch.from_numpy(corpus.looped())
+    rates, rates_no_loops = {}, {}
+    steps = 0
+    for shape in shapes:
+        accepted = torch.cat([_accepted(drafter, source, part, shape).cpu() for part in places.split(512)])
+        every, clean, steps = _walk(places, accepted, looped)
+        name = f"{shape.width}x{shape.length}"
+        rates[name], rates_no_loops[name] = every, clean
+    return Simulated(_top1(drafter, source, places), rates, rates_no_loops, steps)
+
+
+def _top1(drafter: Drafter, source: BatchSource, places: Tensor) -> tuple[float, ...]:
+    hits = torch.zeros(source.unroll, dtype=torch.float64)
+    for part in places.split(512):
+        batch = source.at(part).to(drafter.device)
+        for k, head in enumerate(unroll(drafter, batch)):
+            best = _full(drafter, drafter.logits(head).argmax(-1))
+            hits[k] += (best == batch.labels[:, k]).sum().item()
+    return tuple((hits / max(len(places), 1)).tolist())
+
+
+def _accepted(drafter: Drafter, source: BatchSource, places: Tensor, shape: BeamShape) -> Tensor:
+    """[B] accepted drafted tokens of a beam search from each place."""
+    width, length = shape.width, shape.length
+    batch = source.at(places).to(drafter.device)
+    count, vocabulary = len(places), drafter.config.head_vocab
+    truth = source.tokens(places[:, None] + torch.arange(2, length + 2)).to(drafter.device)  # [B, L]
+    state, logits = drafter.advance(drafter.begin(batch.hidden, batch.seen), batch.tokens[:, 0])
+    scores, tokens = logits.float().log_softmax(-1).topk(min(width, vocabulary), dim=-1)  # [B, W]
+    width = scores.shape[1]
+    rows = torch.arange(count, device=drafter.device)[:, None]
+    full = _full(drafter, tokens)
+    beams = full[..., None]  # [B, W, 1]
+    state = state.select(rows.expand(-1, width).reshape(-1))
+    for _ in range(1, length):
+        state, logits = drafter.advance(state, beams[..., -1].reshape(-1))
+        best_logits, best_tokens = logits.topk(width, dim=-1)  # [B W, W]: no beam can place more
+        gains = best_logits.float() - logits.float().logsumexp(-1, keepdim=True)
+        scores, flat = (scores[..., None] + gains.view(count, width, width)).flatten(1).topk(width, dim=-1)
+        beam, token = flat // width, best_tokens.view(count, -1).gather(1, flat)
+        beams = torch.cat((beams[rows, beam], _full(drafter, token)[..., None]), dim=-1)
+        state = state.select((rows * width + beam).reshape(-1))
+    prefix = (beams == truth[:, None]).long().cumprod(-1).sum(-1).max(-1).values
+    return prefix
+
+
+def _walk(places: Tensor, accepted: Tensor, looped: Tensor) -> tuple[float, float, int]:
+    """Tokens per step of decoding through the places: over all, and over tokens outside loops.
+
+    Outside loops a step counts by the share of its tokens that are not in a loop.
+    """
+    following = dict(zip(places.tolist(), accepted.tolist(), strict=True))
+    steps = emitted = 0
+    clean_steps = clean_emitted = 0.0
+    place = int(places[0]) if len(places) else 0
+    last = int(places[-1]) if len(places) else -1
+    while place <= last:
+        if place not in following:
+            place += 1
+            continue
+        gained = following[place] + 1
+        outside = int((~looped[place + 2 : place + 2 + gained]).sum())
+        steps, emitted = steps + 1, emitted + gained
+        clean_steps, clean_emitted = clean_steps + outside / gained, clean_emitted + outside
+        place += gained
+    return emitted / max(steps, 1), clean_emitted / max(clean_steps, 1e-9), steps
+
+
+def _full(drafter: Drafter, draft: Tensor) -> Tensor:
+    return draft if drafter.full_ids is None else drafter.full_ids[draft]

@@ -1,0 +1,149 @@
+"""Batches and the teacher store: the same whenever asked, never from held-out rows, equal to a direct forward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from playground.config import PlaygroundError
+from playground.distill.teacher import store as store_module
+from playground.distill.teacher.fill import fill
+from playground.distill.teacher.store import TeacherStore
+from playground.distill.training.batches import BatchSource, startable, teacher_rows
+from playground.drafter.lookup import look_back
+from tests.distill.small import Training, info_of, teach
+
+
+def source_of(tiny: Training, seed: int = 0) -> BatchSource:
+    return BatchSource(tiny.corpus, tiny.store, tiny.recipe.config, unroll=5, size=32, seed=seed)
+
+
+def test_batches_depend_on_seed_and_step_only(tiny: Training) -> None:
+    one, other, third = source_of(tiny), source_of(tiny), source_of(tiny, seed=1)
+    far = one.steps_per_epoch + 3
+    later = one.batch(far)
+    for step in (0, 7, far):
+        assert torch.equal(one.batch(step).tokens, other.batch(step).tokens)
+    assert torch.equal(later.hidden, one.batch(far).hidden)
+    assert not torch.equal(one.batch(0).tokens, one.batch(1).tokens)
+    assert not torch.equal(one.batch(0).tokens, third.batch(0).tokens)
+
+
+def test_an_epoch_takes_every_place_once(tiny: Training) -> None:
+    source = source_of(tiny)
+    seen = torch.cat([source.batch(step).targets[:, 0] - 1 for step in range(source.steps_per_epoch)])
+    assert len(seen.unique()) == len(seen) == source.steps_per_epoch * source.size
+
+
+def test_held_out_rows_are_never_trained_on(tiny: Training) -> None:
+    source = source_of(tiny)
+    held_out = torch.from_numpy(tiny.corpus.held_out)
+    assert held_out.any() and not held_out[source.places].any()
+    touched = source.places[:, None] + torch.arange(source.unroll + 2)  # p, the K fed tokens, the last label
+    assert not held_out[touched].any()
+
+
+def test_a_place_and_what_follows_it(tiny: Training) -> None:
+    source, ids = source_of(tiny), torch.from_numpy(tiny.corpus.ids.astype(np.int64))
+    places = source.places[:40]
+    batch = source.at(places)
+    for row, place in enumerate(places.tolist()):
+        assert batch.tokens[row].tolist() == ids[place + 1 : place + 6].tolist()
+        assert batch.labels[row].tolist() == ids[place + 2 : place + 7].tolist()
+        start = int(tiny.corpus.starts[tiny.corpus.row[place]])
+        config, text = tiny.recipe.config, ids[start : place + 2]  # the row up to the root
+        sizes = {"recent": config.context_tokens, "continuation": config.lookup_tokens, "longest": config.lookup_match}
+        seen = look_back(text, torch.tensor([len(text) - 1]), **sizes)
+        assert torch.equal(batch.seen.recent[row], seen.recent[0])
+        assert torch.equal(batch.seen.continuation[row], seen.continuation[0])
+        assert batch.seen.match[row] == seen.match[0]
+
+
+def test_places_stay_in_their_row_and_turn(tiny: Training) -> None:
+    corpus = tiny.corpus
+    for place in np.nonzero(startable(corpus, 5))[0]:
+        assert corpus.row[place] == corpus.row[place + 6]
+        assert corpus.assistant[place + 1] and corpus.assistant[place + 2]
+
+
+def test_the_store_is_a_direct_forward(tiny: Training) -> None:
+    corpus, store = tiny.corpus, tiny.store
+    with tiny.base.stock() as model, torch.inference_mode():
+        for row in (0, 3, corpus.rows - 1):
+            start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
+            ids = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))[None]
+            out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
+            states = torch.cat((out.hidden_states[-1][0], out.hidden_states[1][0]), dim=-1)
+            index = torch.arange(start, stop)
+            torch.testing.assert_close(store.hidden_states(index).float(), states, rtol=0.01, atol=0.01)
+            torch.testing.assert_close(
+                store.final_hidden(index).float(), out.hidden_states[-1][0], rtol=0.01, atol=0.01
+            )
+            taught = index[torch.from_numpy(corpus.assistant[start:stop])][1:] - 1
+            best, log_probabilities = store.best_next(taught)
+            true = out.logits[0][taught - start].log_softmax(-1)
+            torch.testing.assert_close(log_probabilities, true.gather(1, best), rtol=0.01, atol=0.01)
+            assert torch.equal(best.sort(-1).values, true.topk(best.shape[1]).indices.sort(-1).values)
+
+
+def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playground.distill.teacher.fill.BATCH_TOKENS", {"cpu": 200})
+    info = info_of(tiny.base, tiny.corpus)
+    store, done = TeacherStore.create_or_open(tmp_path, info)
+    assert done == 0
+
+    def break_off(now: int, total: int) -> None:
+        assert total == tiny.corpus.tokens
+        if now > total // 2:
+            raise KeyboardInterrupt
+
+    with tiny.base.stock() as model:
+        with pytest.raises(KeyboardInterrupt):
+            fill(model, tiny.corpus, store, done, break_off)
+        again, done = TeacherStore.create_or_open(tmp_path, info)
+        assert tiny.corpus.tokens // 2 < done < tiny.corpus.tokens
+        fill(model, tiny.corpus, again, done)
+    whole = teach(tiny.base, tiny.corpus, tmp_path / "whole")
+    assert TeacherStore.create_or_open(tmp_path, info)[1] == tiny.corpus.tokens
+    for name in ("hidden", "top_ids", "top_log_probabilities"):
+        assert np.array_equal(getattr(again, name), getattr(whole, name))
+    assert np.array_equal(again.taps[0], whole.taps[0])
+
+
+def test_into_memory_reads_the_same(tiny: Training) -> None:
+    store = TeacherStore.open_part(tiny.store.folder, tiny.store.info)
+    index = torch.tensor([[3, 5], [9, 2]])
+    before = store.hidden_states(index)
+    assert store.into_memory() and torch.equal(store.hidden_states(index), before)
+    assert before.shape == (2, 2, 2 * tiny.base.hidden_size)
+
+
+def test_the_teacher_is_renormalised_over_the_draft_vocabulary(tiny: Training) -> None:
+    vocabulary = torch.arange(0, tiny.base.vocab_size, 3)
+    draft_of = torch.full((tiny.base.vocab_size,), -1)
+    draft_of[vocabulary] = torch.arange(len(vocabulary))
+    index = torch.from_numpy(np.nonzero(startable(tiny.corpus, 5))[0][:20]) + 1
+    teacher = teacher_rows(tiny.store, index, draft_of)
+    ids, log_probabilities = tiny.store.best_next(index)
+    p = torch.where(ids % 3 == 0, log_probabilities.exp(), 0.0)
+    torch.testing.assert_close(teacher.probabilities, p / p.sum(-1, keepdim=True))
+    assert torch.equal(vocabulary[teacher.ids][p > 0], ids[p > 0])
+
+
+def test_no_room_for_a_store(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "bytes_needed", lambda info: 10**18)
+    with pytest.raises(PlaygroundError, match=r"need 1000000000\.0 GB .* --max-tokens"):
+        TeacherStore.create_or_open(tmp_path, info_of(tiny.base, tiny.corpus))
+
+
+def test_a_store_of_another_corpus_is_made_anew(tiny: Training, tmp_path: Path) -> None:
+    info = info_of(tiny.base, tiny.corpus)
+    store, _ = TeacherStore.create_or_open(tmp_path, info)
+    store.mark(info.tokens)
+    part = tiny.corpus.first(200)
+    assert TeacherStore.create_or_open(tmp_path, info_of(tiny.base, part))[1] == 0
+    with pytest.raises(PlaygroundError, match="no full teacher store"):
+        TeacherStore.open_part(tmp_path, info)

@@ -1,0 +1,76 @@
+"""The hand-made gradient of the distillation loss against autograd of its plain definition in float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from playground.distill.training.loss import Copied, OutputRows, Teacher, hidden_regression, soft_cross_entropy
+
+ROWS, WIDTH, VOCABULARY, BEST = 300, 12, 40, 6  # more rows than one chunk holds
+
+
+def plain_loss(
+    projected: Tensor, head: OutputRows, teacher: Teacher, row_weight: Tensor, copied: Copied, bonus: Tensor | None
+) -> Tensor:
+    """-sum_r w_r sum_v p(v) log softmax(softcap(scale (W x + b)) + bonus)_v, written out."""
+    logits = projected @ head.weight.T
+    logits = logits if head.bias is None else logits + head.bias
+    logits = logits * head.scale
+    if head.softcap is not None:
+        logits = torch.tanh(logits / head.softcap) * head.softcap
+    if bonus is not None:
+        one_hot = torch.nn.functional.one_hot(copied.ids, logits.shape[1]) * copied.found[:, None]
+        logits = logits + one_hot * bonus[:, None]
+    target = torch.zeros_like(logits).scatter_add(1, teacher.ids, teacher.probabilities.to(logits.dtype))
+    return -(row_weight[:, None] * target * logits.log_softmax(-1)).sum()
+
+
+@pytest.mark.parametrize("bonused", [False, True], ids=["", "bonus"])
+@pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
+@pytest.mark.parametrize(
+    ("scale", "softcap"), [(1.0, None), (0.25, None), (1.0, 3.0), (2.0, 5.0)], ids=["", "scale", "softcap", "both"]
+)
+def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bonused: bool) -> None:
+    make = torch.Generator().manual_seed(7)
+
+    def randn(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=make)
+
+    ids = torch.stack([torch.randperm(VOCABULARY, generator=make)[:BEST] for _ in range(ROWS)])
+    probabilities = randn(ROWS, BEST).softmax(-1)
+    probabilities[::7] = 0.0  # rows that teach nothing
+    teacher = Teacher(ids, probabilities)
+    copied = Copied(torch.randint(VOCABULARY, (ROWS,), generator=make), torch.rand(ROWS, generator=make) < 0.5)
+    row_weight = torch.rand(ROWS, generator=make)
+    leaves = {"projected": randn(ROWS, WIDTH), "weight": randn(VOCABULARY, WIDTH), "bonus": randn(ROWS)}
+    offset = randn(VOCABULARY) if bias else None
+
+    def run(dtype: torch.dtype, loss: object) -> tuple[Tensor, dict[str, Tensor | None]]:
+        own = {name: leaf.to(dtype, copy=True).requires_grad_() for name, leaf in leaves.items()}
+        head = OutputRows(own["weight"], None if offset is None else offset.to(dtype), scale, softcap)
+        bonus = own["bonus"] if bonused else None
+        value = loss(own["projected"], head, teacher, row_weight, copied, bonus)  # type: ignore[operator]
+        (3.0 * value).backward()
+        return value.detach(), {name: leaf.grad for name, leaf in own.items()}
+
+    value, gradients = run(torch.float32, soft_cross_entropy)
+    expected, true = run(torch.float64, plain_loss)
+    assert abs(float(value) - float(expected)) < 1e-4 * abs(float(expected))
+    for name, gradient in gradients.items():
+        if name == "bonus" and not bonused:
+            assert gradient is None
+            continue
+        assert gradient is not None and true[name] is not None
+        torch.testing.assert_close(gradient.double(), true[name], rtol=1e-3, atol=2e-5)
+    if bonused:
+        assert gradients["bonus"] is not None and not gradients["bonus"][~copied.found].any()
+
+
+def test_regression_is_relative_to_the_target() -> None:
+    target = torch.randn(9, 5, generator=torch.Generator().manual_seed(0))
+    assert float(hidden_regression(target, target, torch.ones(9))) == 0.0
+    same = [float(hidden_regression(k * 2 * target, k * target, torch.ones(9))) for k in (1, 10)]
+    assert same[0] == pytest.approx(same[1]) == pytest.approx(9.0)
+    assert float(hidden_regression(2 * target, target, torch.zeros(9))) == 0.0
