@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.figures.test_summary import figures as summary_with_speedup
 
 from playground.bench.benchmark import Measured, by_category, pool
 from playground.bench.prompts import Question, read_questions, spread
 from playground.config import PlaygroundError
 from playground.trace import Summary
+from tests.figures.test_summary import figures as summary_with_speedup
 
 
 def with_speed(speedup: float, new_tokens: int, steps: int, ours: float, plain: float) -> Summary:
