@@ -11,9 +11,9 @@ from functools import partial
 import torch
 
 from kernels.interpreter import interpreting
-from kernels.types import KernelsChoice, KernelSet
+from kernels.types import KernelsChoice, KernelSet, PickRule
 
-__all__ = ["KernelSet", "KernelsChoice", "interpreting", "kernel_set"]
+__all__ = ["KernelSet", "KernelsChoice", "PickRule", "interpreting", "kernel_set"]
 
 
 def kernel_set(name: KernelsChoice, device: torch.device, *, exact: bool = False) -> KernelSet:

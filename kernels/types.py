@@ -22,6 +22,25 @@ PickAt = Callable[[Tensor | None], Tensor]  # picks [Q] at nodes [Q], or [N] at 
 LOWEST_VALID_SCORE = -1e29  # a beam's score at or below it stands for nothing
 
 
+@dataclass(frozen=True, eq=False)
+class PickRule:
+    """How a token is picked. Temperature 0 is greedy; top_k 0 and top_p 1 filter nothing."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int | Tensor  # [] int64 where it is on the device, so that a captured pick serves every seed
+
+    @property
+    def greedy(self) -> bool:
+        return self.temperature == 0.0
+
+    @property
+    def filtered(self) -> bool:
+        """Whether a pick looks for the tokens that top-k or top-p keep."""
+        return not self.greedy and (self.top_k > 0 or self.top_p < 1.0)
+
+
 @dataclass(frozen=True)
 class BeamTop:
     """The W best continuations, best first."""
@@ -86,18 +105,9 @@ class BeamTopk(Protocol):
 
 
 class Pick(Protocol):
-    """The picked ids, [] or [N]."""
+    """The ids [] or [N] picked from `logits` [V] or [N, V] for the tokens at absolute `position` [] or [N]."""
 
-    def __call__(
-        self,
-        logits: Tensor,  # [V] or [N, V]
-        *,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        seed: int | Tensor,  # or [] int64 on the device, so that a captured pick serves every seed
-        position: Tensor | int,  # [] or [N], absolute position of the token being picked
-    ) -> Tensor: ...
+    def __call__(self, logits: Tensor, rule: PickRule, position: Tensor | int) -> Tensor: ...
 
 
 class KvCommit(Protocol):

@@ -76,11 +76,6 @@ class Sampling:
     def greedy(self) -> bool:
         return self.temperature == 0.0
 
-    @property
-    def filtered(self) -> bool:
-        """Whether a pick looks for the tokens that top-k or top-p keep."""
-        return not self.greedy and (self.top_k > 0 or self.top_p < 1.0)
-
 
 @dataclass(frozen=True)
 class EngineOptions:

@@ -63,7 +63,8 @@ def load_pair(
     tell = progress or (lambda _: None)
     quiet_transformers()
     device = resolve_device(options.device)
-    engine, kernels = resolve_engine(options, device), resolve_kernels(options, device)
+    kernels = resolve_kernels(options, device)
+    engine = resolve_engine(options, device, kernels)
     drafter_folder = None
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
     if drafter is not None or of_default_pair:
@@ -117,27 +118,22 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def resolve_engine(options: EngineOptions, device: torch.device) -> str:
-    """The engine that runs: captured where Triton's kernels run on CUDA, eager elsewhere.
+def resolve_engine(options: EngineOptions, device: torch.device, kernels: KernelSet) -> str:
+    """The engine that runs: captured where the kernels can be on CUDA, eager elsewhere.
 
     Raises:
         PlaygroundError: one was asked for that cannot run here.
     """
-    if options.exact and (device.type != "cuda" or options.kernels == "reference"):
-        raise PlaygroundError(
-            f"Exact mode needs the Triton kernels on a CUDA device, but the device is {device.type!r} and kernels are "
-            f"{options.kernels!r}. Use dtype float32, in which both lanes agree but for rounding at near ties."
-        )
     if options.engine == "captured" and device.type != "cuda":
         raise PlaygroundError(
             f"Engine is 'captured', which replays CUDA graphs, but the device is {device.type!r}. Use auto or eager."
         )
-    if options.engine == "captured" and options.kernels == "reference":
+    if options.engine == "captured" and kernels.reads_device:
         raise PlaygroundError(
-            "Engine is 'captured', but kernels are 'reference', which ask the device for numbers while they run, and a "
-            "CUDA graph cannot. Use kernels auto or triton, or engine eager."
+            f"Engine is 'captured', but kernels are {kernels.name!r}, which ask the device for numbers while they run, "
+            "and a CUDA graph cannot. Use kernels auto or triton, or engine eager."
         )
-    graphs = device.type == "cuda" and options.kernels != "reference"
+    graphs = device.type == "cuda" and not kernels.reads_device
     return options.engine if options.engine != "auto" else "captured" if graphs else "eager"
 
 
@@ -145,23 +141,34 @@ def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
     """The operations the engine uses.
 
     Raises:
-        PlaygroundError: Triton was asked for where it cannot run.
+        PlaygroundError: Triton, or exact mode with it, was asked for where it cannot run.
     """
+    if options.exact and (device.type != "cuda" or options.kernels == "reference"):
+        raise PlaygroundError(
+            f"Exact mode needs the Triton kernels on a CUDA device, but the device is {device.type!r} and kernels are "
+            f"{options.kernels!r}. Use dtype float32, in which both lanes agree but for rounding at near ties."
+        )
     try:
         found = kernel_set(options.kernels, device, exact=options.exact)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
     if options.dtype != "auto" and not found.takes(getattr(torch, options.dtype)):
         raise PlaygroundError(
-            f"Dtype is {options.dtype!r}, but the Triton kernels compute in float32, bfloat16 and float16. "
+            f"Dtype is {options.dtype!r}, but the {found.name} kernels compute in {_listed(found)}. "
             "Use one of these, or --kernels reference."
         )
     if found.first_gpu_only and device.index:
         raise PlaygroundError(
-            f"Device is '{device}', but the Triton kernels run on the first GPU that this process sees. "
+            f"Device is '{device}', but the {found.name} kernels run on the first GPU that this process sees. "
             f"Start with CUDA_VISIBLE_DEVICES={device.index} and --device cuda, or use --kernels reference."
         )
     return found
+
+
+def _listed(kernels: KernelSet) -> str:
+    """The dtypes a set computes in, as people read them."""
+    *others, last = (str(dtype).removeprefix("torch.") for dtype in kernels.dtypes or ())
+    return f"{', '.join(others)} and {last}"
 
 
 def _choose_dtype(
@@ -190,8 +197,11 @@ def _choose_dtype(
 def _weight_bytes(folder: Path, dtype: str) -> int:
     """Bytes of the weights in a dtype, by the files' own."""
     config = read_config(folder, folder.name)
-    stored = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32)
-    return weights_bytes(folder) * getattr(torch, dtype).itemsize // stored.itemsize
+    stored: torch.dtype = getattr(
+        torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32
+    )
+    wanted: torch.dtype = getattr(torch, dtype)
+    return weights_bytes(folder) * wanted.itemsize // stored.itemsize
 
 
 def _card(folder: ModelFolder) -> str:

@@ -1,6 +1,6 @@
 """A loaded pair that answers prompts: checks a request, runs the race, records it, and stops when asked.
 
-The one owner of the device: one run at a time, others wait their turn. Used by the screen and the terminal alike.
+The one owner of the device: one run at a time, others stand in its line. Used by the screen and the terminal alike.
 Knows nothing of either.
 """
 
@@ -10,8 +10,8 @@ import platform
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import torch
@@ -20,16 +20,31 @@ from kernels import KernelSet
 from playground import __version__
 from playground.calibration import plain_costs
 from playground.config import EngineOptions, PlaygroundError, RunRequest
-from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
-from playground.decode.engine import RecurrentDecoder
-from playground.decode.plain import PlainDecoder
-from playground.decode.race import DraftingLane, PlainLane, race
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.direct import DirectRunner
+from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.race import RaceRecord, race
+from playground.decode.replay import Programs, ReplayedRunner
+from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
 from playground.figures.summary import summarise, verdict
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
+from playground.line import Line, Place
 from playground.loading import Pair, Progress, load_pair
 from playground.memory import is_out_of_memory
-from playground.trace import DrafterInfo, FinishReason, Footer, Header, ModelInfo, Record, RunSettings, Trace
+from playground.trace import (
+    DrafterInfo,
+    FinishReason,
+    Footer,
+    Header,
+    ModelInfo,
+    ParityRecord,
+    PlainRecord,
+    Record,
+    RunSettings,
+    StepRecord,
+    Trace,
+)
 
 __all__ = ["Progress", "Session", "SessionInfo"]
 
@@ -51,13 +66,13 @@ class SessionInfo:
 
 
 class Session:
-    """One loaded pair."""
+    """One loaded pair. `line` is the one for its device: another pair on it stands in the same line."""
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
-        self._turn = threading.Lock()
+        self.line = Line()
         self._peak = PeakMemory(pair.device)
-        self._graphs = GraphStore()
+        self._programs = Programs()
         self._info = SessionInfo(
             base=pair.base.info(),
             drafter=pair.drafter.info() if pair.drafter else None,
@@ -102,17 +117,21 @@ class Session:
         """
         self._checked(request)
 
-    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+    def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]:
         """Check, then run: the header first, the footer last, also when `stop` is set meanwhile.
 
         While another run has the device this one waits; stopped before its turn, it yields nothing. Closing the
         iterator ends the run between two steps.
 
+        Args:
+            place: in `line`, to run in its turn and leave it to the caller; without one, a place is taken when the
+                first record is asked for, and left at the end.
+
         Raises:
-            PlaygroundError: as `check`; or, while running, no room in memory.
+            PlaygroundError: as `check`; then a full line; then, while running, no room in memory.
         """
         drafter, prompt_ids = self._checked(request)
-        return self._records(request, drafter, prompt_ids, stop)
+        return self._in_turn(place, stop, lambda: self._records(request, drafter, prompt_ids, stop))
 
     def _checked(self, request: RunRequest) -> tuple[Drafter, list[int]]:
         pair = self._pair
@@ -136,36 +155,40 @@ class Session:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
         return pair.drafter, prompt_ids
 
+    def _in_turn(
+        self, place: Place | None, stop: threading.Event, records: Callable[[], Iterator[Record]]
+    ) -> Iterator[Record]:
+        with self.line.join() if place is None else nullcontext(place) as turn:
+            if turn.wait(stop):
+                yield from records()
+
     def _records(
         self, request: RunRequest, drafter: Drafter, prompt_ids: list[int], stop: threading.Event
     ) -> Iterator[Record]:
-        while not self._turn.acquire(timeout=0.05):
-            if stop.is_set():
-                return
-        try:
-            trace = Trace(self._header(request, prompt_ids))
-            self._peak.reset()
-            yield trace.header
-            drafting, plain = self._lanes(request, drafter)
-            with self._explained(request, len(prompt_ids)):
-                for record in race(drafting, plain, prompt_ids, stop.is_set):
-                    trace.add(record)
-                    yield record
-            lanes = [drafting] if plain is None else [drafting, plain]
-            cut = any(lane.finish_reason is None for lane in lanes)
-            yield self._footer(trace, "stopped" if cut else drafting.finish_reason or "stopped")
-        finally:
-            self._turn.release()
+        trace = Trace(self._header(request, prompt_ids))
+        self._peak.reset()
+        yield trace.header
+        drafting, plain = self._lanes(request, drafter)
+        with self._explained(request, len(prompt_ids)):
+            for bare in race(drafting, plain, prompt_ids, stop.is_set):
+                record = with_bytes(bare, self._pair.tokenizer.bytes_of)
+                trace.add(record)
+                yield record
+        cut = drafting.finish_reason is None or (plain is not None and plain.finish_reason is None)
+        yield self._footer(trace, "stopped" if cut else drafting.finish_reason or "stopped")
 
     def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[DraftingLane, PlainLane | None]:
-        base, kernels, bytes_of = self._pair.base, self._pair.kernels, self._pair.tokenizer.bytes_of
-        common = (request.sampling, request.max_new_tokens, kernels, bytes_of)
-        if self._pair.engine == "captured":
-            drafting = CapturedDecoder(base, drafter, request.shape, *common, store=self._graphs)
-            return drafting, CapturedPlain(base, *common, store=self._graphs) if request.race else None
-        return RecurrentDecoder(base, drafter, request.shape, *common), (
-            PlainDecoder(base, *common) if request.race else None
+        plain = Decoding(self._pair.base, request.sampling)
+        drafting = replace(plain, drafting=Drafting(drafter, request.shape))
+        return (
+            DraftingLane(self._runner(drafting), request.max_new_tokens),
+            PlainLane(self._runner(plain), request.max_new_tokens) if request.race else None,
         )
+
+    def _runner(self, decoding: Decoding) -> Runner:
+        if self._pair.engine == "captured":
+            return ReplayedRunner(decoding, self._programs)
+        return DirectRunner(decoding)
 
     def _header(self, request: RunRequest, prompt_ids: list[int]) -> Header:
         info, sampling = self._info, request.sampling
@@ -219,9 +242,21 @@ class Session:
         except Exception as error:
             if not (is_out_of_memory(error) or is_out_of_memory(error.__cause__)):
                 raise
-            self._graphs.clear()
+            self._programs.clear()
             footprint, tokens, free = self._needs(request, prompt)
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free) from error
+
+
+def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceRecord:
+    """A lane's record with the bytes of every token it mentions."""
+    if isinstance(record, ParityRecord):
+        return record
+    if isinstance(record, StepRecord):
+        beams = (token for beam in record.beams.tokens for token in beam)
+        mentioned = {*record.tree.token, *record.emitted, *beams}
+    else:
+        mentioned = {record.token if isinstance(record, PlainRecord) else record.first_root}
+    return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})
 
 
 def _device_name(device: torch.device) -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 
 SCHEMA = "redrafter-trace"
 SCHEMA_VERSION = "1.0"
+INVALID_SCORE = -1e30  # of a beam that stands for nothing
 
 Lane = Literal["redrafter", "plain"]
 FinishReason = Literal["eos", "length", "window", "stopped"]
@@ -101,7 +102,7 @@ class BeamsRecord:
 
     tokens: tuple[tuple[int, ...], ...]  # [W][L], -1 invalid
     log_probabilities: tuple[tuple[float, ...], ...]  # [W][L], drafter's, 0.0 where invalid
-    scores: tuple[float, ...]  # [W], sum along the beam, noise of sampling included; -1e30 where invalid
+    scores: tuple[float, ...]  # [W], sum along the beam, noise of sampling included; INVALID_SCORE where invalid
 
     @property
     def width(self) -> int:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Rooms from left to right; a room may look into itself and into every group left of its own.
 ORDER: tuple[frozenset[str], ...] = (
     frozenset({"config", "trace", "kernels"}),
-    frozenset({"figures", "sampling", "memory"}),
+    frozenset({"figures", "sampling", "memory", "line"}),
     frozenset({"sources", "drafter"}),
     frozenset({"base_model"}),
     frozenset({"decode"}),

@@ -11,6 +11,10 @@ from playground.loading import resolve_engine, resolve_kernels
 CPU, CUDA, SECOND = torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1)
 
 
+def engine_of(options: EngineOptions, device: torch.device) -> str:
+    return resolve_engine(options, device, resolve_kernels(options, device))
+
+
 @pytest.mark.parametrize(
     ("options", "device", "engine"),
     [
@@ -21,7 +25,7 @@ CPU, CUDA, SECOND = torch.device("cpu"), torch.device("cuda"), torch.device("cud
     ],
 )
 def test_the_engine_of_a_device(options: EngineOptions, device: torch.device, engine: str) -> None:
-    assert resolve_engine(options, device) == engine
+    assert engine_of(options, device) == engine
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,7 @@ def test_the_engine_of_a_device(options: EngineOptions, device: torch.device, en
 )
 def test_engines_that_cannot_run(options: EngineOptions, device: torch.device, remedy: str) -> None:
     with pytest.raises(PlaygroundError, match=remedy):
-        resolve_engine(options, device)
+        engine_of(options, device)
 
 
 def test_kernels_that_cannot_run() -> None:

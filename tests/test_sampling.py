@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kernels import kernel_set
 from kernels.pick.noise import gumbel_noise
 from playground.config import BeamShape, Sampling
-from playground.sampling import pick_gap, pick_token
+from playground.sampling import pick_gap, rule_of
 from tests.decode.lanes import GREEDY, MarkovBase, Scripted, drafting_run
 
 KERNELS = kernel_set("reference", torch.device("cpu"))
@@ -30,13 +30,13 @@ def chi_square(tokens: list[int], probability: torch.Tensor) -> float:
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
 def test_picks_follow_the_softmax(seed: int) -> None:
     sampling = Sampling(temperature=1.0, seed=seed)
-    picks = [int(pick_token(TARGET.log(), sampling, position, KERNELS)) for position in range(DRAWS)]
+    picks = [int(KERNELS.pick(TARGET.log(), rule_of(sampling), position)) for position in range(DRAWS)]
     assert chi_square(picks, TARGET) < CHI_SQUARE_3_DOF
 
 
 def test_temperature_sharpens_as_it_should() -> None:
     sampling = Sampling(temperature=0.5, seed=5)
-    picks = [int(pick_token(TARGET.log(), sampling, position, KERNELS)) for position in range(DRAWS)]
+    picks = [int(KERNELS.pick(TARGET.log(), rule_of(sampling), position)) for position in range(DRAWS)]
     assert chi_square(picks, TARGET**2 / (TARGET**2).sum()) < CHI_SQUARE_3_DOF
     assert chi_square(picks, TARGET) > CHI_SQUARE_3_DOF
 
@@ -74,7 +74,7 @@ def test_filters_keep_what_they_should() -> None:
         (Sampling(temperature=1.0, top_p=0.81), {1, 2, 3}),
         (Sampling(temperature=1.0, top_k=3, top_p=0.999), {1, 2, 3}),
     ):
-        assert {int(pick_token(logits, sampling, position, KERNELS)) for position in range(200)} == kept, sampling
+        assert {int(KERNELS.pick(logits, rule_of(sampling), position)) for position in range(200)} == kept, sampling
 
 
 @given(
@@ -112,21 +112,21 @@ def test_noise_is_gumbel() -> None:
 def test_ties_go_to_the_lowest_id(dtype: torch.dtype) -> None:
     logits = torch.zeros(5000, dtype=dtype)
     logits[[1234, 1300, 4999]] = 2.0
-    assert int(pick_token(logits, GREEDY, 0, KERNELS)) == 1234
+    assert int(KERNELS.pick(logits, rule_of(GREEDY), 0)) == 1234
 
 
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.7, seed=9)], ids=["greedy", "sampled"])
 def test_the_gap_is_what_it_takes_to_change_the_pick(sampling: Sampling) -> None:
     for position in range(20):
         logits = torch.randn(60, generator=torch.Generator().manual_seed(position), dtype=torch.float64)
-        pick = int(pick_token(logits, sampling, position, KERNELS))
-        gap = pick_gap(logits, sampling, position) * (sampling.temperature or 1.0)
+        pick = int(KERNELS.pick(logits, rule_of(sampling), position))
+        gap = pick_gap(logits, rule_of(sampling), position) * (sampling.temperature or 1.0)
         for share, same in ((0.99, True), (1.01, False)):
             lowered = logits.clone()
             lowered[pick] -= share * gap
-            assert (int(pick_token(lowered, sampling, position, KERNELS)) == pick) is same
+            assert (int(KERNELS.pick(lowered, rule_of(sampling), position)) == pick) is same
 
 
 def test_the_gap_of_a_lone_token_is_infinite() -> None:
     logits = torch.tensor([0.0, 3.0, 1.0])
-    assert pick_gap(logits, Sampling(temperature=1.0, top_k=1), 0) == math.inf
+    assert pick_gap(logits, rule_of(Sampling(temperature=1.0, top_k=1)), 0) == math.inf

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from playground.config import BeamShape, EngineOptions, Message, PlaygroundError
 from playground.drafter.file import save_drafter
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
+from playground.line import LIMIT
 from playground.loading import Progress, resolve_device
 from playground.session import Session
 from playground.trace import Footer, Header, ParityRecord, PlainRecord, PromptRecord, Record, StepRecord, Trace
@@ -106,6 +108,48 @@ def test_stop_acts_between_steps_and_leaves_a_whole_trace(session: Session) -> N
     footer = records[-1]
     assert isinstance(footer, Footer)
     assert footer.finish_reason == "stopped" and footer.sentence.startswith("Stopped early.")
+
+
+def test_runs_come_in_the_order_in_which_they_were_asked_for(session: Session) -> None:
+    line, order = session.line, []
+    with line.join() as before:
+        threads = []
+        for index in range(3):
+            run = session.run(asked(max_new_tokens=2, race=False), threading.Event())
+            thread = threading.Thread(target=lambda run=run, index=index: [*run] and order.append(index))
+            thread.start()
+            threads.append(thread)
+            until(lambda index=index: len(line) == index + 2)
+        assert before.position == 0 and order == []
+    for thread in threads:
+        thread.join(20)
+    assert order == [0, 1, 2] and len(line) == 0
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline, "waited 20 s in vain"
+        time.sleep(0.002)
+
+
+def test_a_place_holds_several_runs(session: Session) -> None:
+    with session.line.join() as place:
+        behind = session.line.join()
+        for _ in range(2):
+            assert collect(session.run(asked(max_new_tokens=2, race=False), threading.Event(), place)).complete
+            assert (place.position, behind.position) == (0, 1)
+        behind.leave()
+
+
+def test_a_full_line_refuses_the_run(session: Session) -> None:
+    places = [session.line.join() for _ in range(LIMIT)]
+    run = session.run(asked(), threading.Event())
+    with pytest.raises(PlaygroundError, match=f"{LIMIT} runs are waiting for this device already. Try again"):
+        next(run)
+    for place in places:
+        place.leave()
+    assert collect(session.run(asked(max_new_tokens=2), threading.Event())).complete
 
 
 def test_a_closed_run_frees_the_device_and_others_wait(session: Session) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from benchmarks.gpu.report import Report, ceiling, device, graphed, milliseconds
-from kernels import KernelSet, kernel_set
+from kernels import KernelSet, PickRule, kernel_set
+from kernels.types import PickAt
 
 DTYPES = (torch.bfloat16, torch.float32, torch.float16)
 SHARE = 0.3  # of the time left that the errors may take: most of it goes into compiling
@@ -94,16 +95,10 @@ def _errors(
         for cut in (None, 50):
             got, want = (kernels.beam_topk(logits, scores, cut=cut) for kernels in (ours, theirs))
             yield f"beam_topk scores, cut {cut}", dtype, _difference(got.score, want.score)
-        sampling = {
-            "temperature": 0.7,
-            "top_k": 0,
-            "top_p": 1.0,
-            "seed": 3,
-            "position": torch.arange(width, device=where),
-        }
+        position = torch.arange(width, device=where)
         for temperature in (0.0, 0.7):
-            setting = sampling | {"temperature": temperature}
-            same = ours.pick(logits, **setting) == theirs.pick(logits, **setting)
+            rule = PickRule(temperature, 0, 1.0, seed=3)
+            same = ours.pick(logits, rule, position) == theirs.pick(logits, rule, position)
             yield f"pick at {temperature}", dtype, float((~same).sum())
 
 
@@ -118,8 +113,9 @@ def _tree_errors(ours: KernelSet, theirs: KernelSet, smoke: bool) -> Iterator[tu
             yield f"prefix_tree {width}x{length} {name}", torch.int64, float((got != want).sum())
         picks = torch.randint(0, 3, (width * length + 1,), device=where)
         eos = torch.tensor([2], device=where)
+        pick_at = _looked_up(picks)
         got, want = (
-            kernels.walk(picks, trees[0].token, trees[0].parent, eos, levels=length) for kernels in (ours, theirs)
+            kernels.walk(pick_at, trees[0].token, trees[0].parent, eos, levels=length) for kernels in (ours, theirs)
         )
         yield (
             f"walk {width}x{length}",
@@ -133,6 +129,11 @@ def _tree_errors(ours: KernelSet, theirs: KernelSet, smoke: bool) -> Iterator[tu
     ours.kv_commit(*buffers, committed, path, count)
     theirs.kv_commit(*copies, committed, path, count)
     yield "kv_commit", torch.int64, float(sum(int((a != b).sum()) for a, b in zip(buffers, copies, strict=True)))
+
+
+def _looked_up(picks: torch.Tensor) -> PickAt:
+    """Picks [N] that are known already."""
+    return lambda nodes: picks if nodes is None else picks[nodes]
 
 
 def _difference(got: torch.Tensor, want: torch.Tensor) -> float:
@@ -214,10 +215,10 @@ def _small(report: Report, ours: KernelSet, smoke: bool) -> None:
     committed, eos = torch.tensor(100, device=where), torch.tensor([2], device=where)
     path, count = torch.arange(0, length + 1, device=where), torch.tensor(3, device=where)
     tree = ours.prefix_tree(tokens, root)
-    greedy = {"temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0, "position": tree.depth}
+    greedy = PickRule(0.0, 0, 1.0, seed=0)
 
     def accept() -> None:
-        ours.walk(ours.pick(logits, **greedy), tree.token, tree.parent, eos, levels=length)
+        ours.walk(lambda _: ours.pick(logits, greedy, tree.depth), tree.token, tree.parent, eos, levels=length)
 
     times = {
         "prefix_tree": milliseconds(graphed(lambda: ours.prefix_tree(tokens, root))),

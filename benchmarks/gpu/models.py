@@ -9,12 +9,11 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.report import device
-from kernels import KernelSet
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, Sampling
-from playground.decode.captured.plain import PlainProgram
-from playground.decode.captured.program import DraftingProgram
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.replay.program import Program
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 
@@ -87,23 +86,21 @@ def random_drafter(base: BaseModel, draft_vocabulary: int) -> Drafter:
 
 
 @torch.inference_mode()
-def plain_at(base: BaseModel, kernels: KernelSet, context: int) -> PlainProgram:
+def plain_at(base: BaseModel, context: int) -> Program:
     """A plain program as if `context` tokens had been read."""
-    program = PlainProgram(base, Sampling(), context + 512, kernels)
-    _fill(program.cache, context)
-    program.token.prepare()
+    program = Program(Decoding(base, Sampling()), context + 512)
+    _fill(program.stages.cache, context)
+    program.prepare()
     return program
 
 
 @torch.inference_mode()
-def drafting_at(
-    base: BaseModel, drafter: Drafter, shape: BeamShape, kernels: KernelSet, context: int
-) -> DraftingProgram:
+def drafting_at(base: BaseModel, drafter: Drafter, shape: BeamShape, context: int) -> Program:
     """A drafting program as if `context` tokens had been read."""
-    program = DraftingProgram(base, drafter, shape, Sampling(), context + 512 + shape.max_nodes, kernels)
-    _fill(program.cache, context)
-    program.last_position.fill_(context + 400)
-    program.hidden.normal_()
+    program = Program(Decoding(base, Sampling(), Drafting(drafter, shape)), context + 512 + shape.max_nodes)
+    _fill(program.stages.cache, context)
+    program.stages.last_position.fill_(context + 400)
+    program.stages.hidden.normal_()
     program.prepare()
     return program
 

@@ -13,18 +13,21 @@ import torch
 
 from benchmarks.gpu import models
 from benchmarks.gpu.energy import EnergyMeter
-from benchmarks.gpu.report import Report, device, milliseconds
-from benchmarks.gpu.shapes import generate_ms, step_ms
+from benchmarks.gpu.report import Report, device
+from benchmarks.gpu.shapes import generate_ms, step_ms, token_ms
 from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, Sampling
-from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.replay import Programs, ReplayedRunner
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter
 from playground.figures.parity import compare
 
 BEAMS = BeamShape()  # the page's default
+AnyLane = DraftingLane | PlainLane
 
 
 def _stock(chosen: argparse.Namespace) -> Any:
@@ -68,8 +71,8 @@ def measure(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
     base, drafter = _pair(chosen, kernels)
     beams = BeamShape(2, 2) if chosen.smoke else BEAMS
     context = 16 if chosen.smoke else 512
-    plain = milliseconds(models.plain_at(base, kernels, context).token, repeats=5 if chosen.smoke else 50)
-    stages = step_ms(models.drafting_at(base, drafter, beams, kernels, context), min(24, beams.max_nodes))
+    plain = token_ms(models.plain_at(base, context), repeats=5 if chosen.smoke else 50)
+    stages = step_ms(models.drafting_at(base, drafter, beams, context), min(24, beams.max_nodes))
     cost = stages["step"] / plain
     report.add(section, "fused modules", vars(base.fused))
     report.add(section, "transformers generate ms", peer)
@@ -88,42 +91,33 @@ def parity(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
         kernels = kernel_set("triton", device(), exact=exact)
         base, drafter = _pair(chosen, kernels)
         for sampling in (Sampling(), Sampling(temperature=0.7, seed=1)):
-            found = _race(base, drafter, kernels, sampling, _prompts(chosen, base, count), new, chosen, end)
+            plain = Decoding(base, sampling)
+            beams = BeamShape(2, 2) if chosen.smoke else BEAMS
+            drafting = Decoding(base, sampling, Drafting(drafter, beams), judged=False)
+            found = _race(plain, drafting, _prompts(chosen, base, count), new, end)
             mode, heat = "exact" if exact else "default", "greedy" if sampling.greedy else "0.7"
             report.add("parity", f"{mode}, {heat}", found)
             if exact:
                 name = f"exact mode, {heat}: differing prompts of {found['prompts']} x {new} tokens"
                 report.judge(name, float(found["differing"]), 0, at_least=False, timed=False)
-        del base, drafter
+        del base, drafter, plain, drafting
         models.free()
 
 
-def _race(
-    base: BaseModel,
-    drafter: Drafter,
-    kernels: KernelSet,
-    sampling: Sampling,
-    prompts: list[list[int]],
-    new: int,
-    chosen: argparse.Namespace,
-    end: float,
-) -> dict[str, Any]:
-    store = GraphStore(places=8)  # prompts of several lengths need caches of several capacities
-    beams = BeamShape(2, 2) if chosen.smoke else BEAMS
+def _race(plain: Decoding, drafting: Decoding, prompts: list[list[int]], new: int, end: float) -> dict[str, Any]:
+    programs = Programs(places=8)  # prompts of several lengths need caches of several capacities
     done = differing = steps = emitted = 0
     clocks = {"redrafter": 0.0, "plain": 0.0}
     gaps = []
     share = time.perf_counter() + (end - time.perf_counter()) / 4  # four races share what is left
     for prompt in prompts:
-        drafting = CapturedDecoder(base, drafter, beams, sampling, new, kernels, _no_bytes, record=False, store=store)
-        plain = CapturedPlain(base, sampling, new, kernels, _no_bytes, store=store)
-        for lane in (drafting, plain):
-            lane.start(prompt)
-            while lane.finish_reason is None:
-                lane.step()
+        ours = DraftingLane(ReplayedRunner(drafting, programs), new)
+        theirs = PlainLane(ReplayedRunner(plain, programs), new)
+        for lane in (ours, theirs):
+            _write(lane, prompt)
             clocks[lane.name] += lane.clock_ms
-        verdict = compare(drafting.tokens, plain.tokens, plain.gaps, finished=True)
-        done, steps, emitted = done + 1, steps + drafting.steps, emitted + len(drafting.tokens) - 1
+        verdict = compare(ours.tokens, theirs.tokens, theirs.gaps, finished=True)
+        done, steps, emitted = done + 1, steps + ours.steps, emitted + len(ours.tokens) - 1
         differing += not verdict.identical
         gaps += [] if verdict.gap is None else [verdict.gap]
         if time.perf_counter() > share:
@@ -139,10 +133,6 @@ def _race(
     }
 
 
-def _no_bytes(token: int) -> bytes:
-    return b""
-
-
 def energy(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
     """Joules a token of each lane, in runs of their own of at least two seconds."""
     meter = EnergyMeter.open()
@@ -151,12 +141,11 @@ def energy(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
         return
     kernels = kernel_set("triton", device())
     base, drafter = _pair(chosen, kernels)
-    store, prompts = GraphStore(places=8), _prompts(chosen, base, 8)
-    lanes: dict[str, Callable[[], CapturedDecoder | CapturedPlain]] = {
-        "redrafter": lambda: CapturedDecoder(
-            base, drafter, BEAMS, Sampling(), 512, kernels, _no_bytes, record=False, store=store
-        ),
-        "plain": lambda: CapturedPlain(base, Sampling(), 512, kernels, _no_bytes, store=store),
+    programs, prompts = Programs(places=8), _prompts(chosen, base, 8)
+    drafting = Decoding(base, Sampling(), Drafting(drafter, BEAMS), judged=False)
+    lanes: dict[str, Callable[[], AnyLane]] = {
+        "redrafter": lambda: DraftingLane(ReplayedRunner(drafting, programs), 512),
+        "plain": lambda: PlainLane(ReplayedRunner(Decoding(base, Sampling()), programs), 512),
     }
     for name, make in lanes.items():
         _write_texts(make, prompts, 0.0)  # captures
@@ -168,15 +157,20 @@ def energy(report: Report, end: float, *, chosen: argparse.Namespace) -> None:
         })  # fmt: skip
 
 
-def _write_texts(make: Callable[[], CapturedDecoder | CapturedPlain], prompts: list[list[int]], seconds: float) -> int:
+def _write(lane: AnyLane, prompt: list[int]) -> None:
+    """Run a lane to its end."""
+    lane.start(prompt)
+    while lane.finish_reason is None:
+        lane.step()
+
+
+def _write_texts(make: Callable[[], AnyLane], prompts: list[list[int]], seconds: float) -> int:
     """Answer the prompts, again and again until `seconds` are over; the tokens written."""
     tokens, started = 0, time.perf_counter()
     while True:
         for prompt in prompts:
             lane = make()
-            lane.start(prompt)
-            while lane.finish_reason is None:
-                lane.step()
+            _write(lane, prompt)
             tokens += len(lane.tokens)
         if time.perf_counter() - started >= seconds:
             return tokens

@@ -16,6 +16,7 @@ from benchmarks.gpu.report import Report, ceiling, device, milliseconds
 from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape
+from playground.decode.replay.program import Program
 
 TOKENS_PER_STEP = (2.5, 3.0, 3.5, 4.2)
 
@@ -33,7 +34,7 @@ def measure(report: Report, end: float, *, name: str, smoke: bool) -> None:
     kernels = kernel_set("triton", device())
     base = BaseModel.from_model(stock, kernels=kernels, name=name)
     drafter = models.random_drafter(base, 50 if smoke else 16_384)
-    plain = _plain(report, section, base, kernels, size, top, (16,) if smoke else (256, 1024, 4096, 8192))
+    plain = _plain(report, section, base, size, top, (16,) if smoke else (256, 1024, 4096, 8192))
     share = plain["share"]
     limit = 0.75 if "7b" in name else 0.60
     report.judge(f"{section}: plain decoding, share of the bandwidth ceiling at 1k", share, limit, at_least=True)
@@ -45,7 +46,7 @@ def measure(report: Report, end: float, *, name: str, smoke: bool) -> None:
                 report.skip(section, "beam shapes left out for time")
                 break
             nodes = min(64, beams.max_nodes)
-            stages = step_ms(models.drafting_at(base, drafter, beams, kernels, context), nodes)
+            stages = step_ms(models.drafting_at(base, drafter, beams, context), nodes)
             cost = stages["step"] / plain["ms"][context]
             speedups = {f"at {rate}": rate / cost for rate in TOKENS_PER_STEP}
             key = f"W={beams.width} L={beams.length} N={nodes} context={context}"
@@ -61,14 +62,14 @@ def measure(report: Report, end: float, *, name: str, smoke: bool) -> None:
 
 
 def _plain(
-    report: Report, section: str, base: BaseModel, kernels: Any, size: int, top: float, contexts: tuple[int, ...]
+    report: Report, section: str, base: BaseModel, size: int, top: float, contexts: tuple[int, ...]
 ) -> dict[str, Any]:
     found: dict[int, float] = {}
     share = 0.0
     for context in contexts:
-        program = models.plain_at(base, kernels, context)
-        ms = milliseconds(program.token, repeats=30)
-        moved = size + context * program.cache.bytes / program.cache.capacity
+        program = models.plain_at(base, context)
+        ms, cache = token_ms(program, repeats=30), program.stages.cache
+        moved = size + context * cache.bytes / cache.capacity
         found[context] = ms
         report.add(section, f"plain ms at {context}", {"ms": ms, "share of ceiling": moved / (ms * 1e-3) / top})
         if context in (1024, contexts[0]):
@@ -76,25 +77,25 @@ def _plain(
     return {"ms": found, "share": share}
 
 
-def step_ms(program: Any, nodes: int) -> dict[str, float]:
+@torch.inference_mode()
+def token_ms(program: Program, repeats: int) -> float:
+    """A plain token's replay, what tells the host left out."""
+    return milliseconds(program.settling(1)["verify"], repeats=repeats)
+
+
+@torch.inference_mode()
+def step_ms(program: Program, nodes: int) -> dict[str, float]:
     """Each stage's replay, and their sum."""
-    with torch.inference_mode():
-        program.draft()
-        program.tree()
-        bucket = program.bucket(nodes)
-        bucket.verify()
-        before = program.cache.committed_tensor.clone()
-        stages = {
-            "draft": milliseconds(program.draft),
-            "tree": milliseconds(program.tree),
-            "verify": milliseconds(bucket.verify),
-            "accept": milliseconds(bucket.accept),
-            "commit": milliseconds(bucket.commit),
-            "tell": milliseconds(program.tell),
-        }
-        judge = milliseconds(bucket.judge)
-        program.cache.committed_tensor.copy_(before)
-    return {**stages, "step": sum(stages.values()), "judge (record only)": judge}
+    for stage in program.proposing.values():
+        stage()
+    settling = program.settling(nodes)
+    settling["verify"]()
+    committed = program.stages.cache.committed_tensor
+    before = committed.clone()
+    ms = {name: milliseconds(stage) for name, stage in {**program.proposing, **settling}.items()}
+    committed.copy_(before)
+    judge = ms.pop("judge")
+    return {**ms, "step": sum(ms.values()), "judge (record only)": judge}
 
 
 def generate_ms(model: Any, tokens: int) -> float:
@@ -121,11 +122,11 @@ def _exact(report: Report, section: str, stock: Any, plain: dict[int, float], sm
     kernels = kernel_set("triton", device(), exact=True)
     base = BaseModel.from_model(stock, kernels=kernels, name=section)
     context = min(plain, key=lambda length: abs(length - 1024))
-    ms = milliseconds(models.plain_at(base, kernels, context).token, repeats=30)
+    ms = token_ms(models.plain_at(base, context), repeats=30)
     report.add(section, f"exact plain ms at {context}", ms)
     cost = ms / plain[context] - 1.0
     report.judge(f"{section}: exact mode's cost over default plain decoding", cost, 0.35, at_least=False)
     if not smoke:
         drafter = models.random_drafter(base, 16_384)
-        program = models.drafting_at(base, drafter, BeamShape(16, 4), kernels, context)
+        program = models.drafting_at(base, drafter, BeamShape(16, 4), context)
         report.add(section, f"exact step of 64 nodes at {context}", step_ms(program, 64))

@@ -10,23 +10,25 @@ from typing import TypeVar
 
 import torch
 
+from kernels.types import PickRule
+
 _Bits = TypeVar("_Bits", int, torch.Tensor, int | torch.Tensor)
 _MASK = 0xFFFFFFFF
 _STREAM = 0x9E3779B9  # 2^32 / golden ratio: spreads consecutive positions
 
 
-def filter_threshold(logits: torch.Tensor, temperature: float, top_k: int, top_p: float) -> torch.Tensor:
+def filter_threshold(logits: torch.Tensor, rule: PickRule) -> torch.Tensor:
     """The smallest logit that top-k and then top-p keep, [..., 1]; entries equal to it are all kept."""
     vocabulary = logits.shape[-1]
     threshold = logits.new_full((*logits.shape[:-1], 1), -torch.inf)
-    reach = vocabulary if top_k <= 0 else min(top_k, vocabulary)
+    reach = vocabulary if rule.top_k <= 0 else min(rule.top_k, vocabulary)
     if reach < vocabulary:
         threshold = logits.topk(reach).values[..., -1:]
-    if top_p < 1.0:
+    if rule.top_p < 1.0:
         ordered = logits.masked_fill(logits < threshold, -torch.inf).sort(-1, descending=True).values
-        probability = (ordered / temperature).softmax(-1)
+        probability = (ordered / rule.temperature).softmax(-1)
         before = probability.cumsum(-1) - probability  # mass of what is more probable
-        last = ((before < top_p) & (probability > 0)).sum(-1, keepdim=True).clamp_min(1) - 1
+        last = ((before < rule.top_p) & (probability > 0)).sum(-1, keepdim=True).clamp_min(1) - 1
         threshold = ordered.gather(-1, last)
     return threshold
 

@@ -11,20 +11,17 @@ from __future__ import annotations
 import torch
 
 from kernels.pick.noise import filter_threshold, gumbel_noise
+from kernels.types import PickRule
 
 
 def pick_reference(
     logits: torch.Tensor,  # [V] or [N, V]
-    *,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int | torch.Tensor,  # or [] int64 on the device, so that a captured pick serves every seed
+    rule: PickRule,
     position: torch.Tensor | int,  # [] or [N], absolute position of the token being picked
 ) -> torch.Tensor:
     """The picked ids, [] or [N] int64."""
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if temperature == 0.0:
+    if rule.greedy:
         return logits.argmax(-1)
-    kept = logits.masked_fill(logits < filter_threshold(logits, temperature, top_k, top_p), -torch.inf)
-    return (kept / temperature + gumbel_noise(logits, seed, position)).argmax(-1)
+    kept = logits.masked_fill(logits < filter_threshold(logits, rule), -torch.inf)
+    return (kept / rule.temperature + gumbel_noise(logits, rule.seed, position)).argmax(-1)

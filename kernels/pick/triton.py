@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton programs of the pick: the best key of each chunk, then of all chunks."""
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ import triton.language as tl
 
 from kernels.ordered_keys import LOWEST, id_of, key_of
 from kernels.pick.noise import filter_threshold
+from kernels.types import PickRule
 
 PICK_CHUNK = 4096
 
@@ -66,40 +66,28 @@ def pick_of_chunks(best, picked, chunks, CHUNKS: tl.constexpr):
 
 def pick_rows(
     logits: torch.Tensor,  # [N, V]
+    rule: PickRule,
     position: torch.Tensor,  # [N] int64
-    *,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: torch.Tensor,  # [] int64, not read at temperature 0
+    seed: torch.Tensor,  # [] int64, not read when greedy
 ) -> torch.Tensor:
     """The picked ids [N], in two launches; a filter adds PyTorch's top-k or sort."""
     rows, vocabulary = logits.shape
     logits = logits if logits.stride(1) == 1 else logits.contiguous()
-    greedy, filtered = temperature == 0.0, top_k > 0 or top_p < 1.0
     threshold = position
-    if filtered and not greedy:
-        threshold = filter_threshold(logits.float(), temperature, top_k, top_p).contiguous()
+    if rule.filtered:
+        threshold = filter_threshold(logits.float(), rule).contiguous()
     chunks = triton.cdiv(vocabulary, PICK_CHUNK)
     best = torch.empty(rows, chunks, dtype=torch.int64, device=logits.device)
     picked = torch.empty(rows, dtype=torch.int64, device=logits.device)
     pick_in_chunks[(rows, chunks)](
         logits, threshold, position.contiguous(), seed, best, logits.stride(0), vocabulary,
-        1.0 if greedy else float(temperature), GREEDY=greedy, FILTERED=filtered, CHUNK=PICK_CHUNK,
+        1.0 if rule.greedy else float(rule.temperature), GREEDY=rule.greedy, FILTERED=rule.filtered, CHUNK=PICK_CHUNK,
     )  # fmt: skip
     pick_of_chunks[(rows,)](best, picked, chunks, CHUNKS=triton.next_power_of_2(chunks), num_warps=1)
     return picked
 
 
-def pick_triton(
-    logits: torch.Tensor,
-    *,
-    temperature: float,
-    top_k: int,
-    top_p: float,
-    seed: int | torch.Tensor,
-    position: torch.Tensor | int,
-) -> torch.Tensor:
+def pick_triton(logits: torch.Tensor, rule: PickRule, position: torch.Tensor | int) -> torch.Tensor:
     """As the reference, on the device alone: the same noise bits, the floats within rounding.
 
     Raises:
@@ -110,7 +98,7 @@ def pick_triton(
 
     rows = logits.reshape(-1, logits.shape[-1])
     where = torch.as_tensor(position, device=logits.device).to(torch.int64).reshape(-1)
+    seed = rule.seed
     if isinstance(seed, int):  # written by a launch, as a copy from the host could not be captured
-        seed = where if temperature == 0.0 else torch.full((), seed, dtype=torch.int64, device=logits.device)
-    picked = pick_rows(rows, where, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-    return picked.reshape(logits.shape[:-1])
+        seed = where if rule.greedy else torch.full((), seed, dtype=torch.int64, device=logits.device)
+    return pick_rows(rows, rule, where, seed).reshape(logits.shape[:-1])

@@ -115,18 +115,18 @@ class KVCache:
         self.extend(count)
 
     def commit_counted(self, path: torch.Tensor, length: torch.Tensor) -> None:
-        """Keep the first `length` [] rows of `path` [P] without asking the device; the host learns by `follow`.
+        """Keep the first `length` [] rows of `path` [P] without asking the device; the host learns by `follow`."""
+        for group in self._groups:
+            here = group.committed.device
+            count = length.to(here)
+            if path.shape[0] > 1:  # a path of the root alone stands in its place already
+                self._kernels.kv_commit(group.keys, group.values, group.committed, path.to(here), count)
+            group.committed.add_(count)
 
-        Only for a cache on one device.
-        """
-        (group,) = self._groups
-        self._kernels.kv_commit(group.keys, group.values, group.committed, path, length)
-        group.committed.add_(length)
-
-    def follow(self, count: int) -> None:
-        """The host's own count of the rows that `commit_counted` or a captured forward has committed."""
-        self.require(count)
-        self._committed += count
+    def follow(self, committed: int) -> None:
+        """The host's own count, once it knows what `commit_counted` came to."""
+        self.require(committed - self._committed)
+        self._committed = committed
 
     def extend(self, count: int) -> None:
         """Count the next `count` rows as committed where they stand: a chain needs no moving."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 
+from kernels import KernelSet
 from playground.base_model.cache import KVCache
 from playground.trace import ModelInfo
 
@@ -23,11 +24,20 @@ class BaseOutput:
 
 
 class TreeModel(Protocol):
-    """A base model as the checks at load see it."""
+    """A base model as those see it who only run it."""
 
     name: str
     dtype: torch.dtype
     device: torch.device
+    kernels: KernelSet
+    eos_ids: frozenset[int]
+    window: int
+    taps: tuple[int, ...]  # decoder layers whose residual stream follows every hidden state
+
+    @property
+    def context_size(self) -> int:
+        """Width of `BaseOutput.hidden`, H * (1 + taps)."""
+        ...
 
     def info(self) -> ModelInfo: ...
 

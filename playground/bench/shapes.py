@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from playground.config import BeamShape, PlaygroundError, RunRequest
 from playground.figures.summary import plain_rate
+from playground.line import Place
 from playground.session import Session
 from playground.trace import Header, StageMs, SweepCell, SweepRecord, Trace
 
@@ -21,12 +23,16 @@ def sweep(
     widths: Sequence[int],
     lengths: Sequence[int],
     stop: threading.Event,
+    place: Place | None = None,
 ) -> Iterator[SweepRecord]:
     """Run `request` at every shape, longer beams last; a record after each cell, holding all so far.
 
     The first run is a race and gives the plain rate that every speed-up is measured against (none if the request asks
     for no race). The other texts are compared with that plain lane's. Stopped, it yields nothing more: the last record
     has `finished` False.
+
+    Args:
+        place: in the session's line, one turn for the whole sweep; without one it takes its own.
 
     Raises:
         PlaygroundError: no shapes, or a shape or request that cannot run; before anything runs.
@@ -35,17 +41,24 @@ def sweep(
     if not shapes:
         raise PlaygroundError("The sweep has no beam shape. Give at least one width and one length.")
     session.check(replace(request, shape=max(shapes, key=lambda shape: shape.slots)))
-    return _cells(session, request, shapes, stop)
+    return _in_one_turn(session, request, shapes, stop, place)
+
+
+def _in_one_turn(
+    session: Session, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place | None
+) -> Iterator[SweepRecord]:
+    with session.line.join() if place is None else nullcontext(place) as turn:
+        yield from _cells(session, request, shapes, stop, turn)
 
 
 def _cells(
-    session: Session, request: RunRequest, shapes: list[BeamShape], stop: threading.Event
+    session: Session, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place
 ) -> Iterator[SweepRecord]:
     cells: list[SweepCell] = []
     plain: list[int] | None = None
     plain_speed: float | None = None
     for shape in shapes:
-        trace = _run(session, replace(request, shape=shape, race=request.race and plain is None), stop)
+        trace = _run(session, replace(request, shape=shape, race=request.race and plain is None), stop, place)
         if trace is None or trace.footer is None or trace.footer.finish_reason == "stopped":
             return
         if plain is None and request.race:
@@ -61,10 +74,10 @@ def _cells(
         )
 
 
-def _run(session: Session, request: RunRequest, stop: threading.Event) -> Trace | None:
+def _run(session: Session, request: RunRequest, stop: threading.Event, place: Place) -> Trace | None:
     """The whole trace of one run; None where it was stopped before its turn."""
     trace: Trace | None = None
-    for record in session.run(request, stop):
+    for record in session.run(request, stop, place):
         if isinstance(record, Header):
             trace = Trace(record)
         elif trace is not None:

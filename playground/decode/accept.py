@@ -9,29 +9,16 @@ from __future__ import annotations
 
 import torch
 
-from kernels import KernelSet
-from playground.config import Sampling
-from playground.decode.records import PrefixTree, Verdict
-from playground.sampling import pick_token
+from playground.decode.records import PrefixTree, Rules, Verdict
 
 
-def accept(
-    logits: torch.Tensor,
-    tree: PrefixTree,
-    committed: torch.Tensor,
-    *,
-    levels: int,
-    sampling: Sampling,
-    eos: torch.Tensor,
-    kernels: KernelSet,
-) -> Verdict:
+def accept(logits: torch.Tensor, tree: PrefixTree, committed: torch.Tensor, levels: int, rules: Rules) -> Verdict:
     """Walk from the root; an accepted end-of-sequence token ends the path and has no pick.
 
     Args:
         logits: [N, V] of the base model at each node.
         committed: [] int64 n; the pick at a node of depth d will stand at position n + d + 1.
         levels: L, depth of the deepest leaf the tree may have.
-        eos: [E] int64 end-of-sequence ids.
     """
 
     def pick_at(nodes: torch.Tensor | None) -> torch.Tensor:
@@ -39,7 +26,7 @@ def accept(
         rows, depth = logits, tree.depth
         if nodes is not None:
             rows, depth = rows.index_select(0, nodes), depth.index_select(0, nodes)
-        return pick_token(rows, sampling, committed + depth + 1, kernels)
+        return rules.kernels.pick(rows, rules.pick, committed + depth + 1)
 
-    walk = kernels.walk(pick_at, tree.token, tree.parent, eos, levels=levels, filtered=sampling.filtered)
+    walk = rules.kernels.walk(pick_at, tree.token, tree.parent, rules.eos, levels=levels, filtered=rules.pick.filtered)
     return Verdict(path=walk.path, picks=walk.picks, length=walk.length, next_root=walk.last)

@@ -45,5 +45,5 @@ class SliceClock:
 
     def _elapsed(self, start: Any, end: Any) -> float:
         if self._device.type not in ("cuda", "mps"):
-            return (end - start) * 1e3
+            return float(end - start) * 1e3
         return float(start.elapsed_time(end))

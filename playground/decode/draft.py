@@ -11,10 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
-from kernels import KernelSet
 from kernels.types import BeamTop
-from playground.config import Sampling
-from playground.decode.records import Beams
+from playground.decode.records import Beams, Place, Rules
 from playground.sampling import expected_scores, noise_ahead
 
 
@@ -34,15 +32,12 @@ class DraftModel(Protocol):
 
 def draft(
     drafter: DraftModel,
-    hidden: torch.Tensor,
-    history: torch.Tensor,
-    root_position: torch.Tensor,
+    place: Place,
+    rules: Rules,
     *,
     width: int,
     length: int,
-    sampling: Sampling,
-    eos: torch.Tensor,
-    kernels: KernelSet,
+    limit: torch.Tensor | None = None,
 ) -> Beams:
     """Search `width` beams of `length` tokens after the root (arXiv 2403.09919, section 3.2).
 
@@ -52,60 +47,54 @@ def draft(
     noise, log-probabilities do not. Picks do not depend on the draft, so neither does the text.
 
     Args:
-        hidden: [1, H (1 + taps)], the base model's at the position before the root.
-        history: [S] int64, the committed tokens, then the root.
-        root_position: [] int64, n.
-        eos: [E] int64 end-of-sequence ids.
+        limit: [] int64, tokens wanted of each beam where only the device knows; the beams are those of a search of
+            that length, behind which there is nothing. At most 0 leaves them empty.
     """
-    scores = torch.full((width,), -torch.inf, device=history.device)  # [W] float32
-    scores[0] = 0.0
+    start = torch.full((width,), -torch.inf, device=place.history.device)  # [W] float32
+    start[0] = 0.0
     if length == 0:
-        return Beams(history.new_empty(width, 0), scores.new_empty(width, 0), scores)
-    state = drafter.start(hidden, history, root_position)
-    state, logits = drafter.advance(state, history.index_select(0, root_position.reshape(1)))  # [1, V']
-    widen = _Widening(drafter, sampling, root_position, length, logits.shape[-1], kernels)
-    ended = torch.zeros_like(scores, dtype=torch.bool)  # [W]
-    top = widen(0, logits.expand(width, -1), scores, ended)
+        return Beams(place.history.new_empty(width, 0), start.new_empty(width, 0), start)
+    state = drafter.start(place.hidden, place.history, place.root_position)
+    state, logits = drafter.advance(state, place.history.index_select(0, place.root_position.reshape(1)))  # [1, V']
+    widen = _Widening(drafter, rules, place.root_position, length, logits.shape[-1])
+    ended = torch.zeros_like(start, dtype=torch.bool)  # [W]
+    top = widen(0, logits.expand(width, -1), start, ended)
     added = _full_ids(drafter, top.token)  # [W]
-    ended = (added[:, None] == eos).any(-1)  # [W]
+    ended = (added[:, None] == rules.eos).any(-1)  # [W]
     tokens, log_probabilities = added[:, None], top.log_probability[:, None]  # [W, k]
     for level in range(1, length):
         state, logits = drafter.advance(state.select(top.beam), added.clamp_min(0))  # [W, V']
+        ended = ended if limit is None else ended | (limit <= level)
         top = widen(level, logits, top.score, ended)
         ended = ended.index_select(0, top.beam)
         added = _full_ids(drafter, top.token).masked_fill(ended, -1)
-        ended = ended | (added[:, None] == eos).any(-1)
+        ended = ended | (added[:, None] == rules.eos).any(-1)
         tokens = torch.cat((tokens.index_select(0, top.beam), added[:, None]), dim=1)
         chosen = log_probabilities.index_select(0, top.beam)
         log_probabilities = torch.cat((chosen, top.log_probability[:, None]), dim=1)
-    scores = top.score
-    nothing = scores.isneginf()[:, None]
-    return Beams(tokens.masked_fill(nothing, -1), log_probabilities.masked_fill(nothing, 0.0), scores)
+    scores, nothing = top.score, top.score.isneginf()
+    if limit is not None:
+        scores, nothing = torch.where(limit < 1, start, scores), nothing | (limit < 1)
+    return Beams(tokens.masked_fill(nothing[:, None], -1), log_probabilities.masked_fill(nothing[:, None], 0.0), scores)
 
 
 class _Widening:
     """One level of the search after another: greedy by log-probability, sampled by what the pick will compare."""
 
     def __init__(
-        self,
-        drafter: DraftModel,
-        sampling: Sampling,
-        root_position: torch.Tensor,
-        length: int,
-        vocabulary: int,
-        kernels: KernelSet,
+        self, drafter: DraftModel, rules: Rules, root_position: torch.Tensor, length: int, vocabulary: int
     ) -> None:
-        self._sampling, self._cut, self._kernels = sampling, drafter.cut, kernels
-        if not sampling.greedy:
+        self._rule, self._cut, self._kernels = rules.pick, drafter.cut, rules.kernels
+        if not self._rule.greedy:
             ids = drafter.full_ids
             entries = torch.arange(vocabulary, device=root_position.device) if ids is None else ids
             levels = torch.arange(1, length + 1, device=root_position.device)
-            self._noise = noise_ahead(sampling, root_position + levels, entries)  # [L, V']
+            self._noise = noise_ahead(self._rule, root_position + levels, entries)  # [L, V']
 
     def __call__(self, level: int, logits: torch.Tensor, scores: torch.Tensor, ended: torch.Tensor) -> BeamTop:
         """The best continuations of beams with `logits` [W, V'] and `scores` [W]; `ended` [W] ones stay as they are."""
-        greedy = self._sampling.greedy
-        compared = logits if greedy else expected_scores(logits, self._sampling, self._noise[level])
+        greedy = self._rule.greedy
+        compared = logits if greedy else expected_scores(logits, self._rule, self._noise[level])
         compared = _held(compared, ended) if level > 0 else compared  # no beam ends before its first token
         top = self._kernels.beam_topk(compared, scores, cut=self._cut)
         if greedy:

@@ -1,119 +1,167 @@
-"""Recurrent drafting: draft, tree, verify, accept, commit, on one screen.
+"""The one decoding loop: settle what waits, propose what comes next, read once.
 
-Knows the stages and their order; the stages know the work. Emits exactly what plain decoding of the same base model
-and seed emits. Does not know tokenizers, trace files or the screen.
+A step settles the proposal that the step before made (the prompt made the first): verify, accept, commit. Then it
+drafts the next and builds its tree, unless the text is known to have ended, and hears what happened. The record of a
+step tells its own draft. Recurrent drafting and plain decoding are this loop; plain decoding's tree is the root alone,
+and its record another. Emits exactly what plain decoding of the same base model and seed emits, whoever drafts.
+Does not know how a stage is carried out, tokenizers, trace files or the screen.
 """
 
 from __future__ import annotations
 
-import torch
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Generic, TypeVar
 
-from kernels import KernelSet
 from playground import trace
-from playground.base_model.adapter import BaseModel
-from playground.base_model.types import BaseOutput
-from playground.config import BeamShape, Sampling
-from playground.decode.accept import accept
-from playground.decode.draft import DraftModel, draft
-from playground.decode.lane import BytesOf, Lane
-from playground.decode.recording import Step, Taken, describe
-from playground.decode.records import Verdict
-from playground.decode.tree import build_tree, first_nodes
+from playground.config import PlaygroundError
+from playground.decode.runner import Drafted, Judgement, Reading, Runner, Taken
+
+Record = TypeVar("Record", bound=trace.StepRecord | trace.PlainRecord, covariant=True)
 
 
-class RecurrentDecoder(Lane):
-    """The drafting lane. Without `record`, steps carry no judgement of the base model: for measuring only."""
+@dataclass(frozen=True)
+class Step:
+    """A step that is over."""
 
-    name: trace.Lane = "redrafter"
+    index: int
+    position: int  # n before it
+    drafted: Drafted | None
+    taken: Taken
+    judgement: Judgement
+    ms: trace.StageMs
 
-    def __init__(
-        self,
-        base: BaseModel,
-        drafter: DraftModel,
-        shape: BeamShape,
-        sampling: Sampling,
-        max_new_tokens: int,
-        kernels: KernelSet,
-        bytes_of: BytesOf,
-        record: bool = True,
-    ) -> None:
-        super().__init__(base, sampling, max_new_tokens, kernels, bytes_of)
-        self.drafter, self.shape, self.record = drafter, shape, record
-        self.extra_slots = shape.max_nodes
+
+class Lane(ABC, Generic[Record]):
+    """One decoding of one prompt. `start` it, then `step` it while `finish_reason` is None.
+
+    Attributes:
+        tokens: new tokens so far, the first root first.
+        clock_ms: the lane's own computing so far; prompt processing and records excluded.
+        finish_reason: why the text ended, None while it goes on.
+        gaps: how close the pick of every token was, where the lane measures it.
+    """
+
+    name: ClassVar[trace.Lane]
+
+    def __init__(self, runner: Runner, max_new_tokens: int) -> None:
+        self.runner, self.max_new_tokens = runner, max_new_tokens
+        self.tokens: list[int] = []
+        self.gaps: list[float] = []
+        self.clock_ms = 0.0
+        self.finish_reason: trace.FinishReason | None = None
         self.steps = 0
+        self._ahead: Reading  # of the slice that made the waiting proposal
 
-    @torch.inference_mode()
-    def step(self) -> trace.StepRecord:
-        """One step: from 1 to beam length + 1 tokens.
+    def start(self, prompt_ids: Sequence[int]) -> trace.PromptRecord:
+        """Read the prompt, pick the first token, and make the first proposal.
 
-        State before it: n committed tokens, the base model's hidden state at position n - 1, and the root, certain
-        but not committed, at position n.
+        Raises:
+            PlaygroundError: an empty prompt, or one that leaves no room in the model's window.
         """
-        clock, kernels, eos, width = self._clock, self.kernels, self._eos, self.shape.width
-        n, committed = self.cache.committed, self.cache.committed_tensor
-        # The step adds a token of the base model's own to those it accepts, so longer beams would be cut.
-        length = min(self.shape.length, self.wanted - 1)
-        clock.begin()
-
-        history = self._history[: n + 1]
-        beams = draft(
-            self.drafter,
-            self._hidden,
-            history,
-            committed,
-            width=width,
-            length=length,
-            sampling=self.sampling,
-            eos=eos,
-            kernels=kernels,
+        length, model = len(prompt_ids), self.runner.model
+        if not 0 < length < model.window:
+            raise PlaygroundError(
+                f"The prompt has {length} tokens, but must have from 1 to {model.window - 1}: the window of "
+                f"{model.name} is {model.window} and one new token must fit. Change the prompt's length."
+            )
+        self._prompt, self._limit = length, min(self.max_new_tokens, model.window - length)
+        self.tokens, self.gaps, self.clock_ms, self.steps = [], [], 0.0, 0
+        self._opening = self.runner.start(prompt_ids, self._limit)
+        self._emit((self._opening.root,), self._opening.gap)
+        if self.finish_reason is None:
+            self.runner.propose()
+            self._ahead = self.runner.read()
+        return trace.PromptRecord(
+            lane=self.name,
+            tokens=length,
+            ms=self._opening.ms,
+            first_root=self._opening.root,
+            log_probability=self._opening.log_probability,
+            token_bytes={},
         )
-        clock.mark("draft")
 
-        merged = build_tree(beams, self._root, kernels)
-        tree = first_nodes(merged, int(merged.count))
-        clock.mark("tree")
+    def first(self) -> Record | None:
+        """The record of the token that the prompt gave, in a lane that has one."""
+        return None
 
-        output = self.base.forward(tree.token, tree.depth, tree.ancestors, self.cache)
-        clock.mark("verify")
-
-        verdict = accept(
-            output.logits, tree, committed, levels=length, sampling=self.sampling, eos=eos, kernels=kernels
-        )
-        taken = _read(verdict)
-        clock.mark("accept")
-
-        self._commit(output, verdict, taken)
-        clock.mark("commit")
-
-        ms = trace.StageMs(**clock.resolve())
+    def step(self) -> Record:
+        """One step: a token, or up to beam length + 1 of them."""
+        ahead, position = self._ahead, self._prompt + len(self.tokens) - 1
+        known = self.runner.settle()
+        if known is None or self._end(known.picks) is None:
+            self.runner.propose()
+        reading = self._ahead = self.runner.read()
+        assert reading.taken is not None
+        ms = replace(reading.ms, draft=ahead.ms.draft, tree=ahead.ms.tree)
         self.clock_ms += ms.total
-        self._emit(taken.picks)
+        self._emit(reading.taken.picks, reading.judgement.gap)
         self.steps += 1
-        next_root = taken.picks[-1] if self.finish_reason is None else None
-        done = Step(self.steps - 1, n, beams, tree, output.logits, taken, next_root, ms, self.clock_ms)
-        return describe(done, self._bytes_of, judged=self.record)
+        return self._record(Step(self.steps - 1, position, ahead.drafted, reading.taken, reading.judgement, ms))
 
-    def _begin(self, prompt: torch.Tensor, output: BaseOutput, root: torch.Tensor) -> None:
-        self.steps = 0
-        self._history = prompt.new_zeros(self.cache.capacity)  # [S] committed tokens, then the root
-        self._history[: len(prompt)] = prompt
-        self._history[len(prompt)] = root
-        self._hidden, self._root = output.hidden, root  # [1, H (1 + taps)], []
+    def _end(self, tokens: Sequence[int]) -> trace.FinishReason | None:
+        """Why the text would end with these `tokens` added, None if it would not."""
+        if tokens[-1] in self.runner.model.eos_ids:
+            return "eos"
+        if len(self.tokens) + len(tokens) < self._limit:
+            return None
+        return "length" if self._limit == self.max_new_tokens else "window"
 
-    def _commit(self, output: BaseOutput, verdict: Verdict, taken: Taken) -> None:
-        """Keep the path's cache rows and move the state to its end; nothing is cloned."""
-        end, emitted = len(taken.path), len(taken.picks)
-        path, first = verdict.path[:end], self.cache.committed + 1
-        self._history[first : first + emitted] = verdict.picks[:emitted]
-        self.cache.commit(path)
-        self._hidden = output.hidden.index_select(0, path[-1:])
-        self._root = verdict.next_root
+    def _emit(self, tokens: Sequence[int], gap: float | None) -> None:
+        self.finish_reason = self._end(tokens)
+        self.tokens.extend(tokens)
+        if gap is not None:
+            self.gaps.append(gap)
+
+    @abstractmethod
+    def _record(self, step: Step) -> Record:
+        """What the trace says of a step; bytes of tokens are added by who has the tokenizer."""
 
 
-def _read(verdict: Verdict) -> Taken:
-    """The step's one copy to the host that acceptance needs."""
-    path, picks = torch.stack((verdict.path, verdict.picks)).tolist()
-    return Taken(
-        path=tuple(node for node in path if node >= 0),
-        picks=tuple(token for token in picks if token >= 0),
-    )
+class DraftingLane(Lane[trace.StepRecord]):
+    """Recurrent drafting."""
+
+    name = "redrafter"
+
+    def _record(self, step: Step) -> trace.StepRecord:
+        drafted, taken, judgement = step.drafted, step.taken, step.judgement
+        assert drafted is not None
+        picks = zip(taken.path, taken.picks, judgement.pick_log_probability, judgement.pick_rank, strict=False)
+        return trace.StepRecord(
+            index=step.index,
+            position=step.position,
+            beams=drafted.beams,
+            tree=drafted.tree,
+            log_probability=judgement.log_probability,
+            rank=judgement.rank,
+            picks=tuple(trace.Pick(*pick) for pick in picks),
+            path=taken.path,
+            emitted=taken.picks,
+            next_root=taken.picks[-1] if self.finish_reason is None else None,
+            ms=step.ms,
+            clock_ms=self.clock_ms,
+            token_bytes={},
+        )
+
+
+class PlainLane(Lane[trace.PlainRecord]):
+    """Plain decoding, the baseline of the race."""
+
+    name = "plain"
+
+    def first(self) -> trace.PlainRecord:
+        return self._token(self._opening.log_probability, 0.0)
+
+    def _record(self, step: Step) -> trace.PlainRecord:
+        return self._token(step.judgement.pick_log_probability[0], step.ms.total)
+
+    def _token(self, log_probability: float, ms: float) -> trace.PlainRecord:
+        return trace.PlainRecord(
+            index=len(self.tokens) - 1,
+            token=self.tokens[-1],
+            log_probability=log_probability,
+            ms=ms,
+            clock_ms=self.clock_ms,
+            token_bytes={},
+        )

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from playground.decode.captured import CapturedDecoder, CapturedPlain
-from playground.decode.engine import RecurrentDecoder
-from playground.decode.plain import PlainDecoder
+from playground.decode.engine import Lane
 from playground.figures.parity import compare
 from playground.trace import ParityRecord, PlainRecord, PromptRecord, StepRecord
 
-DraftingLane = RecurrentDecoder | CapturedDecoder
-PlainLane = PlainDecoder | CapturedPlain
-RaceRecord = PromptRecord | StepRecord | PlainRecord | ParityRecord
+LaneRecord = StepRecord | PlainRecord
+RaceRecord = PromptRecord | LaneRecord | ParityRecord
 
 
 def race(
-    drafting: DraftingLane,
-    plain: PlainLane | None,
+    drafting: Lane[StepRecord],
+    plain: Lane[PlainRecord] | None,
     prompt_ids: Sequence[int],
     should_stop: Callable[[], bool],
 ) -> Iterator[RaceRecord]:
@@ -29,12 +26,15 @@ def race(
     Args:
         should_stop: asked between slices; True ends the race at once.
     """
-    yield drafting.start(prompt_ids)
-    lanes: list[DraftingLane | PlainLane] = [drafting]
-    if plain is not None and not should_stop():
-        yield plain.start(prompt_ids)
-        yield plain.first()
-        lanes.append(plain)
+    lanes: list[Lane[LaneRecord]] = []
+    for lane in (drafting, plain):
+        if lane is None or (lanes and should_stop()):
+            break
+        yield lane.start(prompt_ids)
+        first = lane.first()
+        if first is not None:
+            yield first
+        lanes.append(lane)
     while not should_stop():
         running = [lane for lane in lanes if lane.finish_reason is None]
         if not running:

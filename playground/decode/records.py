@@ -1,19 +1,48 @@
 """What the stages of a step hand to each other: tensors on the device, frozen once made.
 
-Knows shapes only. The plain-Python records that leave the engine are `playground.trace`'s.
-W beam width, L beam length, N nodes; -1 marks an entry that stands for nothing.
+Knows shapes only. What leaves a runner is plain Python (`playground.decode.runner`), what leaves the engine are
+`playground.trace`'s records. W beam width, L beam length, N nodes, M nodes with padding, S cache slots, V vocabulary;
+-1 marks an entry that stands for nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
+
+from kernels import KernelSet, PickRule
+
+
+class Origin(IntEnum):
+    """Where a node of the tree came from."""
+
+    ROOT = 0
+    BEAM = 1  # the drafter's beam search
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What every stage of a run goes by."""
+
+    pick: PickRule
+    eos: torch.Tensor  # [E] int64 end-of-sequence ids
+    kernels: KernelSet
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a draft begins."""
+
+    hidden: torch.Tensor  # [1, H (1 + taps)], the base model's at the position before the root
+    history: torch.Tensor  # [S] int64, the committed tokens, then the root; what follows is not looked at
+    root_position: torch.Tensor  # [] int64, n
 
 
 @dataclass(frozen=True)
 class Beams:
-    """The draft, best beam first."""
+    """What the search found, best beam first."""
 
     tokens: torch.Tensor  # [W, L] int64, -1 invalid; within a beam only as a suffix
     log_probabilities: torch.Tensor  # [W, L] float32, the drafter's; 0 where invalid
@@ -22,13 +51,28 @@ class Beams:
 
 @dataclass(frozen=True)
 class PrefixTree:
-    """The beams with equal prefixes merged; node 0 is the root."""
+    """Drafted tokens with equal prefixes merged; node 0 is the root. Padding sees only itself and has no parent."""
 
     token: torch.Tensor  # [N] int64
-    parent: torch.Tensor  # [N] int64, -1 for the root
-    depth: torch.Tensor  # [N] int64, 0 for the root
+    parent: torch.Tensor  # [N] int64, -1 for the root and padding
+    depth: torch.Tensor  # [N] int64, 0 for the root and padding
     ancestors: torch.Tensor  # [N, N] bool, row i: the nodes that node i sees, itself included
-    node_of: torch.Tensor  # [W, L] int64, -1 invalid
+
+    def first(self, nodes: int) -> PrefixTree:
+        """The first `nodes` rows: all the real ones, or a bucket that holds them and some padding."""
+        return PrefixTree(self.token[:nodes], self.parent[:nodes], self.depth[:nodes], self.ancestors[:nodes, :nodes])
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the base model is asked to verify, and the search it came from."""
+
+    tree: PrefixTree  # M rows, of which `count` are real
+    log_probability: torch.Tensor  # [M] float32, the drafter's, of each node's token under its parent; 0 for the root
+    origin: torch.Tensor  # [M] int64, of `Origin`
+    count: torch.Tensor  # [] int64, real nodes, the root included
+    beams: Beams
+    node_of: torch.Tensor  # [W, L] int64, the node of each of the beams' tokens; -1 where there is none
 
 
 @dataclass(frozen=True)
@@ -39,3 +83,11 @@ class Verdict:
     picks: torch.Tensor  # [L + 1] int64 picked token at each node of the path, then -1; -1 at end-of-sequence too
     length: torch.Tensor  # [] int64, nodes of the path, 1..L+1
     next_root: torch.Tensor  # [] int64, the last pick; -1 where the path ends in end-of-sequence
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the base model thinks of Q tokens, raw: temperature 1, no filter. 0 for what stands for nothing."""
+
+    log_probability: torch.Tensor  # [Q]
+    rank: torch.Tensor  # [Q] int64, 1 = best; equal logits rank by id

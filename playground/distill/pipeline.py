@@ -226,7 +226,7 @@ class Pipeline:
         room = max(1, self.base.window - options.new_tokens)
         prompts = held_out_prompts(corpus, options.prompts, room)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(self.base, drafter, prompts, options, self.kernels, report)
+            trial = try_drafter(self.base, drafter, prompts, options, report)
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial

@@ -1,4 +1,4 @@
-"""The trial of a trained drafter: the real decoders on prompts it never saw, recurrent and plain.
+"""The trial of a trained drafter: the real lanes on prompts it never saw, recurrent and plain.
 
 Prompts are held-out rows up to where the assistant begins to speak. Predicts what the drafter gains on this
 machine. Knows a base model and a drafter; nothing of sessions.
@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from kernels import KernelSet
 from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, Sampling
-from playground.decode.engine import RecurrentDecoder
-from playground.decode.lane import BytesOf
-from playground.decode.plain import PlainDecoder
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.direct import DirectRunner
+from playground.decode.engine import DraftingLane, PlainLane
 from playground.distill.corpus.corpus import Corpus
 from playground.drafter.cell import Drafter
 from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
@@ -88,7 +87,6 @@ def try_drafter(
     drafter: Drafter,
     prompts: list[list[int]],
     options: TrialOptions,
-    kernels: KernelSet,
     report: Callable[[int], None] = lambda done: None,
 ) -> Trial:
     """Decode every prompt plainly and at every shape, greedily.
@@ -100,14 +98,15 @@ def try_drafter(
     steps: dict[BeamShape, list[CountedStep]] = {shape: [] for shape in options.shapes}
     clock, written, done = 0.0, 0, 0
     for prompt in prompts:
-        plain = PlainDecoder(base, Sampling(), options.new_tokens, kernels, _no_bytes)
+        plain = PlainLane(DirectRunner(Decoding(base, Sampling())), options.new_tokens)
         plain.start(prompt)
         while plain.finish_reason is None:
             plain.step()
         clock, written, done = clock + plain.clock_ms, written + len(plain.tokens) - 1, done + 1
         report(done)
         for shape in options.shapes:
-            steps[shape] += _drafted(base, drafter, prompt, shape, options.new_tokens, kernels)
+            decoding = Decoding(base, Sampling(), Drafting(drafter, shape), judged=False)
+            steps[shape] += _drafted(decoding, prompt, options.new_tokens)
             done += 1
             report(done)
     plain_ms = clock / max(written, 1)
@@ -119,17 +118,10 @@ def try_drafter(
     return Trial(len(prompts), plain_ms, tuple(found))
 
 
-def _drafted(
-    base: BaseModel, drafter: Drafter, prompt: list[int], shape: BeamShape, new_tokens: int, kernels: KernelSet
-) -> list[CountedStep]:
-    bytes_of: BytesOf = _no_bytes
-    lane = RecurrentDecoder(base, drafter, shape, Sampling(), new_tokens, kernels, bytes_of, record=False)
+def _drafted(decoding: Decoding, prompt: list[int], new_tokens: int) -> list[CountedStep]:
+    lane = DraftingLane(DirectRunner(decoding), new_tokens)
     first = lane.start(prompt).first_root
     steps = []
     while lane.finish_reason is None:
         steps.append(lane.step())
     return count_steps(prompt, first, steps)
-
-
-def _no_bytes(_token: int) -> bytes:
-    return b""

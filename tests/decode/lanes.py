@@ -12,17 +12,15 @@ from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.base_model.types import BaseOutput
 from playground.config import BeamShape, Sampling
-from playground.decode.engine import RecurrentDecoder
-from playground.decode.plain import PlainDecoder
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.direct import DirectRunner
+from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.runner import Runner
 from playground.trace import StepRecord
 from tests.families import VOCABULARY, build
 
 KERNELS = kernel_set("reference", torch.device("cpu"))
 GREEDY = Sampling()
-
-
-def bytes_of(token: int) -> bytes:
-    return b"%d" % token
 
 
 def tiny_base(family: str, eos: Sequence[int] = (), **overrides: Any) -> BaseModel:
@@ -47,18 +45,24 @@ class CountedRows:
         assert self.committed + count <= self.capacity
         self.committed_tensor.add_(count)
 
-    def commit(self, path: torch.Tensor) -> None:
-        self.extend(len(path))
+    def commit_counted(self, path: torch.Tensor, length: torch.Tensor) -> None:
+        self.extend(int(length))
+
+    def follow(self, committed: int) -> None:
+        assert committed == self.committed
+
+    def reset(self) -> None:
+        self.committed_tensor.zero_()
 
 
 class MarkovBase:
     """A base model whose next token hangs on the last one only: `table` [V, V] of logits. Fast, and easy to foresee."""
 
-    name, device, dtype, taps = "markov", torch.device("cpu"), torch.float32, ()
+    name, device, dtype, taps, kernels = "markov", torch.device("cpu"), torch.float32, (), KERNELS
 
     def __init__(self, table: torch.Tensor, eos: Sequence[int] = (), window: int = 100_000) -> None:
         self.table, self.eos_ids, self.window = table, frozenset(eos), window
-        self.vocab_size = self.hidden_size = len(table)
+        self.vocab_size = self.hidden_size = self.context_size = len(table)
         self.fed: list[int] = []  # highest position of each forward
 
     def new_cache(self, capacity: int) -> CountedRows:
@@ -143,9 +147,14 @@ def mixed(position: int, token: int) -> dict[int, float]:
     return {token: 40.0, (token + 1) % VOCABULARY: 48.0 if position % 3 == 0 else 20.0}
 
 
-def plain_run(base: Any, prompt: Sequence[int], sampling: Sampling, new_tokens: int) -> PlainDecoder:
+MakeRunner = Callable[[Decoding], Runner]
+
+
+def plain_run(
+    base: Any, prompt: Sequence[int], sampling: Sampling, new_tokens: int, runner: MakeRunner = DirectRunner
+) -> PlainLane:
     """The plain lane, run to its end."""
-    lane = PlainDecoder(base, sampling, new_tokens, KERNELS, bytes_of)
+    lane = PlainLane(runner(Decoding(base, sampling)), new_tokens)
     lane.start(prompt)
     while lane.finish_reason is None:
         lane.step()
@@ -156,14 +165,20 @@ def plain_run(base: Any, prompt: Sequence[int], sampling: Sampling, new_tokens: 
 class Drafted:
     """The drafting lane, run to its end."""
 
-    lane: RecurrentDecoder
+    lane: DraftingLane
     steps: list[StepRecord]
 
 
 def drafting_run(
-    base: Any, drafter: Any, shape: BeamShape, prompt: Sequence[int], sampling: Sampling, new_tokens: int
+    base: Any,
+    drafter: Any,
+    shape: BeamShape,
+    prompt: Sequence[int],
+    sampling: Sampling,
+    new_tokens: int,
+    runner: MakeRunner = DirectRunner,
 ) -> Drafted:
-    lane = RecurrentDecoder(base, drafter, shape, sampling, new_tokens, KERNELS, bytes_of)
+    lane = DraftingLane(runner(Decoding(base, sampling, Drafting(drafter, shape))), new_tokens)
     lane.start(prompt)
     steps = []
     while lane.finish_reason is None:

@@ -11,7 +11,10 @@ import torch
 
 from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
+from playground.decode.direct import DirectRunner
+from playground.decode.replay import ReplayedRunner
 from playground.export.check import step_problems
+from playground.session import with_bytes
 from tests.decode.lanes import (
     GREEDY,
     KERNELS,
@@ -55,7 +58,7 @@ def both_lanes(
     assert run.lane.tokens == plain.tokens
     assert run.lane.finish_reason == plain.finish_reason
     for step in run.steps:
-        assert list(step_problems(step)) == []
+        assert list(step_problems(with_bytes(step, lambda token: b"%d" % token))) == []
     return run
 
 
@@ -70,6 +73,16 @@ def model() -> Any:
 def endless(model: Any) -> list[int]:
     """Greedy text that nothing ends."""
     return generated(model, PROMPT, (), max_new_tokens=40)
+
+
+@pytest.mark.parametrize("runner", [DirectRunner, ReplayedRunner])
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2-mixed", "mistral-sliding"])
+def test_the_root_alone_is_stock_greedy_decoding(family: str, runner: Any) -> None:
+    model = build(family, tie_word_embeddings=False).double()
+    model.config.eos_token_id = model.generation_config.eos_token_id = None
+    want = generated(model, PROMPT, (), max_new_tokens=30)
+    lane = plain_run(BaseModel.from_model(model, kernels=KERNELS), PROMPT, GREEDY, 30, runner)
+    assert lane.tokens == want and len(lane.gaps) == 30 and len(set(want)) >= 8
 
 
 @pytest.mark.parametrize("new", [1, 2, 3, 7, 13, 24])

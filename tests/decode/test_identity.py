@@ -18,7 +18,7 @@ from playground.base_model.cache import KVCache
 from playground.config import BeamShape, Sampling
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
-from playground.sampling import pick_token
+from playground.sampling import rule_of
 from playground.trace import StepRecord
 from tests.decode.lanes import (
     GREEDY,
@@ -89,7 +89,7 @@ def test_plain_decoding_is_the_stock_models(family: str, sampling: Sampling) -> 
     stock = Sequential(model)
     text = list(PROMPT)
     for _ in range(NEW):
-        text.append(int(pick_token(stock(torch.tensor(text)), sampling, len(text), KERNELS)))
+        text.append(int(KERNELS.pick(stock(torch.tensor(text)), rule_of(sampling), len(text))))
     lane = plain_run(BaseModel.from_model(copy.deepcopy(model), kernels=KERNELS), PROMPT, sampling, NEW)
     assert lane.tokens == text[len(PROMPT) :]
     assert len(set(lane.tokens)) >= 8
@@ -180,7 +180,11 @@ def corrupt(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         return forward(self, tokens, depth, ancestors, cache)
 
     if how == "commit":  # rows counted where they stand
-        monkeypatch.setattr(KVCache, "commit", lambda self, path: self.extend(len(path)))
+
+        def count(self: KVCache, path: torch.Tensor, length: torch.Tensor) -> None:
+            self.committed_tensor.add_(length)
+
+        monkeypatch.setattr(KVCache, "commit_counted", count)
     else:
         monkeypatch.setattr(BaseModel, "forward", broken)
 

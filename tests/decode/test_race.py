@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from playground.config import BeamShape, Sampling
-from playground.decode import clock, engine
-from playground.decode.engine import RecurrentDecoder
-from playground.decode.plain import PlainDecoder
+from playground.decode import clock, recording, stages
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.direct import DirectRunner
+from playground.decode.engine import DraftingLane, PlainLane
 from playground.decode.race import race
 from playground.figures.parity import compare
 from playground.trace import ParityRecord, PlainRecord, PromptRecord, StageMs, StepRecord
-from tests.decode.lanes import GREEDY, KERNELS, MarkovBase, Scripted, bytes_of, opinion_of, plain_run, right
+from tests.decode.lanes import GREEDY, MarkovBase, Scripted, opinion_of, plain_run, right
 
 PROMPT = [1, 2, 3]
 
@@ -26,12 +27,14 @@ def base() -> MarkovBase:
     return MarkovBase(torch.randn(24, 24, generator=torch.Generator().manual_seed(3)))
 
 
-def lanes(base: Any, new: int = 20, sampling: Sampling = GREEDY) -> tuple[RecurrentDecoder, PlainDecoder]:
-    drafter = Scripted(opinion_of([], right, 24))
-    shape = BeamShape(3, 2)
+def lanes(
+    base: Any, new: int = 20, sampling: Sampling = GREEDY, verifying: Any = None
+) -> tuple[DraftingLane, PlainLane]:
+    """The two lanes on `base`; the drafting one on `verifying`, if that is another."""
+    drafting = Drafting(Scripted(opinion_of([], right, 24)), BeamShape(3, 2))
     return (
-        RecurrentDecoder(base, drafter, shape, sampling, new, KERNELS, bytes_of),
-        PlainDecoder(base, sampling, new, KERNELS, bytes_of),
+        DraftingLane(DirectRunner(Decoding(verifying or base, sampling, drafting)), new),
+        PlainLane(DirectRunner(Decoding(base, sampling)), new),
     )
 
 
@@ -78,21 +81,28 @@ def test_nothing_is_held_across_a_yield(base: MarkovBase) -> None:
 
 
 def test_records_and_screen_work_cost_the_lane_nothing(base: MarkovBase, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock's time passes only while records are made and while the caller holds one."""
+    """The clock's time passes only while tokens are judged, records are made, and the caller holds one."""
     seconds = 0.0
-    describe = engine.describe
+    called: set[str] = set()
 
-    def slow(*arguments: Any, **options: Any) -> StepRecord:
-        nonlocal seconds
-        seconds += 1.0
-        return describe(*arguments, **options)
+    def slow(room: Any, name: str) -> None:
+        function = getattr(room, name)
+
+        def slower(*arguments: Any, **options: Any) -> Any:
+            nonlocal seconds
+            seconds += 1.0
+            called.add(name)
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(room, name, slower)
 
     monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: seconds))
-    monkeypatch.setattr(engine, "describe", slow)
+    for room, name in ((stages, "judge"), (stages, "pick_gap"), (recording, "judgement"), (recording, "drafted")):
+        slow(room, name)
     drafting, plain = lanes(base, new=8)
     for _ in race(drafting, plain, PROMPT, never):
         seconds += 1.0
-    assert seconds > 8
+    assert seconds > 8 and called == {"judge", "pick_gap", "judgement", "drafted"}
     assert (drafting.clock_ms, plain.clock_ms) == (0.0, 0.0)
 
 
@@ -130,10 +140,9 @@ def test_without_the_plain_lane_nothing_is_claimed(base: MarkovBase) -> None:
 def test_the_report_compares_two_lanes_that_ran(base: MarkovBase, sampling: Sampling) -> None:
     """A drafting lane that verifies with other logits is found out, with the plain lane's gap."""
     truth = plain_run(base, PROMPT, sampling, 20)
-    drafting, plain = lanes(base, sampling=sampling)
     other = MarkovBase(base.table.clone())
     other.table[truth.tokens[6]] = other.table[truth.tokens[6]].roll(1)
-    drafting.base = other
+    drafting, plain = lanes(base, sampling=sampling, verifying=other)
     parity = list(race(drafting, plain, PROMPT, never))[-1]
     assert isinstance(parity, ParityRecord)
     assert parity.identical is False

@@ -12,13 +12,15 @@ import torch
 from playground.config import BeamShape, Sampling
 from playground.decode.accept import accept
 from playground.decode.draft import draft
-from playground.decode.recording import judge, rank_one_by_one, rank_together
-from playground.decode.records import Beams, Verdict
-from playground.decode.tree import build_tree, first_nodes
-from playground.sampling import pick_token
+from playground.decode.judge import judge, rank_one_by_one, rank_together
+from playground.decode.records import Beams, Origin, Place, Rules, Verdict
+from playground.decode.tree import build_tree
+from playground.sampling import rule_of
 from tests.decode.lanes import GREEDY, KERNELS, MarkovBase, Scripted, Texts, drafting_run, opinion_of, right
 
-NO_EOS = torch.empty(0, dtype=torch.int64)
+
+def rules(sampling: Sampling = GREEDY, eos: Sequence[int] = ()) -> Rules:
+    return Rules(rule_of(sampling), torch.tensor(eos, dtype=torch.int64), KERNELS)
 
 
 def searched(
@@ -28,18 +30,11 @@ def searched(
     length: int,
     eos: Sequence[int] = (),
     sampling: Sampling = GREEDY,
+    limit: int | None = None,
 ) -> Beams:
-    return draft(
-        drafter,
-        torch.zeros(1, 4),
-        torch.tensor(history),
-        torch.tensor(len(history) - 1),
-        width=width,
-        length=length,
-        sampling=sampling,
-        eos=torch.tensor(eos, dtype=torch.int64),
-        kernels=KERNELS,
-    )
+    place = Place(torch.zeros(1, 4), torch.tensor(history), torch.tensor(len(history) - 1))
+    wanted = None if limit is None else torch.tensor(limit)
+    return draft(drafter, place, rules(sampling, eos), width=width, length=length, limit=wanted)
 
 
 def expected_beams(drafter: Scripted, history: Sequence[int], width: int, length: int) -> list[tuple[list[int], float]]:
@@ -89,38 +84,61 @@ def test_beams_beyond_the_choices_stand_for_nothing() -> None:
     assert (beams.tokens[8:] == -1).all()
     assert beams.scores[8:].isneginf().all()
     assert (beams.log_probabilities[8:] == 0).all()
-    tree = build_tree(beams, torch.tensor(1), KERNELS)
-    assert int(tree.count) == 1 + 2 + 4 + 8
-    assert (tree.token[1:15] >= 7).all()
+    proposal = build_tree(beams, torch.tensor(1), KERNELS)
+    assert int(proposal.count) == 1 + 2 + 4 + 8
+    assert (proposal.tree.token[1:15] >= 7).all()
 
 
 def test_a_draft_of_no_length_is_the_root_alone() -> None:
     beams = searched(Scripted(opinion_of([], right, vocabulary=12)), [3, 1], 4, 0)
-    tree = build_tree(beams, torch.tensor(1), KERNELS)
+    proposal = build_tree(beams, torch.tensor(1), KERNELS)
+    tree = proposal.tree
     assert beams.tokens.shape == (4, 0)
     assert (tree.token.tolist(), tree.parent.tolist(), tree.depth.tolist()) == ([1], [-1], [0])
     assert tree.ancestors.tolist() == [[True]]
-    assert int(tree.count) == 1
+    assert int(proposal.count) == 1
+
+
+@pytest.mark.parametrize("limit", [-2, 0, 1, 2, 4, 9])
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.0, seed=3)], ids=["greedy", "sampled"])
+def test_beams_cut_on_the_device_are_those_of_a_shorter_search(limit: int, sampling: Sampling) -> None:
+    """Not what a longer search begins with: that has lost other beams on the way."""
+    drafter = Scripted(lambda text: torch.randn(12, generator=torch.Generator().manual_seed(hash(text) % 2**31)))
+    for width in (1, 3, 16):
+        wanted = max(0, min(limit, 4))
+        short = searched(drafter, [3, 1, 4], width, wanted, eos=[5], sampling=sampling)
+        cut = searched(drafter, [3, 1, 4], width, 4, eos=[5], sampling=sampling, limit=limit)
+        assert cut.tokens.shape == (width, 4) and bool((cut.tokens[:, wanted:] == -1).all())
+        assert torch.equal(cut.tokens[:, :wanted], short.tokens)
+        assert torch.equal(cut.log_probabilities[:, :wanted], short.log_probabilities)
+        assert torch.equal(cut.scores, short.scores) and bool((cut.log_probabilities[:, wanted:] == 0).all())
+    whole = searched(drafter, [3, 1, 4], 3, 4, eos=[5], sampling=sampling)
+    assert limit >= 4 or not torch.equal(cut.tokens, whole.tokens)
+
+
+def test_a_proposal_knows_what_the_drafter_thought_of_each_node() -> None:
+    beams = Beams(
+        tokens=torch.tensor([[5, 6], [5, 7], [8, -1]]),
+        log_probabilities=torch.tensor([[-1.0, -0.5], [-1.0, -2.0], [-3.0, 0.0]]),
+        scores=torch.tensor([-1.5, -3.0, -3.0]),
+    )
+    proposal = build_tree(beams, torch.tensor(9), KERNELS)
+    assert int(proposal.count) == 5 and proposal.tree.token[:5].tolist() == [9, 5, 6, 7, 8]
+    assert proposal.log_probability.tolist() == [0.0, -1.0, -0.5, -2.0, -3.0, 0.0, 0.0]
+    assert proposal.origin[:5].tolist() == [Origin.ROOT] + [Origin.BEAM] * 4
+    assert proposal.node_of.tolist() == [[1, 2], [1, 3], [4, -1]] and proposal.beams is beams
 
 
 def verdict_of(rows: Sequence[Sequence[int]], picks: dict[int, int], eos: Sequence[int] = ()) -> Verdict:
     """Accept over the tree of beams `rows` under root 9, the base model picking `picks[node]`."""
     tokens = torch.tensor(rows)
     beams = Beams(tokens, torch.zeros(tokens.shape), torch.zeros(len(rows)))
-    merged = build_tree(beams, torch.tensor(9), KERNELS)
-    tree = first_nodes(merged, int(merged.count))
-    logits = torch.zeros(int(merged.count), 12)
+    proposal = build_tree(beams, torch.tensor(9), KERNELS)
+    nodes = int(proposal.count)
+    logits = torch.zeros(nodes, 12)
     for node, token in picks.items():
         logits[node, token] = 1.0
-    return accept(
-        logits,
-        tree,
-        torch.tensor(5),
-        levels=tokens.shape[1],
-        sampling=GREEDY,
-        eos=torch.tensor(eos, dtype=torch.int64),
-        kernels=KERNELS,
-    )
+    return accept(logits, proposal.tree.first(nodes), torch.tensor(5), tokens.shape[1], rules(eos=eos))
 
 
 BEAMS = [[5, 6], [5, 7], [8, -1]]  # nodes: 1 = 5, 2 = 6 under it, 3 = 7 under 1, 4 = 8
@@ -152,22 +170,24 @@ def test_accept_stops_at_an_accepted_end_of_sequence() -> None:
 
 
 def test_accept_takes_ties_to_the_lowest_id_in_bf16() -> None:
-    tree = first_nodes(
-        build_tree(searched(Scripted(opinion_of([], right, 12)), [3, 1], 2, 1), torch.tensor(1), KERNELS), 2
-    )
+    beams = searched(Scripted(opinion_of([], right, 12)), [3, 1], 2, 1)
+    tree = build_tree(beams, torch.tensor(1), KERNELS).tree.first(2)
     logits = torch.zeros(2, 12, dtype=torch.bfloat16)
     logits[0, [4, 7]] = 3.0
-    verdict = accept(logits, tree, torch.tensor(1), levels=1, sampling=GREEDY, eos=NO_EOS, kernels=KERNELS)
+    verdict = accept(logits, tree, torch.tensor(1), 1, rules())
     assert int(verdict.picks[0]) == 4
 
 
 def test_judgement_against_a_sort() -> None:
     logits = torch.randn(6, 40, generator=torch.Generator().manual_seed(1)).bfloat16()  # ties included
-    nodes, tokens = [0, 0, 3, 5, 3], [4, 39, 0, 17, 22]
-    judgement = judge(logits, nodes, tokens)
+    nodes, tokens = [0, 0, 3, -1, 5, 3, 2], [4, 39, 0, 7, 17, 22, -1]
+    judged = judge(logits, torch.tensor(nodes), torch.tensor(tokens))
+    assert (judged.rank[[3, 6]] == 0).all() and (judged.log_probability[[3, 6]] == 0).all()
     for node, token, log_probability, rank in zip(
-        nodes, tokens, judgement.log_probability, judgement.rank, strict=True
+        nodes, tokens, judged.log_probability.tolist(), judged.rank.tolist(), strict=True
     ):
+        if node < 0 or token < 0:
+            continue
         row = logits[node].double()
         order = sorted(range(40), key=lambda entry: (-float(row[entry]), entry))
         assert rank == 1 + order.index(token)
@@ -210,7 +230,7 @@ def test_a_drafter_that_thinks_like_the_base_foresees_every_sampled_token() -> N
         expected = list(history)
         for _ in range(5):
             logits = flat.opinion(tuple(expected))
-            expected.append(int(pick_token(logits, sampling, len(expected), KERNELS)))
+            expected.append(int(KERNELS.pick(logits, rule_of(sampling), len(expected))))
         beams = searched(flat, history, 1, 5, sampling=sampling)
         assert beams.tokens[0].tolist() == expected[3:], sampling
         row = beams.log_probabilities[0]

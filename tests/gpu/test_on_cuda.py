@@ -11,10 +11,11 @@ import torch
 from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
-from playground.decode.captured import CapturedDecoder, CapturedPlain, GraphStore
-from playground.decode.captured.graphs import Replay
-from playground.decode.engine import RecurrentDecoder
-from playground.decode.plain import PlainDecoder
+from playground.decode.decoding import Decoding, Drafting
+from playground.decode.direct import DirectRunner
+from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.replay import Programs, ReplayedRunner
+from playground.decode.replay.graphs import Replay
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from tests.families import build
@@ -25,10 +26,6 @@ DEVICE = torch.device("cuda")
 PROMPT = [5, 17, 2, 8, 13, 1, 9]
 SHAPE = BeamShape(8, 3)
 SAMPLINGS = [Sampling(), Sampling(temperature=1.1, seed=4), Sampling(1.2, 12, 0.9, seed=2)]
-
-
-def bytes_of(token: int) -> bytes:
-    return b"%d" % token
 
 
 def pair(kernels: KernelSet, dtype: torch.dtype = torch.float32) -> tuple[BaseModel, Drafter]:
@@ -50,28 +47,47 @@ def finished(lane: Any) -> list[int]:
     return lane.tokens
 
 
+def both(base: BaseModel, drafter: Drafter, sampling: Sampling) -> tuple[Decoding, Decoding]:
+    """Plain decoding and drafting."""
+    plain = Decoding(base, sampling)
+    return plain, dataclasses.replace(plain, drafting=Drafting(drafter, SHAPE))
+
+
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
-def test_captured_is_eager(sampling: Sampling) -> None:
-    kernels = kernel_set("triton", DEVICE)
-    base, drafter = pair(kernels)
-    common = (sampling, 60, kernels, bytes_of)
-    store = GraphStore()
-    want = finished(PlainDecoder(base, *common))
-    assert finished(CapturedPlain(base, *common, store=store)) == want
-    assert finished(RecurrentDecoder(base, drafter, SHAPE, *common)) == want
+def test_replayed_is_direct(sampling: Sampling) -> None:
+    plain, drafting = both(*pair(kernel_set("triton", DEVICE)), sampling)
+    programs = Programs()
+    want = finished(PlainLane(DirectRunner(plain), 60))
+    assert finished(PlainLane(ReplayedRunner(plain, programs), 60)) == want
+    assert finished(DraftingLane(DirectRunner(drafting), 60)) == want
     for _ in range(2):  # captured anew, then replayed
-        assert finished(CapturedDecoder(base, drafter, SHAPE, *common, store=store)) == want
+        assert finished(DraftingLane(ReplayedRunner(drafting, programs), 60)) == want
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
+def test_replayed_steps_are_the_direct_ones(sampling: Sampling) -> None:
+    _, drafting = both(*pair(kernel_set("triton", DEVICE)), sampling)
+    runs = []
+    for runner in (DirectRunner(drafting), ReplayedRunner(drafting)):
+        lane, steps = DraftingLane(runner, 60), []
+        lane.start(PROMPT)
+        while lane.finish_reason is None:
+            steps.append(lane.step())
+        runs.append(steps)
+    for direct, replayed in zip(*runs, strict=True):
+        assert (direct.beams.tokens, direct.tree) == (replayed.beams.tokens, replayed.tree)
+        assert (direct.path, direct.emitted, direct.rank) == (replayed.path, replayed.emitted, replayed.rank)
 
 
 def test_another_seed_replays_the_same_graphs() -> None:
-    kernels = kernel_set("triton", DEVICE)
-    base, drafter = pair(kernels)
-    store, caches = GraphStore(), set()
+    base, drafter = pair(kernel_set("triton", DEVICE))
+    programs, caches = Programs(), set()
     for seed in (4, 2**32 - 1, 4):
-        common = (Sampling(temperature=1.1, seed=seed), 60, kernels, bytes_of)
-        lanes = CapturedDecoder(base, drafter, SHAPE, *common, store=store), CapturedPlain(base, *common, store=store)
-        assert finished(lanes[0]) == finished(lanes[1]) == finished(PlainDecoder(base, *common))
-        caches |= {id(lane.cache) for lane in lanes}
+        plain, drafting = both(base, drafter, Sampling(temperature=1.1, seed=seed))
+        runners = ReplayedRunner(drafting, programs), ReplayedRunner(plain, programs)
+        texts = finished(DraftingLane(runners[0], 60)), finished(PlainLane(runners[1], 60))
+        assert texts[0] == texts[1] == finished(PlainLane(DirectRunner(plain), 60))
+        caches |= {id(runner.stages.cache) for runner in runners}
     assert len(caches) == 2
 
 
@@ -94,13 +110,13 @@ def test_a_stage_that_asks_is_told_to_run_eagerly() -> None:
     assert int(count) == 6
 
 
-def test_a_step_waits_for_nothing_but_its_message() -> None:
-    kernels = kernel_set("triton", DEVICE)
-    base, drafter = pair(kernels)
-    store = GraphStore()
-    lane = CapturedDecoder(base, drafter, SHAPE, Sampling(), 60, kernels, bytes_of, store=store)
+@pytest.mark.parametrize("kind", [DirectRunner, ReplayedRunner])
+@pytest.mark.parametrize("plain", [False, True], ids=["drafting", "plain"])
+def test_a_step_waits_for_nothing_but_its_message(kind: Any, plain: bool) -> None:
+    decodings = both(*pair(kernel_set("triton", DEVICE)), Sampling())
+    runner = kind(decodings[0] if plain else decodings[1])
+    lane: Any = PlainLane(runner, 60) if plain else DraftingLane(runner, 60)
     finished(lane)  # captures every bucket the text needs
-    lane = CapturedDecoder(base, drafter, SHAPE, Sampling(), 60, kernels, bytes_of, store=store)
     lane.start(PROMPT)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -114,10 +130,9 @@ def test_a_step_waits_for_nothing_but_its_message() -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_exact_mode_is_exact_in_half_precision(sampling: Sampling, dtype: torch.dtype) -> None:
     kernels = kernel_set("triton", DEVICE, exact=True)
-    base, drafter = pair(kernels, dtype)
-    common = (sampling, 300, kernels, bytes_of)
-    drafted = finished(CapturedDecoder(base, drafter, SHAPE, *common))
-    assert drafted == finished(CapturedPlain(base, *common))
+    plain, drafting = both(*pair(kernels, dtype), sampling)
+    drafted = finished(DraftingLane(ReplayedRunner(drafting), 300))
+    assert drafted == finished(PlainLane(ReplayedRunner(plain), 300))
 
 
 def test_the_default_engine_calls_each_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,8 +149,8 @@ def test_the_default_engine_calls_each_kernel(monkeypatch: pytest.MonkeyPatch) -
 
         return call
 
-    names = {part.name for part in dataclasses.fields(KernelSet)} - {"name", "exact", "linear"}
-    base, drafter = pair(dataclasses.replace(kernels, **{name: counted(name) for name in names}))
-    watched = base.kernels
-    finished(CapturedDecoder(base, drafter, SHAPE, Sampling(), 20, watched, bytes_of))
+    operations = {part.name for part in dataclasses.fields(KernelSet) if callable(getattr(kernels, part.name))}
+    names = operations - {"linear"}  # the vendor's, outside exact mode
+    _, drafting = both(*pair(dataclasses.replace(kernels, **{name: counted(name) for name in names})), Sampling())
+    finished(DraftingLane(ReplayedRunner(drafting), 20))
     assert called == names

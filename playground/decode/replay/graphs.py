@@ -7,8 +7,7 @@ arguments and asks the device nothing.
 from __future__ import annotations
 
 import gc
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,16 +27,16 @@ class Replay:
         stage: Callable[[], None],
         device: torch.device,
         undo: Callable[[], Callable[[], None]] | None = None,
-        pool: Any = None,
+        memory: Any = None,
     ) -> None:
         """One stage.
 
         Args:
             undo: called before a warm-up, gives what puts the stage's state back after it.
-            pool: of `memory_pool`; stages that are replayed one after another may share one, in any order, if what
+            memory: of `graph_memory`; stages that are replayed one after another may share it, in any order, if what
                 they leave to each other is held.
         """
-        self._stage, self._device, self._undo, self._pool = stage, device, undo, pool
+        self._stage, self._device, self._undo, self._memory = stage, device, undo, memory
         self._graph: Any = None
 
     def prepare(self) -> None:
@@ -65,7 +64,7 @@ class Replay:
 
     def _captured(self) -> Any:
         graph = torch.cuda.CUDAGraph()
-        capturing = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        capturing = torch.cuda.graph(graph, pool=self._memory, capture_error_mode="thread_local")
         with _capturable(), torch.inference_mode(), _no_collection(), capturing:
             self._stage()
         return graph
@@ -116,48 +115,6 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def memory_pool(device: torch.device) -> Any:
-    """Memory for the graphs of one program; None where nothing is captured."""
+def graph_memory(device: torch.device) -> Any:
+    """Memory that the graphs of one program share; None where nothing is captured."""
     return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
-
-
-class GraphStore:
-    """Static buffers and their captured stages, kept from run to run; the least recently used one goes first."""
-
-    def __init__(self, places: int = 2) -> None:
-        self._places = places
-        self._held: OrderedDict[Hashable, Any] = OrderedDict()
-
-    def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        """What is held under `key`, built if nothing is; makes room before it builds."""
-        if key in self._held:
-            self._held.move_to_end(key)
-            return self._held[key]
-        if len(self._held) >= self._places:
-            while len(self._held) >= self._places:
-                self._held.popitem(last=False)
-            gc.collect()  # a program and its stages refer to each other, so nothing else lets their memory go
-        self._held[key] = build()
-        return self._held[key]
-
-    def clear(self) -> None:
-        """Let every buffer go."""
-        self._held.clear()
-        gc.collect()
-
-
-def bucket_sizes(largest: int) -> tuple[int, ...]:
-    """Node counts that verification is captured for: fine steps where trees usually are, then coarse, `largest` last.
-
-    Multiples of 8 suit tensor cores; the step is about an eighth of the size, so padding wastes little.
-    """
-    sizes, size = [1], 8
-    while size < largest:
-        sizes.append(size)
-        size += max(8, 1 << (size.bit_length() - 3))
-    return tuple(sizes) if sizes[-1] == largest else (*sizes, largest)
-
-
-def bucket_of(nodes: int, sizes: tuple[int, ...]) -> int:
-    """The smallest bucket that holds `nodes`."""
-    return next(size for size in sizes if size >= nodes)
