@@ -31,6 +31,7 @@ from typing import Any, TypeVar
 
 from benchmarks.screen_browser import chromium, open_page, page_figures, watch_run
 from playground.config import BeamShape, EngineOptions, Message, RunRequest
+from playground.line import Line, Place
 from playground.session import Session
 from playground.trace import Record, StepRecord
 
@@ -52,6 +53,14 @@ class Timed:
         return self._session.info
 
     @property
+    def line(self) -> Line:
+        return self._session.line
+
+    @line.setter
+    def line(self, line: Line) -> None:
+        self._session.line = line
+
+    @property
     def rate(self) -> float:
         """Tokens per second between the first step and the last."""
         return self.tokens / (self.made[-1] - self.made[0])
@@ -59,9 +68,9 @@ class Timed:
     def check(self, request: RunRequest) -> None:
         self._session.check(request)
 
-    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+    def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]:
         self.made, self.tokens = [], 0
-        for record in self._session.run(request, stop):
+        for record in self._session.run(request, stop, place):
             if isinstance(record, StepRecord):
                 self.tokens += len(record.emitted) if self.made else 0
                 self.made.append(time.time())

@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from playground.config import Message, PlaygroundError
+from playground.line import LIMIT
 from playground.ui.controls import Controls
 from playground.ui.hub import Hub
 from playground.ui.live_work import LiveWork, encode
@@ -19,8 +20,9 @@ RESTORE = "(...values) => ReDrafter.settings.restore(...values)"
 KEEP = "(...values) => { ReDrafter.settings.keep(values); return []; }"
 COPY = "(text) => { ReDrafter.settings.copy(text); return []; }"
 SHOWN_KEY = "(_, ...values) => [ReDrafter.shownKey(), ...values]"
-# The hub has its own line with positions; these only have to be let in.
-LONG: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 64, "trigger_mode": "once"}
+# Gradio's queue is no second line: it lets in more than the session's takes, and who finds that full is told at once.
+LET_IN = 2 * LIMIT
+LONG: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": LET_IN, "trigger_mode": "once"}
 SHORT: dict[str, Any] = {"show_progress": "hidden", "queue": False}
 
 

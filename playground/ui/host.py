@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.line import Line, Place
 from playground.trace import Record
 
 logger = logging.getLogger(__name__)
@@ -21,12 +22,14 @@ logger = logging.getLogger(__name__)
 class SessionLike(Protocol):
     """What the page needs of a session."""
 
+    line: Line
+
     @property
     def info(self) -> Any: ...
 
     def check(self, request: RunRequest) -> None: ...
 
-    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]: ...
+    def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]: ...
 
 
 State = Literal["idle", "loading", "ready", "failed"]
@@ -118,6 +121,8 @@ class SessionHost:
             logger.exception("loading %s failed", base or "the default pair")
             self._failed(f"{type(error).__name__}: {error}")
         else:
+            if self._session is not None:
+                session.line = self._session.line  # one device, one line: what runs on the old pair goes first
             self._session, self._options, self._wanted = session, options, (base, drafter)
             revision = self._status.revision + 1
             self._status = HostStatus("ready", done=1.0, revision=revision)

@@ -15,17 +15,19 @@ from typing import Any
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.export import notice, read_trace, write_trace
+from playground.line import Place
 from playground.trace import SweepRecord, Trace
 from playground.ui.host import SessionHost, SessionLike
 from playground.ui.live import LiveRun
 from playground.ui.live_sweep import LiveSweep
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
-from playground.ui.turnstile import Turnstile
 from playground.views.cards import pair_picture
 from playground.views.picture import step_picture, trace_picture
 
-Sweeper = Callable[[SessionLike, RunRequest, tuple[int, ...], tuple[int, ...], threading.Event], Iterator[SweepRecord]]
+Sweeper = Callable[
+    [SessionLike, RunRequest, tuple[int, ...], tuple[int, ...], threading.Event, Place], Iterator[SweepRecord]
+]
 
 
 class Hub:
@@ -34,7 +36,6 @@ class Hub:
     def __init__(self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None) -> None:
         self.host = host
         self.store = store or TraceStore()
-        self.turns = Turnstile()
         self._sweeper = sweeper
         self._busy: dict[str, LiveWork] = {}
 
@@ -42,11 +43,11 @@ class Hub:
         """Start a run for a page.
 
         Raises:
-            PlaygroundError: no model yet, or the request cannot run.
+            PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
         session = self.host.require()
         session.check(request)
-        run = LiveRun(session, request, self.turns, self.store, owner)
+        run = LiveRun(session, request, self.store, owner)
         self._begin(owner, run)
         return run
 
@@ -56,11 +57,15 @@ class Hub:
         """Start a sweep for a page.
 
         Raises:
-            PlaygroundError: no model yet, or the request cannot run.
+            PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
         session = self.host.require()
         session.check(request)
-        sweep = LiveSweep(lambda stop: self._sweeper(session, request, widths, lengths, stop), self.turns)
+
+        def measure(stop: threading.Event, place: Place) -> Iterator[SweepRecord]:
+            return self._sweeper(session, request, widths, lengths, stop, place)
+
+        sweep = LiveSweep(measure, session.line)
         self._begin(owner, sweep)
         return sweep
 

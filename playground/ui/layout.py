@@ -32,7 +32,8 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
     hub = Hub(host, sweeper or _measured_sweep, store)
     if not hub.store.examples:
         load_examples(hub.store, EXAMPLES)
-    with gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True) as page:
+    page = gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True)
+    with page:
         with gr.Row(elem_id="rp-page", equal_height=False):
             with gr.Column(scale=0, min_width=320, elem_id="rp-rail"):
                 controls = build_controls()
@@ -62,9 +63,9 @@ def greeting(hub: Hub) -> dict[str, object]:
     }
 
 
-def _measured_sweep(session, request, widths, lengths, stop):  # type: ignore[no-untyped-def]
+def _measured_sweep(session, request, widths, lengths, stop, place):  # type: ignore[no-untyped-def]
     try:
         from playground.bench import sweep
     except ImportError as error:
         raise PlaygroundError("This build has no sweep. Run single shapes instead.") from error
-    return sweep(session, request, widths, lengths, stop)
+    return sweep(session, request, widths, lengths, stop, place)

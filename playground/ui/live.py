@@ -7,11 +7,11 @@ from typing import Any
 
 from playground.config import RunRequest
 from playground.figures.totals import RunTotals
+from playground.line import Place
 from playground.trace import Header, Record, Trace
 from playground.ui.host import SessionLike
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
-from playground.ui.turnstile import Turnstile
 from playground.views.picture import head_picture, run_picture, step_picture, trace_picture
 from playground.views.text import RunText
 
@@ -25,8 +25,8 @@ class LiveRun(LiveWork):
     after_failure = "The page still works; run again."
     first = "prompt"
 
-    def __init__(self, session: SessionLike, request: RunRequest, turns: Turnstile, store: TraceStore, owner: str):
-        super().__init__(turns)
+    def __init__(self, session: SessionLike, request: RunRequest, store: TraceStore, owner: str) -> None:
+        super().__init__(session.line)
         self.key = ""
         self.trace: Trace | None = None
         self._session, self._request, self._store, self._owner = session, request, store, owner
@@ -51,8 +51,8 @@ class LiveRun(LiveWork):
     def _base(self) -> dict[str, Any]:
         return {"kind": "run", "key": self.key, "state": self._state, "message": self._message}
 
-    def _records(self) -> Iterator[Record]:
-        return self._session.run(self._request, self._stop)
+    def _records(self, place: Place) -> Iterator[Record]:
+        return self._session.run(self._request, self._stop, place)
 
     def _take(self, record: Record) -> None:
         if isinstance(record, Header):

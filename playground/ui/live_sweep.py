@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from playground.line import Line, Place
 from playground.trace import SweepRecord
 from playground.ui.live_work import LiveWork
-from playground.ui.turnstile import Turnstile
 from playground.views.picture import surface_picture
 from playground.views.sweep import sweep_info
 
@@ -20,8 +20,8 @@ class LiveSweep(LiveWork):
     after_failure = "What was measured stays."
     first = "running"
 
-    def __init__(self, measure: Callable[[threading.Event], Iterator[SweepRecord]], turns: Turnstile) -> None:
-        super().__init__(turns)
+    def __init__(self, measure: Callable[[threading.Event, Place], Iterator[SweepRecord]], line: Line) -> None:
+        super().__init__(line)
         self._measure = measure
         self._record: SweepRecord | None = None
 
@@ -35,8 +35,8 @@ class LiveSweep(LiveWork):
             "surface": surface_picture(sweep_info(self._record)) if self._record is not None else None,
         }
 
-    def _records(self) -> Iterator[SweepRecord]:
-        return self._measure(self._stop)
+    def _records(self, place: Place) -> Iterator[SweepRecord]:
+        return self._measure(self._stop, place)
 
     def _take(self, record: SweepRecord) -> None:
         self._record = record

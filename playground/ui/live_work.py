@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from playground.config import PlaygroundError
-from playground.ui.turnstile import Turnstile
+from playground.line import Line, Place
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +35,9 @@ class LiveWork(ABC):
     after_failure: ClassVar[str]  # what to do then, or what stays
     first: ClassVar[State]  # the state when its turn has come
 
-    def __init__(self, turns: Turnstile) -> None:
-        self._turns = turns
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._place: Place
         self._stop = threading.Event()
         self._changed = threading.Event()
         self._state: State = "queued"
@@ -48,8 +49,8 @@ class LiveWork(ABC):
         """The state now; `position` counts those before it in the line."""
 
     @abstractmethod
-    def _records(self) -> Iterator[Any]:
-        """The work itself, ended early by `_stop`."""
+    def _records(self, place: Place) -> Iterator[Any]:
+        """The work itself, in the turn of a place in the line; ended early by `_stop`."""
 
     @abstractmethod
     def _take(self, record: Any) -> None:
@@ -65,7 +66,7 @@ class LiveWork(ABC):
         Raises:
             PlaygroundError: the line is full.
         """
-        self._turns.take_place(self)
+        self._place = self._line.join()
         threading.Thread(target=self._work, name=self.name, daemon=True).start()
 
     def stop(self) -> None:
@@ -81,7 +82,7 @@ class LiveWork(ABC):
         """Frames as JSON strings, the latest state at most 11 times a second, and one at the end."""
         sent = (-1, -2)
         while not self.over:
-            now = (self._version, self._turns.position(self) if self._state == "queued" else 0)
+            now = (self._version, self._place.position if self._state == "queued" else 0)
             if now == sent:
                 self._changed.wait(0.25)
                 self._changed.clear()
@@ -94,9 +95,9 @@ class LiveWork(ABC):
 
     def _work(self) -> None:
         try:
-            if self._turns.wait(self, self._stop):
+            if self._place.wait(self._stop):
                 self._set(self.first)
-                for record in self._records():
+                for record in self._records(self._place):
                     self._take(record)
                     self._tell()
             self._set("done")
@@ -107,7 +108,7 @@ class LiveWork(ABC):
             told = f"The {self.name} broke off: {type(error).__name__}: {error}. {self.after_failure}"
             self._set("failed", told)
         finally:
-            self._turns.leave(self)
+            self._place.leave()
 
     def _set(self, state: State, message: str = "") -> None:
         self._message = message

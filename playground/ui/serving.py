@@ -10,6 +10,7 @@ import gradio as gr
 
 from playground.config import PlaygroundError
 from playground.ui.assets import page_css, page_head
+from playground.ui.callbacks import LET_IN
 from playground.ui.host import SessionHost
 from playground.ui.hub import Sweeper
 from playground.ui.layout import build
@@ -45,7 +46,7 @@ def serve(
     """
     page = build(host, sweeper=sweeper, store=store)
     host.start()
-    page.queue(max_size=64, default_concurrency_limit=64)
+    page.queue(max_size=LET_IN, default_concurrency_limit=LET_IN)
     page._queue.sleep_when_free = QUEUE_LOOK_SECONDS
     try:
         _, url, _ = page.launch(
@@ -62,7 +63,7 @@ def serve(
             css=page_css(),
             head=page_head(),
             footer_links=[],
-            max_threads=96,
+            max_threads=LET_IN + 32,  # those let in, and what is asked beside them
         )
     except OSError as error:
         raise PlaygroundError(

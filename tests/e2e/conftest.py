@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from playground.config import EngineOptions, RunRequest
+from playground.line import Line, Place
 from playground.trace import Record
 
 BROWSER = "/usr/bin/chromium"
@@ -37,15 +38,23 @@ class Slowed:
         return self._session.info
 
     @property
+    def line(self) -> Line:
+        return self._session.line
+
+    @line.setter
+    def line(self, line: Line) -> None:
+        self._session.line = line
+
+    @property
     def pair(self) -> Any:
         return self._session.pair
 
     def check(self, request: RunRequest) -> None:
         self._session.check(request)
 
-    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+    def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]:
         try:
-            for record in self._session.run(request, stop):
+            for record in self._session.run(request, stop, place):
                 yield record
                 time.sleep(self.seconds)
         finally:

@@ -81,7 +81,7 @@ def test_the_page_is_there_while_the_model_loads(browser: Any, tmp_path: Path) -
 def test_a_crash_in_a_run_is_told_and_survived(open_page: OpenPage, site: Site, monkeypatch: Any) -> None:
     page = open_page()
 
-    def broken(request: Any, stop: Any) -> Any:
+    def broken(request: Any, stop: Any, place: Any) -> Any:
         raise RuntimeError("the device fell over")
 
     with monkeypatch.context() as patch:

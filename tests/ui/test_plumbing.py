@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest
+from playground.line import LIMIT, Line, Place
 from playground.trace import Record, SweepRecord, Trace
+from playground.ui.callbacks import LONG
 from playground.ui.host import SessionHost
 from playground.ui.hub import Hub
 from playground.ui.layout import build
@@ -22,7 +24,6 @@ from playground.ui.live_sweep import LiveSweep
 from playground.ui.serving import QUEUE_LOOK_SECONDS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 from playground.ui.store import TraceStore
-from playground.ui.turnstile import Turnstile
 from tests.views.synthetic import make_trace
 
 WIDGETS = Widgets("Hi", 4, 3, 20, 0.0, 1.0, 0, 0, True, True, None)
@@ -34,6 +35,7 @@ class Scripted:
     def __init__(self, trace: Trace, seconds: float = 0.0) -> None:
         self.trace, self.seconds = trace, seconds
         self.info = SimpleNamespace()
+        self.line = Line()
         self.running = 0
         self.most = 0
 
@@ -41,7 +43,8 @@ class Scripted:
         if request.prompt == "too long":
             raise PlaygroundError("The prompt is 9 tokens long, but the window is 3. Shorten it.")
 
-    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]:
+    def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]:
+        assert place is not None and place.position == 0  # the page stands in the session's line
         self.running += 1
         self.most = max(self.most, self.running)
         try:
@@ -130,34 +133,6 @@ def test_the_command_line_is_one_the_cli_takes() -> None:
         assert (parsed.prompt, parsed.top_k, parsed.system) == (prompt, 4, "Brief.")
 
 
-def test_a_turnstile_is_first_come_first_served() -> None:
-    turns, order = Turnstile(limit=3), []
-    tickets = [object() for _ in range(3)]
-    assert all(turns.join(ticket) for ticket in tickets) and not turns.join(object())
-    assert [turns.position(ticket) for ticket in tickets] == [0, 1, 2]
-
-    def work(place: int) -> None:
-        assert turns.wait(tickets[place], threading.Event())
-        order.append(place)
-        turns.leave(tickets[place])
-
-    threads = [threading.Thread(target=work, args=(place,)) for place in (2, 1, 0)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
-    assert order == [0, 1, 2] and turns.position(tickets[0]) == -1
-
-
-def test_waiting_ends_when_stopped() -> None:
-    turns, first, second = Turnstile(), object(), object()
-    turns.join(first)
-    turns.join(second)
-    stop = threading.Event()
-    stop.set()
-    assert turns.wait(second, stop) is False
-
-
 def test_the_store_is_bounded_and_forgets_a_closed_page() -> None:
     store, trace = TraceStore(limit=2), make_trace(new_tokens=6)
     store.add_example("Kept", trace)
@@ -243,27 +218,77 @@ def test_one_run_at_a_time_and_the_second_sees_its_place() -> None:
     assert session.most == 1 and first.over and second.over
 
 
+def test_a_waiting_run_can_be_stopped_and_those_behind_move_up() -> None:
+    session = Scripted(make_trace(new_tokens=60), seconds=0.01)
+    hub = hub_of(session)
+    runs = [hub.begin_run(owner, run_request(WIDGETS)) for owner in ("one", "two", "three")]
+    assert [json.loads(next(run.frames()))["position"] for run in runs[1:]] == [1, 2]
+    hub.stop("two")
+    until(lambda: runs[1].over)
+    last = [json.loads(frame) for frame in runs[1].frames()][-1]
+    assert (last["state"], last["message"], runs[1].trace) == ("done", "", None)
+    assert json.loads(next(runs[2].frames()))["position"] == 1
+    hub.stop("one")
+    hub.stop("three")
+    until(lambda: len(session.line) == 0)
+
+
+def test_a_full_line_is_told_at_once() -> None:
+    session = Scripted(make_trace(new_tokens=60), seconds=0.05)
+    hub = hub_of(session)
+    runs = [hub.begin_run(f"page {index}", run_request(WIDGETS)) for index in range(LIMIT)]
+    with pytest.raises(PlaygroundError, match=f"{LIMIT} runs are waiting for this device already"):
+        hub.begin_run("one more", run_request(WIDGETS))
+    for index in range(LIMIT):
+        hub.stop(f"page {index}")
+    until(lambda: all(run.over for run in runs))
+    hub.begin_run("one more", run_request(WIDGETS))
+    hub.stop("one more")
+
+
+def test_gradio_lets_in_more_than_the_line_takes() -> None:
+    page = build(SessionHost(lambda *_: Scripted(make_trace(new_tokens=6))))
+    long = [function for function in page.fns.values() if function.concurrency_limit == LONG["concurrency_limit"]]
+    assert len(long) == 3  # run, follow up, sweep
+    assert LONG["concurrency_limit"] > LIMIT + 1 and "concurrency_id" not in LONG
+
+
+def test_another_pair_stands_in_the_same_line() -> None:
+    sessions = [Scripted(make_trace(new_tokens=6)) for _ in range(2)]
+    opening = iter(sessions)
+    host = SessionHost(lambda *_: next(opening))
+    host.start()
+    until(lambda: host.session is sessions[0])
+    host.open("other", None, EngineOptions())
+    until(lambda: host.session is sessions[1])
+    assert sessions[1].line is sessions[0].line
+
+
 def test_a_refused_request_starts_nothing() -> None:
     hub = hub_of(Scripted(make_trace(new_tokens=6)))
     with pytest.raises(PlaygroundError, match="window is 3"):
         hub.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
-    assert hub.turns.position(object()) == -1
+    session = hub.host.session
+    assert session is not None and len(session.line) == 0
 
 
 def test_a_sweep_tells_its_state_like_a_run() -> None:
     cut = SweepRecord((1, 2), (1,), (), plain_tokens_per_second=None, prompt="Hi", finished=False)
 
-    def measure(stop: threading.Event) -> Iterator[SweepRecord]:
+    def measure(stop: threading.Event, place: Place) -> Iterator[SweepRecord]:
+        assert place.position == 0
         yield cut
         raise ValueError("no such shape")
 
-    sweep = LiveSweep(measure, Turnstile())
+    line = Line()
+    sweep = LiveSweep(measure, line)
     sweep.start()
     frames = [json.loads(frame) for frame in sweep.frames()]
     last = frames[-1]
     assert (last["kind"], last["state"], last["position"]) == ("sweep", "failed", 0)
     assert last["message"] == "The sweep broke off: ValueError: no such shape. What was measured stays."
     assert last["surface"]["total"] == 2
+    until(lambda: len(line) == 0)
 
 
 def test_the_queue_does_not_spin() -> None:
