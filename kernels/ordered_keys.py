@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton functions for 64-bit keys that order logits: values above, ties to the lower id.
 
 A key holds the float's bits, put in order, above the complement of the id, so that the largest key is the largest value

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton programs of the beam top-k: chunks of a beam's logits, then the beam, then all beams."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton program of the gated activation.
 
 The number of elements is never specialised, so that one binary serves every row count.

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton program of the cache commit: every layer and head in one launch, all loads of a tile before its stores."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton programs of the prefix tree: one program numbers the nodes, one program a row fills the ancestor mask.
 
 For each beam i, lcp(i, j) is the prefix it shares with an earlier beam j. Its first `shared` = max lcp tokens have

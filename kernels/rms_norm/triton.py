@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton program of RMS normalisation: one program a row, in one launch."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton program of rotary embedding and cache write: one program a head of a node."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton program of the row-independent linear layer.
 
 Tiles follow from the weight's shape alone. 64 rows a tile cost nothing while weights are read from memory (a tile of

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton programs of tree attention: partial softmaxes over splits of the context, then one merge.
 
 Rows are (node, head of a group) pairs of one key-value head, so that a group shares each load of keys and values.

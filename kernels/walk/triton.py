@@ -1,4 +1,3 @@
-# mypy: disable-error-code="no-untyped-def"
 """Triton program of the walk: one program, one pass over the nodes a level."""
 
 from __future__ import annotations

@@ -163,7 +163,8 @@ class BaseModel:
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Output of the model's own input embedding, [..., H]."""
-        return self._embedding(tokens)
+        embedded: torch.Tensor = self._embedding(tokens)
+        return embedded
 
     def output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:
         """The output head restricted to vocabulary entries `ids` [V'] (all of them if None), scale and cap included."""
@@ -246,7 +247,8 @@ def _stock_logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Logits [n, V] of the untouched model, its own attention over the whole text."""
     set_attention(model, "eager")
     with torch.inference_mode():
-        return model(input_ids=tokens[None], use_cache=False).logits[0]
+        logits: torch.Tensor = model(input_ids=tokens[None], use_cache=False).logits[0]
+    return logits
 
 
 def _chain(nodes: int, cache: KVCache, device: torch.device) -> TreeFrame:

@@ -95,7 +95,7 @@ def _reporting_bar(before: int, total: int, message: str, progress: Progress) ->
     """A tqdm class that tells the share of all bytes instead of drawing a bar; `before` were done with other files."""
     from tqdm.auto import tqdm
 
-    class ReportingBar(tqdm):  # type: ignore[type-arg]
+    class ReportingBar(tqdm):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **named: Any) -> None:
             named.pop("name", None)
             self._count = int(named.get("initial", 0) or 0)

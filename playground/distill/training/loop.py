@@ -167,7 +167,7 @@ def _one_step(
     if not math.isfinite(loss.cross_entropy):
         raise _not_finite(f"The loss became {loss.cross_entropy}", step, options)
     optimizer.zero_grad(set_to_none=True)
-    loss.total.backward()  # type: ignore[no-untyped-call]
+    loss.total.backward()
     processes.average(drafter)
     nn.utils.clip_grad_norm_(drafter.parameters(), options.clip_norm)
     optimizer.step()
