@@ -216,7 +216,8 @@ def test_other_precisions_load_and_stay_close(family: str, dtype: torch.dtype, k
     assert float((got - expected).square().mean().sqrt() / expected.std()) < limit
 
 
-def test_the_commit_is_exact_in_place(kernels: KernelSet) -> None:
+@pytest.mark.parametrize("counted", [False, True], ids=["known", "counted on the device"])
+def test_the_commit_is_exact_in_place(kernels: KernelSet, counted: bool) -> None:
     """Path [0, 2, 3] reads row 2 while row 1 takes it: every row must arrive as it was."""
     base = BaseModel.from_model(build("llama"), kernels=kernels)
     cache = base.new_cache(12)
@@ -225,12 +226,27 @@ def test_the_commit_is_exact_in_place(kernels: KernelSet) -> None:
     ancestors = torch.tensor([[1, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 1, 1]], dtype=torch.bool)
     base.forward(text(4), depth, ancestors, cache)
     before = [keys.clone() for keys in cache.keys], [values.clone() for values in cache.values]
-    cache.commit(torch.tensor([0, 2, 3]))
+    if counted:
+        cache.commit_counted(torch.tensor([0, 2, 3, -1, -1]), torch.tensor(3))
+        assert cache.committed == 4  # the host has not heard yet
+        cache.follow(7)
+    else:
+        cache.commit(torch.tensor([0, 2, 3]))
     assert cache.committed == 7 and int(cache.committed_at(1)) == 7
     for now, then in ((cache.keys, before[0]), (cache.values, before[1])):
         for layer in range(2):
             assert torch.equal(now[layer][:, :4], then[layer][:, :4])
             assert torch.equal(now[layer][:, 4:7], then[layer][:, [4, 6, 7]])
+
+
+def test_the_host_counts_no_further_than_the_cache_holds(kernels: KernelSet) -> None:
+    cache = BaseModel.from_model(build("llama"), kernels=kernels).new_cache(6)
+    cache.extend(4)
+    cache.follow(6)
+    cache.follow(6)  # hearing it twice changes nothing
+    assert cache.committed == 6
+    with pytest.raises(PlaygroundError, match="holds 6 tokens and 6 are taken, so 1 more do not fit"):
+        cache.follow(7)
 
 
 def test_an_outer_inference_mode_leaves_the_cache_usable(kernels: KernelSet) -> None:

@@ -37,22 +37,26 @@ class InPlace:
 
 
 class Program:
-    """Static buffers for one decoding, with any seed, and one cache capacity."""
+    """Static buffers for one decoding, with any seed, and one cache capacity.
+
+    Attributes:
+        proposing: draft, tree and tell, which starts the copy to the host; in plain decoding tell alone.
+    """
 
     def __init__(self, decoding: Decoding, capacity: int) -> None:
         device = decoding.base.device
         self.seed = torch.zeros((), dtype=torch.int64, device=device)  # graphs bake in all settings but this
-        self.stages = Stages(decoding, rule_of(decoding.sampling, self.seed), capacity, InPlace())
+        self.stages = stages = Stages(decoding, rule_of(decoding.sampling, self.seed), capacity, InPlace())
         self.copy = HostCopy()
         self._plain = decoding.drafting is None
         self._device, self._memory = device, graph_memory(device)
         self._sizes = bucket_sizes(decoding.max_nodes)
         self._buckets: dict[int, Replays] = {}
         self._outputs: list[BaseOutput] = []  # where the buckets' graphs leave theirs; held, so never given away
-        proposing = (
-            {} if self._plain else {"draft": self._replay(self.stages.draft), "tree": self._replay(self.stages.tree)}
-        )
-        self.proposing: Replays = {**proposing, "tell": self._replay(lambda: self.copy.send(self.stages.told()))}
+        self.proposing: Replays = {"tell": self._replay(lambda: self.copy.send(stages.told()))}
+        if not self._plain:
+            drafting = {"draft": self._replay(stages.draft), "tree": self._replay(stages.tree)}
+            self.proposing = drafting | self.proposing
 
     def prepare(self) -> None:
         """Capture what every slice replays; outside every clock, after a prompt was read."""
@@ -60,33 +64,41 @@ class Program:
             stage.prepare()
 
     def settling(self, nodes: int) -> Replays:
-        """What settles a proposal of `nodes`, captured if it is the first of its size; outside every clock."""
+        """What settles a proposal of `nodes`, captured if it is the first of its size; outside every clock.
+
+        Verify, accept, commit and judge; in plain decoding "verify" is the first three, as nobody asks for the time of
+        each, and every launch is felt.
+        """
         size = bucket_of(nodes, self._sizes)
         if size not in self._buckets:
-            self._buckets[size] = self._bucket(size)
+            self._buckets[size] = bucket = self._token(size) if self._plain else self._step(size)
+            for stage in bucket.values():
+                stage.prepare()
+            if self._device.type == "cuda":
+                self._outputs.append(self.stages.output)
         return self._buckets[size]
 
-    def _bucket(self, nodes: int) -> Replays:
+    def _step(self, nodes: int) -> Replays:
+        stages = self.stages
+        return {
+            "verify": self._replay(lambda: stages.verify(nodes)),
+            "accept": self._replay(lambda: stages.accept(nodes)),
+            "commit": self._replay(stages.commit, undo=self._remember),
+            "judge": self._replay(lambda: stages.judge(nodes)),
+        }
+
+    def _token(self, nodes: int) -> Replays:
         stages = self.stages
 
-        def token() -> None:  # nobody asks for the single stages of plain decoding, and each launch is felt
+        def token() -> None:
             stages.verify(nodes)
             stages.accept(nodes)
             stages.commit()
 
-        bucket = {"verify": self._replay(token, undo=self._remember)}
-        if not self._plain:
-            bucket = {
-                "verify": self._replay(lambda: stages.verify(nodes)),
-                "accept": self._replay(lambda: stages.accept(nodes)),
-                "commit": self._replay(stages.commit, undo=self._remember),
-            }
-        bucket["judge"] = self._replay(lambda: stages.judge(nodes))
-        for stage in bucket.values():
-            stage.prepare()
-        if self._device.type == "cuda":
-            self._outputs.append(stages.output)
-        return bucket
+        return {
+            "verify": self._replay(token, undo=self._remember),
+            "judge": self._replay(lambda: stages.judge(nodes)),
+        }
 
     def _replay(self, stage: Callable[[], None], undo: Callable[[], Callable[[], None]] | None = None) -> Replay:
         return Replay(stage, self._device, undo=undo, memory=self._memory)
