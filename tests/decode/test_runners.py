@@ -276,6 +276,30 @@ def test_results_kept_in_place_stay_where_they_are() -> None:
     assert other is not first and bool((other.scores == 3).all()) and bool((first.scores == 2).all())
 
 
+@pytest.mark.parametrize("plain", [False, True], ids=["drafting", "plain"])
+def test_what_a_graph_bakes_in_stays_where_it_is(base: BaseModel, plain: bool) -> None:
+    """A graph reads and writes addresses: no stage may leave its result in other tensors than the time before."""
+    decoding = Decoding(base, SAMPLINGS["hot"], None if plain else Drafting(drafter_for(base), BeamShape(8, 3)))
+    runner = ReplayedRunner(decoding, Programs())
+    lane: Any = PlainLane(runner, 40) if plain else DraftingLane(runner, 40)
+    lane.start(PROMPT)  # has proposed once: everything there is has been made
+
+    def addresses() -> dict[str, int]:
+        stages = runner.stages
+        state = {name: getattr(stages, name) for name in ("hidden", "root", "history", "last_position", "gap")}
+        state |= stages.told() | {"committed": stages.cache.committed_tensor, "seed": stages.rules.pick.seed}
+        state |= {f"tree {name}": getattr(stages.proposal.tree, name) for name in ("token", "depth", "ancestors")}
+        return {name: tensor.data_ptr() for name, tensor in state.items()}
+
+    before = addresses()
+    assert len(before) >= (14 if plain else 20)
+    while lane.finish_reason is None:
+        lane.step()
+        assert addresses() == before
+    lane.start(PROMPT)
+    assert addresses() == before
+
+
 def test_the_oldest_program_goes() -> None:
     programs, built = Programs(places=2), []
     for key in "abacb":
