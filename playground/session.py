@@ -11,7 +11,6 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import torch
@@ -27,27 +26,9 @@ from playground.decode.race import DraftingLane, PlainLane, race
 from playground.drafter.cell import Drafter
 from playground.figures.summary import summarise, verdict
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
-from playground.loading import Pair, Progress, load_pair
+from playground.loading import Pair, load_pair
 from playground.memory import is_out_of_memory
-from playground.trace import DrafterInfo, FinishReason, Footer, Header, ModelInfo, Record, RunSettings, Trace
-
-__all__ = ["Progress", "Session", "SessionInfo"]
-
-
-@dataclass(frozen=True)
-class SessionInfo:
-    """What is loaded and how it runs."""
-
-    base: ModelInfo
-    drafter: DrafterInfo | None
-    device: str
-    dtype: str
-    engine: str
-    kernels: str
-    window: int
-    drafter_card: str
-    has_chat_template: bool
-    versions: dict[str, str]
+from playground.trace import FinishReason, Footer, Header, Progress, Record, RunSettings, SessionInfo, Trace
 
 
 class Session:

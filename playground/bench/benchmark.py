@@ -14,7 +14,7 @@ from playground.bench.peer import StockGenerate
 from playground.bench.prompts import Question
 from playground.config import Message, RunRequest
 from playground.session import Session
-from playground.trace import Footer, Header, ParityRecord, Summary
+from playground.trace import NoRecords, Summary, Trace
 
 
 @dataclass(frozen=True)
@@ -55,20 +55,16 @@ def benchmark(
         peer: decodes each prompt too, right after its race; always greedily.
     """
     for question in questions:
-        summary, identical, finished = None, None, False
-        prompt_ids: tuple[int, ...] = ()
         asked = replace(request, messages=(Message("user", question.turns[0]),))
-        for record in session.run(asked, stop):
-            if isinstance(record, Header):
-                prompt_ids = record.prompt_ids
-            elif isinstance(record, ParityRecord):
-                identical = record.identical
-            elif isinstance(record, Footer):
-                summary, finished = record.summary, record.finish_reason != "stopped"
-        if summary is None or not finished:
+        try:
+            trace = Trace.collect(session.run(asked, stop))
+        except NoRecords:
             return
-        rate = peer.tokens_per_second(list(prompt_ids), request.max_new_tokens) if peer else None
-        yield Measured(question.question_id, question.category, summary, identical, rate)
+        if trace.footer is None or trace.stopped:
+            return
+        rate = peer.tokens_per_second(list(trace.header.prompt_ids), request.max_new_tokens) if peer else None
+        identical = trace.parity.identical if trace.parity else None
+        yield Measured(question.question_id, question.category, trace.footer.summary, identical, rate)
 
 
 def pool(results: Sequence[Measured]) -> Pooled:

@@ -13,7 +13,7 @@ from playground.bench.prompts import Question
 from playground.config import BeamShape, Message, PlaygroundError, RunRequest
 from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
 from playground.session import Session
-from playground.trace import Footer, Header, Trace
+from playground.trace import NoRecords, Trace
 
 
 @dataclass(frozen=True)
@@ -89,16 +89,11 @@ def _evaluations(
 
 def _run(session: Session, question: Question, request: RunRequest, stop: threading.Event) -> Counted | None:
     """One run, counted; None where it was stopped."""
-    trace: Trace | None = None
-    for record in session.run(request, stop):
-        if isinstance(record, Header):
-            trace = Trace(record)
-            continue
-        assert trace is not None
-        trace.add(record)
-        if isinstance(record, Footer) and record.finish_reason == "stopped":
-            return None
-    if trace is None or trace.footer is None:
+    try:
+        trace = Trace.collect(session.run(request, stop))
+    except NoRecords:
+        return None
+    if trace.stopped:
         return None
     prompt = trace.prompt("redrafter")
     assert prompt is not None

@@ -12,7 +12,7 @@ from dataclasses import replace
 from playground.config import BeamShape, PlaygroundError, RunRequest
 from playground.figures.summary import plain_rate
 from playground.session import Session
-from playground.trace import Header, StageMs, SweepCell, SweepRecord, Trace
+from playground.trace import NoRecords, StageMs, SweepCell, SweepRecord, Trace
 
 
 def sweep(
@@ -45,11 +45,15 @@ def _cells(
     plain: list[int] | None = None
     plain_speed: float | None = None
     for shape in shapes:
-        trace = _run(session, replace(request, shape=shape, race=request.race and plain is None), stop)
-        if trace is None or trace.footer is None or trace.footer.finish_reason == "stopped":
+        asked = replace(request, shape=shape, race=request.race and plain is None)
+        try:
+            trace = Trace.collect(session.run(asked, stop))
+        except NoRecords:
+            return
+        if trace.stopped:
             return
         if plain is None and request.race:
-            plain, plain_speed = [record.token for record in trace.plain], plain_rate(trace)
+            plain, plain_speed = trace.plain_tokens, plain_rate(trace)
         cells.append(_cell(trace, shape, plain, plain_speed))
         yield SweepRecord(
             widths=tuple(sorted({shape.width for shape in shapes})),
@@ -59,17 +63,6 @@ def _cells(
             prompt=request.prompt,
             finished=len(cells) == len(shapes),
         )
-
-
-def _run(session: Session, request: RunRequest, stop: threading.Event) -> Trace | None:
-    """The whole trace of one run; None where it was stopped before its turn."""
-    trace: Trace | None = None
-    for record in session.run(request, stop):
-        if isinstance(record, Header):
-            trace = Trace(record)
-        elif trace is not None:
-            trace.add(record)
-    return trace
 
 
 def _cell(trace: Trace, shape: BeamShape, plain: list[int] | None, plain_speed: float | None) -> SweepCell:

@@ -21,7 +21,7 @@ from playground.cli.options import (
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import BeamShape
-from playground.export.codec import to_json
+from playground.export import to_json
 from playground.trace import SweepCell, SweepRecord
 
 if TYPE_CHECKING:

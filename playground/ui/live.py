@@ -7,7 +7,7 @@ from typing import Any
 
 from playground.config import RunRequest
 from playground.figures.totals import RunTotals
-from playground.trace import Header, Record, Trace
+from playground.trace import Trace
 from playground.ui.host import SessionLike
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
@@ -51,14 +51,12 @@ class LiveRun(LiveWork):
     def _base(self) -> dict[str, Any]:
         return {"kind": "run", "key": self.key, "state": self._state, "message": self._message}
 
-    def _records(self) -> Iterator[Record]:
-        return self._session.run(self._request, self._stop)
+    def _records(self) -> Iterator[Trace]:
+        return Trace.follow(self._session.run(self._request, self._stop))
 
-    def _take(self, record: Record) -> None:
-        if isinstance(record, Header):
-            trace = Trace(record)
+    def _take(self, trace: Trace) -> None:
+        if self.trace is None:
             self.key = self._store.add(trace, self._owner)
             self.trace = trace
-        elif self.trace is not None:
-            self.trace.add(record)
+        else:
             self._state = "running"
