@@ -24,7 +24,8 @@ from playground.decode.engine import RecurrentDecoder
 from playground.decode.plain import PlainDecoder
 from playground.decode.race import DraftingLane, PlainLane, race
 from playground.drafter.cell import Drafter
-from playground.figures.summary import summarise, verdict
+from playground.figures.sentence import run_sentence
+from playground.figures.summary import run_summary
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
 from playground.loading import Pair, load_pair
 from playground.memory import is_out_of_memory
@@ -180,9 +181,9 @@ class Session:
 
     def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
         costs = plain_costs(self._pair.costs, self._pair.dtype)
-        summary = summarise(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
+        summary = run_summary(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
         text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)
-        return Footer(reason, summary, text, verdict(summary, trace.parity, reason))
+        return Footer(reason, summary, text, run_sentence(summary, trace.parity, reason))
 
     def _templated(self, request: RunRequest) -> bool:
         """A model without a chat template gets the plain text."""

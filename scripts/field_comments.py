@@ -1,4 +1,4 @@
-"""The trailing comments of a class's fields, read from its source: what the code says beside a field is said once."""
+"""Trailing comments of source code: what the code says beside a field is said once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ import tokenize
 from typing import Any
 
 
-def field_comments(kind: type[Any]) -> dict[str, str]:
-    """Field name -> the comment on its line; fields without one are left out."""
-    source = textwrap.dedent(inspect.getsource(kind))
+def comments_by_line(source: str) -> dict[int, str]:
+    """Line number, from 1 -> the comment that ends it."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    by_line = {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+    return {token.start[0]: token.string.lstrip("# ") for token in tokens if token.type == tokenize.COMMENT}
+
+
+def field_comments(kind: type[Any]) -> dict[str, str]:
+    """Field of a class -> the comment on its line; fields without one are left out."""
+    source = textwrap.dedent(inspect.getsource(kind))
+    comments = comments_by_line(source)
     (found,) = ast.parse(source).body
     assert isinstance(found, ast.ClassDef)
     return {
-        field.target.id: by_line[field.end_lineno]
+        field.target.id: comments[field.end_lineno or 0]
         for field in found.body
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.end_lineno in by_line
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.end_lineno in comments
     }

@@ -8,15 +8,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from playground.config import BeamShape, PlaygroundError, RunRequest
-from playground.figures.summary import plain_rate
-from playground.session import Session
-from playground.trace import NoRecords, StageMs, SweepCell, SweepRecord, Trace
+from playground.figures.sweep import sweep_cell
+from playground.figures.totals import RunTotals
+from playground.trace import NoRecords, Record, SweepCell, SweepRecord, Trace
+
+
+class Measurable(Protocol):
+    """What a sweep needs of a session."""
+
+    def check(self, request: RunRequest) -> None: ...
+
+    def run(self, request: RunRequest, stop: threading.Event) -> Iterator[Record]: ...
 
 
 def sweep(
-    session: Session,
+    session: Measurable,
     request: RunRequest,
     widths: Sequence[int],
     lengths: Sequence[int],
@@ -39,50 +48,25 @@ def sweep(
 
 
 def _cells(
-    session: Session, request: RunRequest, shapes: list[BeamShape], stop: threading.Event
+    session: Measurable, request: RunRequest, shapes: list[BeamShape], stop: threading.Event
 ) -> Iterator[SweepRecord]:
     cells: list[SweepCell] = []
-    plain: list[int] | None = None
-    plain_speed: float | None = None
+    race: Trace | None = None  # the first run, where one was asked for
     for shape in shapes:
-        asked = replace(request, shape=shape, race=request.race and plain is None)
         try:
+            asked = replace(request, shape=shape, race=request.race and race is None)
             trace = Trace.collect(session.run(asked, stop))
         except NoRecords:
             return
         if trace.stopped:
             return
-        if plain is None and request.race:
-            plain, plain_speed = trace.plain_tokens, plain_rate(trace)
-        cells.append(_cell(trace, shape, plain, plain_speed))
+        race = race or (trace if request.race else None)
+        cells.append(sweep_cell(trace, race))
         yield SweepRecord(
             widths=tuple(sorted({shape.width for shape in shapes})),
             lengths=tuple(sorted({shape.length for shape in shapes})),
             cells=tuple(cells),
-            plain_tokens_per_second=plain_speed,
+            plain_tokens_per_second=RunTotals.of(race).plain.tokens_per_second if race else None,
             prompt=request.prompt,
             finished=len(cells) == len(shapes),
         )
-
-
-def _cell(trace: Trace, shape: BeamShape, plain: list[int] | None, plain_speed: float | None) -> SweepCell:
-    assert trace.footer is not None
-    summary, steps = trace.footer.summary, max(1, len(trace.steps))
-    ours, stages = summary.redrafter_tokens_per_second, summary.stage_ms
-    return SweepCell(
-        width=shape.width,
-        length=shape.length,
-        tokens_per_step=summary.tokens_per_step,
-        tokens_per_second=ours,
-        speedup=ours / plain_speed if plain_speed else None,
-        mean_nodes=1.0 + summary.num_draft_tokens / steps,
-        step_ms=StageMs(
-            draft=stages.draft / steps,
-            tree=stages.tree / steps,
-            verify=stages.verify / steps,
-            accept=stages.accept / steps,
-            commit=stages.commit / steps,
-        ),
-        new_tokens=summary.new_tokens,
-        identical=None if plain is None else trace.redrafter_tokens == plain,
-    )

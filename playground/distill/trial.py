@@ -20,7 +20,8 @@ from playground.decode.lane import BytesOf
 from playground.decode.plain import PlainDecoder
 from playground.distill.corpus.corpus import Corpus
 from playground.drafter.cell import Drafter
-from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
+from playground.figures.acceptance import Acceptance, acceptance, run_totals
+from playground.figures.totals import StepTotals
 
 PLAIN_OPENING = 24
 """Tokens of a plain text that serve as its prompt."""
@@ -97,7 +98,7 @@ def try_drafter(
         drafter: bound to `base` and in its dtype; the base's taps are set.
         report: called with decodings done, prompts x (1 + shapes) in all.
     """
-    steps: dict[BeamShape, list[CountedStep]] = {shape: [] for shape in options.shapes}
+    runs: dict[BeamShape, list[StepTotals]] = {shape: [] for shape in options.shapes}
     clock, written, done = 0.0, 0, 0
     for prompt in prompts:
         plain = PlainDecoder(base, Sampling(), options.new_tokens, kernels, _no_bytes)
@@ -107,28 +108,28 @@ def try_drafter(
         clock, written, done = clock + plain.clock_ms, written + len(plain.tokens) - 1, done + 1
         report(done)
         for shape in options.shapes:
-            steps[shape] += _drafted(base, drafter, prompt, shape, options.new_tokens, kernels)
+            runs[shape].append(_drafted(base, drafter, prompt, shape, options.new_tokens, kernels))
             done += 1
             report(done)
     plain_ms = clock / max(written, 1)
     found = []
-    for shape, counted in steps.items():
-        acceptance = pool(counted, shape.length)
-        speedup = plain_ms / acceptance.ms_per_token if acceptance.ms_per_token else 0.0
-        found.append(ShapeTrial(shape, acceptance, speedup))
+    for shape, drafted in runs.items():
+        figures = acceptance(drafted, shape.length)
+        speedup = plain_ms / figures.ms_per_token if figures.ms_per_token else 0.0
+        found.append(ShapeTrial(shape, figures, speedup))
     return Trial(len(prompts), plain_ms, tuple(found))
 
 
 def _drafted(
     base: BaseModel, drafter: Drafter, prompt: list[int], shape: BeamShape, new_tokens: int, kernels: KernelSet
-) -> list[CountedStep]:
+) -> StepTotals:
     bytes_of: BytesOf = _no_bytes
     lane = RecurrentDecoder(base, drafter, shape, Sampling(), new_tokens, kernels, bytes_of, record=False)
     first = lane.start(prompt).first_root
     steps = []
     while lane.finish_reason is None:
         steps.append(lane.step())
-    return count_steps(prompt, first, steps)
+    return run_totals(prompt, first, steps)
 
 
 def _no_bytes(_token: int) -> bytes:
