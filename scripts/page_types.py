@@ -18,6 +18,7 @@ from scripts.field_comments import comments_by_line
 
 TYPES_FILE = Path(__file__).resolve().parents[1] / "assets" / "js" / "types.d.ts"
 HEAD = "// Written by `python -m scripts.page_types` from playground/views/page.py: change it there.\n"
+UNIONS = (Union, types.UnionType, Literal)
 PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", type(None): "null"}
 
 
@@ -60,14 +61,14 @@ class Writer:
                 yield self._field(field, hint)
             yield "}\n"
         else:
-            yield f"export type {name} = {self._type(kind)};\n"
+            yield f"export type {name} = {self.type_of(kind)};\n"
         self._names[id(kind)] = name
 
     def _field(self, name: str, hint: Any) -> str:
         optional = get_origin(hint) is NotRequired
-        return f"  {name}{'?' if optional else ''}: {self._type(get_args(hint)[0] if optional else hint)};"
+        return f"  {name}{'?' if optional else ''}: {self.type_of(get_args(hint)[0] if optional else hint)};"
 
-    def _type(self, kind: Any) -> str:
+    def type_of(self, kind: Any) -> str:
         """The TypeScript name of a Python type.
 
         Raises:
@@ -79,14 +80,15 @@ class Writer:
             return PLAIN[kind]
         origin, arms = get_origin(kind), get_args(kind)
         if origin in (Union, types.UnionType):
-            return " | ".join(dict.fromkeys(self._type(arm) for arm in arms))
+            return " | ".join(dict.fromkeys(self.type_of(arm) for arm in arms))
         if origin is Literal:
             return " | ".join(f'"{arm}"' for arm in arms)
         if origin is list or (origin is tuple and arms[-1] is Ellipsis):
-            inner = self._type(arms[0])
-            return f"({inner})[]" if " | " in inner else f"{inner}[]"
+            inner = self.type_of(arms[0])
+            bare = get_origin(arms[0]) in UNIONS and inner not in self._names.values()
+            return f"({inner})[]" if bare else f"{inner}[]"
         if origin is tuple:
-            return f"[{', '.join(self._type(arm) for arm in arms)}]"
+            return f"[{', '.join(self.type_of(arm) for arm in arms)}]"
         raise TypeError(f"{kind!r} has no name in TypeScript here. Teach this script, or use a type it knows.")
 
 
