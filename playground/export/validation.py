@@ -70,7 +70,7 @@ def _model(record: Any) -> type[RootModel[Any]]:
             "Reading a trace needs pydantic, which is not installed here. Install it: pip install pydantic"
         ) from error
 
-    class Line(RootModel[record]):  # type: ignore[valid-type]
+    class Line(RootModel[record]):
         model_config = ConfigDict(strict=True, allow_inf_nan=False, val_json_bytes="hex")
 
     return Line

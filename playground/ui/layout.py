@@ -33,7 +33,8 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
     hub = Hub(host, sweeper or sweep, store)
     if not hub.store.examples:
         load_examples(hub.store, EXAMPLES)
-    with gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True) as page:
+    page = gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True)
+    with page:
         with gr.Row(elem_id="rp-page", equal_height=False):
             with gr.Column(scale=0, min_width=320, elem_id="rp-rail"):
                 controls = build_controls()
