@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from playground.export.check import step_problems
 
 from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
+from playground.trace.checks import step_problems
 from tests.decode.lanes import (
     GREEDY,
     KERNELS,
