@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from playground.config import RunRequest
+from playground.trace import BeamsRecord, Pick, StageMs, StepRecord, TreeRecord
+from playground.views.picture import step_picture
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOTE_STEPS = """() => {
@@ -24,24 +26,9 @@ NOTE_STEPS = """() => {
     requestAnimationFrame(() => setTimeout(() => window.drawnSteps.push([steps, Date.now() / 1000]), 0));
   }).observe(app, { attributes: true, attributeFilter: ['data-drawn'] });
 }"""
-WIDE_STEP = """() => {
-  const parent = [-1], depth = [0];
-  for (let node = 1; node < 200; node += 1) {
-    parent.push(Math.floor((node - 1) / 3));
-    depth.push(depth[parent[node]] + 1);
-  }
-  const each = (make) => parent.map((_, node) => make(node));
-  const step = {
-    position: 10, columns: 6, rows: 140, pick: null, path: [0, 1], beams: [], mask: [], slots: 400, saving: '',
-    verdict: '', ms: [1, 1, 1, 1, 1], emitted: 2,
-  };
-  const nodes = {
-    parent, depth, row: each((node) => (node * 7) % 140), token: each((node) => node), hex: each(() => '20'),
-    status: 'ra' + 'xu'.repeat(99), draft: each(() => 0.2), base: each(() => 0.1), rank: each(() => 3),
-    reason: each(() => 'Rejected'), beams: each(() => [0]),
-  };
+WIDE_STEP = """(step) => {
   window.wideStep = (index) => (
-    { ...step, index, nodes: { ...nodes, label: each((node) => '·tok' + (node + index)) } });
+    { ...step, index, nodes: { ...step.nodes, label: step.nodes.label.map((_, node) => '·tok' + (node + index)) } });
 }"""
 REDRAW = """(draws) => new Promise((resolve) => {
   const store = ReDrafter.store; const begun = performance.now(); let left = draws;
@@ -105,6 +92,34 @@ def page_figures(page: Any) -> dict[str, float]:
     return {"first_paint_ms": round(first_paint, 1), "stop_seconds": round(stop, 3), **_draws(page)}
 
 
+def wide_step(nodes: int = 200) -> StepRecord:
+    """A step whose tree has so many nodes, three children each; its first child was accepted."""
+    parent = (-1, *((node - 1) // 3 for node in range(1, nodes)))
+    paths: list[tuple[int, ...]] = [()]  # of nodes, the root left out
+    for node in range(1, nodes):
+        paths.append((*paths[parent[node]], node))
+    beams = [path for node, path in enumerate(paths) if node not in parent]
+    length = max(map(len, beams))
+    rows = tuple((*beam, *[-1] * (length - len(beam))) for beam in beams)  # [W][L], and every node is its own token
+    chances = tuple((-0.5,) * length for _ in beams)
+    picks = (Pick(0, 1, -0.5, 1), Pick(1, nodes, -0.5, 1))
+    return StepRecord(
+        index=0,
+        position=10,
+        beams=BeamsRecord(rows, chances, (-0.5 * length,) * len(beams)),
+        tree=TreeRecord(tuple(range(nodes)), parent, tuple(map(len, paths)), rows),
+        log_probability=(-1.0,) * nodes,
+        rank=(3,) * nodes,
+        picks=picks,
+        path=(0, 1),
+        emitted=(1, nodes),
+        next_root=nodes,
+        ms=StageMs(1.0, 1.0, 1.0, 1.0, 1.0),
+        clock_ms=5.0,
+        token_bytes={token: b" tok" for token in range(nodes + 1)},
+    )
+
+
 def _draws(page: Any) -> dict[str, float]:
     """Redraw a made-up 200-node step as fast as it goes, painted each time."""
     session = page.context.new_cdp_session(page)
@@ -114,7 +129,7 @@ def _draws(page: Any) -> dict[str, float]:
         metrics = session.send("Performance.getMetrics")["metrics"]
         return float(next(item["value"] for item in metrics if item["name"] == "TaskDuration"))
 
-    page.evaluate(WIDE_STEP)
+    page.evaluate(WIDE_STEP, step_picture(wide_step(), sampled=False))
     before, draws = busy(), 40
     seconds = page.evaluate(REDRAW, draws) / 1000
     return {

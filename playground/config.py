@@ -11,6 +11,9 @@ from typing import Literal, get_args
 
 MAX_BEAM_WIDTH = 64
 MAX_BEAM_LENGTH = 16
+MAX_NEW_TOKENS = 32_768
+MAX_TEMPERATURE = 5.0
+MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
 
 DtypeName = Literal["auto", "float32", "bfloat16", "float16", "float64"]
@@ -63,11 +66,12 @@ class Sampling:
 
     def __post_init__(self) -> None:
         temperature, top_p = self.temperature, self.top_p
-        if not isinstance(temperature, int | float) or not 0.0 <= temperature <= 5.0:
+        if not isinstance(temperature, int | float) or not 0.0 <= temperature <= MAX_TEMPERATURE:
             raise PlaygroundError(
-                f"Temperature is {temperature!r}, but must be a number from 0 to 5. Use 0 for greedy decoding."
+                f"Temperature is {temperature!r}, but must be a number from 0 to {MAX_TEMPERATURE:g}. "
+                "Use 0 for greedy decoding."
             )
-        _require_int("Top-k", self.top_k, 0, 1_000_000)
+        _require_int("Top-k", self.top_k, 0, MAX_TOP_K)
         if not isinstance(top_p, int | float) or math.isnan(top_p) or not 0.0 < top_p <= 1.0:
             raise PlaygroundError(f"Top-p is {top_p!r}, but must be above 0 and at most 1. Use 1 to keep every token.")
         _require_int("Seed", self.seed, 0, MAX_SEED)
@@ -119,7 +123,7 @@ class RunRequest:
     def __post_init__(self) -> None:
         if not self.messages or not self.messages[-1].content.strip():
             raise PlaygroundError("The prompt is empty. Type at least one character, or choose a preset.")
-        _require_int("New tokens", self.max_new_tokens, 1, 32_768)
+        _require_int("New tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
 
     @property
     def prompt(self) -> str:

@@ -24,17 +24,9 @@ from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, re
 from playground.sources.checkpoint import read_config, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE, cache_folder
 from playground.sources.tokenizer import Tokenizer
+from playground.trace import Progress
 
 Report = Callable[[float, str], None]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far loading is: `done` is the share of the whole, 0..1."""
-
-    stage: str
-    done: float
-    message: str
 
 
 @dataclass(frozen=True)

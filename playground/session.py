@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -27,42 +27,25 @@ from playground.decode.race import RaceRecord, race
 from playground.decode.replay import Programs, ReplayedRunner
 from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
-from playground.figures.summary import summarise, verdict
+from playground.figures.sentence import run_sentence
+from playground.figures.summary import run_summary
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
 from playground.line import Line, Place
-from playground.loading import Pair, Progress, load_pair
+from playground.loading import Pair, load_pair
 from playground.memory import is_out_of_memory
 from playground.trace import (
-    DrafterInfo,
     FinishReason,
     Footer,
     Header,
-    ModelInfo,
     ParityRecord,
     PlainRecord,
+    Progress,
     Record,
     RunSettings,
+    SessionInfo,
     StepRecord,
     Trace,
 )
-
-__all__ = ["Progress", "Session", "SessionInfo"]
-
-
-@dataclass(frozen=True)
-class SessionInfo:
-    """What is loaded and how it runs."""
-
-    base: ModelInfo
-    drafter: DrafterInfo | None
-    device: str
-    dtype: str
-    engine: str
-    kernels: str
-    window: int
-    drafter_card: str
-    has_chat_template: bool
-    versions: dict[str, str]
 
 
 class Session:
@@ -222,9 +205,9 @@ class Session:
 
     def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
         costs = plain_costs(self._pair.costs, self._pair.dtype)
-        summary = summarise(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
+        summary = run_summary(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
         text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)
-        return Footer(reason, summary, text, verdict(summary, trace.parity, reason))
+        return Footer(reason, summary, text, run_sentence(summary, trace.parity, reason))
 
     def _templated(self, request: RunRequest) -> bool:
         """A model without a chat template gets the plain text."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from playground.config import BeamShape, EngineOptions, Message, RunRequest, Sampling
 from playground.export import write_trace
 from playground.session import Session
-from playground.trace import Header, Trace
+from playground.trace import Trace
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "traces"
 CHAT = RunRequest(
@@ -31,22 +31,11 @@ STORY = replace(
 EXAMPLES = {"1-chat-greedy": CHAT, "2-code-narrow-beams": CODE, "3-story-sampled": STORY}
 
 
-def record(session: Session, request: RunRequest) -> Trace:
-    """Run a request to its end."""
-    records = session.run(request, threading.Event())
-    header = next(records)
-    assert isinstance(header, Header)
-    trace = Trace(header)
-    for item in records:
-        trace.add(item)
-    return trace
-
-
 def main() -> None:
     session = Session.open(None, None, EngineOptions())
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, request in EXAMPLES.items():
-        trace = record(session, request)
+        trace = Trace.collect(session.run(request, threading.Event()))
         write_trace(trace, FOLDER / f"{name}.jsonl")
         assert trace.footer is not None
         print(f"{name}: {trace.footer.sentence}")

@@ -29,7 +29,7 @@ ORDER: tuple[frozenset[str], ...] = (
 # Rooms that look only into the ones named.
 ONLY: dict[str, frozenset[str]] = {
     "config": frozenset(),
-    "trace": frozenset(),
+    "trace": frozenset({"config"}),
     "kernels": frozenset(),
     "figures": frozenset({"trace", "config"}),
     "views": frozenset({"trace", "figures", "config"}),

@@ -20,9 +20,19 @@ from playground.drafter.file import save_drafter
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
 from playground.line import LIMIT
-from playground.loading import Progress, resolve_device
+from playground.loading import resolve_device
 from playground.session import Session
-from playground.trace import Footer, Header, ParityRecord, PlainRecord, PromptRecord, Record, StepRecord, Trace
+from playground.trace import (
+    Footer,
+    Header,
+    ParityRecord,
+    PlainRecord,
+    Progress,
+    PromptRecord,
+    Record,
+    StepRecord,
+    Trace,
+)
 from tests.tiny import HIDDEN, VOCABULARY, WINDOW, write_base
 from tests.tiny import tiny_drafter as make_drafter
 
@@ -34,15 +44,6 @@ def asked(prompt: str = "Hi there", **settings: object) -> RunRequest:
         (Message("user", prompt),), shape=BeamShape(4, 3), sampling=Sampling(temperature=1.0, seed=7), max_new_tokens=20
     )
     return replace(defaults, **settings)  # type: ignore[arg-type]
-
-
-def collect(records: Iterator[Record]) -> Trace:
-    header = next(records)
-    assert isinstance(header, Header)
-    trace = Trace(header)
-    for record in records:
-        trace.add(record)
-    return trace
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_info_says_what_is_loaded(session: Session) -> None:
 
 
 def test_a_race_is_a_whole_valid_trace(session: Session, tmp_path: Path) -> None:
-    trace = collect(session.run(asked(), threading.Event()))
+    trace = Trace.collect(session.run(asked(), threading.Event()))
     assert trace.footer is not None and trace.parity is not None
     assert trace.footer.finish_reason in {"length", "eos"} and trace.parity.identical is True
     assert [record.token for record in trace.plain] == trace.redrafter_tokens
@@ -76,23 +77,23 @@ def test_a_race_is_a_whole_valid_trace(session: Session, tmp_path: Path) -> None
 
 def test_the_captured_engine_writes_the_same_text(session: Session) -> None:
     captured = Session(replace(session.pair, engine="captured"))
-    trace = collect(captured.run(asked(), threading.Event()))
+    trace = Trace.collect(captured.run(asked(), threading.Event()))
     assert trace.header.engine == "captured" and trace.parity is not None and trace.parity.identical
-    assert trace.redrafter_tokens == collect(session.run(asked(), threading.Event())).redrafter_tokens
+    assert trace.redrafter_tokens == Trace.collect(session.run(asked(), threading.Event())).redrafter_tokens
 
 
 def test_without_a_race_identical_is_null(session: Session) -> None:
-    trace = collect(session.run(asked(race=False), threading.Event()))
+    trace = Trace.collect(session.run(asked(race=False), threading.Event()))
     assert trace.footer is not None and trace.parity is not None
     assert trace.parity.identical is None and not trace.plain
     assert trace.footer.summary.plain_tokens_per_second is None and "plain lane did not run" in trace.footer.sentence
 
 
 def test_plain_text_and_follow_up_turns(session: Session) -> None:
-    plain = collect(session.run(asked("abc", race=False, chat_template=False), threading.Event()))
+    plain = Trace.collect(session.run(asked("abc", race=False, chat_template=False), threading.Event()))
     assert plain.header.prompt_ids == (97, 98, 99)
     chat = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
-    longer = collect(session.run(asked(messages=chat, race=False), threading.Event()))
+    longer = Trace.collect(session.run(asked(messages=chat, race=False), threading.Event()))
     assert longer.header.messages == (("user", "a"), ("assistant", "b"), ("user", "c"))
 
 
@@ -137,7 +138,7 @@ def test_a_place_holds_several_runs(session: Session) -> None:
     with session.line.join() as place:
         behind = session.line.join()
         for _ in range(2):
-            assert collect(session.run(asked(max_new_tokens=2, race=False), threading.Event(), place)).complete
+            assert Trace.collect(session.run(asked(max_new_tokens=2, race=False), threading.Event(), place)).complete
             assert (place.position, behind.position) == (0, 1)
         behind.leave()
 
@@ -149,7 +150,7 @@ def test_a_full_line_refuses_the_run(session: Session) -> None:
         next(run)
     for place in places:
         place.leave()
-    assert collect(session.run(asked(max_new_tokens=2), threading.Event())).complete
+    assert Trace.collect(session.run(asked(max_new_tokens=2), threading.Event())).complete
 
 
 def test_a_closed_run_frees_the_device_and_others_wait(session: Session) -> None:
@@ -165,7 +166,7 @@ def test_a_closed_run_frees_the_device_and_others_wait(session: Session) -> None
     thread.join(5)
     assert not thread.is_alive() and not waiting  # stopped before its turn: nothing
     first.close()
-    assert isinstance(collect(session.run(asked(), threading.Event())).footer, Footer)
+    assert isinstance(Trace.collect(session.run(asked(), threading.Event())).footer, Footer)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +207,8 @@ def test_running_out_of_memory_is_a_sentence_and_the_session_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(session_module, "race", fail)
         with pytest.raises(PlaygroundError, match=r"no room in memory.*Beam width 2 with beam length 3 would fit"):
-            collect(session.run(asked(), threading.Event()))
-    assert collect(session.run(asked(), threading.Event())).complete
+            Trace.collect(session.run(asked(), threading.Event()))
+    assert Trace.collect(session.run(asked(), threading.Event())).complete
 
 
 def test_other_failures_are_not_dressed_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,8 +219,8 @@ def test_other_failures_are_not_dressed_up(session: Session, monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(session_module, "race", fail)
         with pytest.raises(RuntimeError, match="shapes differ"):
-            collect(session.run(asked(), threading.Event()))
-    assert collect(session.run(asked(), threading.Event())).complete
+            Trace.collect(session.run(asked(), threading.Event()))
+    assert Trace.collect(session.run(asked(), threading.Event())).complete
 
 
 def test_a_base_model_without_a_drafter_loads_but_does_not_run(own_cache: Path, tiny_base: Path) -> None:
@@ -325,7 +326,7 @@ def test_sweep_measures_every_shape_and_stops(session: Session) -> None:
 
 
 def test_plain_records_share_the_clock_of_their_lane(session: Session) -> None:
-    trace = collect(session.run(asked(), threading.Event()))
+    trace = Trace.collect(session.run(asked(), threading.Event()))
     clocks = [record.clock_ms for record in trace.plain if isinstance(record, PlainRecord)]
     assert clocks == sorted(clocks) and clocks[0] == 0.0
     assert trace.steps[-1].clock_ms == pytest.approx(sum(step.ms.total for step in trace.steps))

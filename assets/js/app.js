@@ -1,5 +1,7 @@
 // The stage: header, tabs, views, keyboard. Frames arrive as one JSON string; everything is drawn from the store.
 (() => {
+  /** @typedef {import("./types").Message} Message */
+  /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
   const { h } = RD;
   const VIEWS = [["live", "Live"], ["steps", "Steps"], ["mask", "Mask"], ["race", "Race"], ["shapes", "Beam shapes"], ["traces", "Traces"], ["learn", "Learn"]];
@@ -141,6 +143,7 @@
     /** One message of the server. */
     take(text) {
       if (!text) return;
+      /** @type {Message} */
       const frame = JSON.parse(text);
       if (frame.kind === "hello") this.greet(frame);
       else if (frame.kind === "said") this.store.tell(frame.tone, frame.message);
@@ -162,6 +165,7 @@
       if (this.app.getBoundingClientRect().top > innerHeight / 2) this.app.scrollIntoView({ behavior: RD.calm() ? "auto" : "smooth" });
     }
 
+    /** @param {Hello} frame */
     greet(frame) {
       this.views.learn.setGlossary(frame.glossary);
       this.views.traces.setExamples(frame.examples);

@@ -1,5 +1,7 @@
 // The beams table: one guess a row, best score first; a row lights its path, a lit node lights its rows.
 (() => {
+  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").BeamPicture} BeamPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
 
@@ -11,6 +13,7 @@
       this.step = null;
     }
 
+    /** @param {StepPicture | null} step */
     draw(step) {
       if (step === this.step) return this.light();
       this.step = step;
@@ -31,6 +34,10 @@
       return this.light();
     }
 
+    /**
+     * @param {StepPicture} step
+     * @param {BeamPicture} beam
+     */
     row(step, beam) {
       const cells = beam.nodes.map((node) => {
         const status = RD.STATUS[step.nodes.status[node]];
@@ -55,7 +62,7 @@
           onblur: dark,
         },
         h("th", { scope: "row" }, beam.b + 1),
-        h("td", { class: "rp-score" }, RD.percent(Math.exp(beam.logp))),
+        h("td", { class: "rp-score" }, RD.percent(beam.logp === null ? null : Math.exp(beam.logp))),
         cells,
       );
       return { element, cells, beam };

@@ -1,9 +1,15 @@
 // Small charts in SVG: rate over time, acceptance by position, time by stage. Data in, picture out.
 (() => {
+  /** @typedef {import("./types").Rates} Rates */
+  /** @typedef {import("./types").PositionItem} PositionItem */
+  /** @typedef {import("./types").StageTimes} StageTimes */
   const RD = window.ReDrafter;
   const { h, s } = RD;
 
-  /** Tokens per second of both lanes over their own clocks. */
+  /**
+   * Tokens per second of both lanes over their own clocks.
+   * @param {Rates | null | undefined} rates
+   */
   RD.drawRates = (box, rates) => {
     const lanes = [["redrafter", "ReDrafter", rates?.redrafter ?? []], ["plain", "Plain", rates?.plain ?? []]].filter(([, , points]) => points.length > 1);
     if (!lanes.length) return RD.put(box, h("p", { class: "rp-quiet" }, "The rate appears after a few steps."));
@@ -30,7 +36,10 @@
     return RD.put(box, svg);
   };
 
-  /** How often each drafted depth was accepted. */
+  /**
+   * How often each drafted depth was accepted.
+   * @param {PositionItem[] | undefined} positions
+   */
   RD.drawPositions = (box, positions) => {
     if (!positions?.length) return RD.put(box, h("p", { class: "rp-quiet" }, "No step yet."));
     return RD.put(
@@ -52,7 +61,10 @@
     );
   };
 
-  /** Milliseconds by stage as one bar with its legend. */
+  /**
+   * Milliseconds by stage as one bar with its legend.
+   * @param {StageTimes | undefined} values
+   */
   RD.drawStages = (box, values, { note = "" } = {}) => {
     const total = values?.reduce((sum, value) => sum + value, 0) ?? 0;
     if (!total) return RD.put(box, h("p", { class: "rp-quiet" }, "No times yet."));

@@ -1,5 +1,6 @@
 // The run in figures: both rates, speed-up, tokens per step, overhead, memory, identity.
 (() => {
+  /** @typedef {import("./types").Figures} Figures */
   const RD = window.ReDrafter;
   const { h } = RD;
 
@@ -28,6 +29,7 @@
       box.append(this.parity, this.sentence);
     }
 
+    /** @param {{ figures: Figures | null } | null} run */
     draw(run) {
       const figures = run?.figures;
       const { values } = this;

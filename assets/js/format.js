@@ -1,7 +1,9 @@
 // Numbers and the visual vocabulary, in one place.
 (() => {
+  /** @typedef {import("./types").StatusCode} StatusCode */
   const RD = window.ReDrafter;
 
+  /** @type {Record<StatusCode | "k", { name: string, title: string, glyph: string }>} */
   RD.STATUS = {
     r: { name: "root", title: "Root", glyph: "◆" },
     a: { name: "accepted", title: "Accepted", glyph: "✓" },

@@ -1,5 +1,6 @@
 // Learn: a guided tour that points at the real widgets, and the glossary.
 (() => {
+  /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
   const { h } = RD;
 
@@ -22,6 +23,7 @@
       this.glossary = [];
     }
 
+    /** @param {Hello["glossary"]} glossary */
     setGlossary(glossary) {
       this.glossary = glossary;
       this.drawTerms();
@@ -38,6 +40,7 @@
 
   /** The tour: a ring around the real widget and a card beside it. */
   class Tour {
+    /** @param {Hello["tour"]} stops */
     constructor(root, store, stops, openExample) {
       Object.assign(this, { root, store, stops, openExample, at: -1 });
       this.ring = h("div", { class: "rp-ring", hidden: true, "aria-hidden": "true" });

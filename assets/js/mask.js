@@ -1,5 +1,6 @@
 // The tree-attention mask: who sees whom. Drawn on a canvas: a thousand nodes make a million cells.
 (() => {
+  /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
   const LABELS = 82;
@@ -18,6 +19,7 @@
       this.canvas.addEventListener("keydown", (event) => this.key(event));
     }
 
+    /** @param {StepPicture | null} step */
     draw(step) {
       this.step = step;
       if (!step) return;

@@ -1,8 +1,10 @@
 // Everything about one node: token, bytes, both models' probabilities, and the reason in words.
 (() => {
+  /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
 
+  /** @param {StepPicture | null} step */
   RD.drawNodeCard = (box, step, light) => {
     if (!step) {
       RD.put(box, h("p", { class: "rp-quiet" }, "Why each token lived or died is told here, once there is a step."));

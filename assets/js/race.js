@@ -1,5 +1,6 @@
 // Race: both lanes side by side on their own clocks, replayable at true relative speed.
 (() => {
+  /** @typedef {import("./types").Figures} Figures */
   const RD = window.ReDrafter;
   const { h } = RD;
   const LANES = [["redrafter", "ReDrafter", "text"], ["plain", "Plain decoding", "plainText"]];
@@ -84,10 +85,11 @@
       RD.say(this.parity, figures?.parity ? `${figures.identical === true ? "✓ " : figures.identical === false ? "≠ " : ""}${figures.parity}` : "");
       RD.say(this.sentence, figures?.sentence ?? "");
       RD.drawStages(this.stageBox, figures?.stageMs);
-      this.drawFacts(run, figures);
+      this.drawFacts(figures);
     }
 
-    drawFacts(run, figures) {
+    /** @param {Figures | null | undefined} figures */
+    drawFacts(figures) {
       if (!figures) return RD.put(this.facts);
       const facts = [
         ["Speed-up over plain", figures.speedup ? `${RD.number(figures.speedup, 2)}×` : "–"],
@@ -120,6 +122,7 @@
       }
     }
 
+    /** @param {"redrafter" | "plain"} key */
     laneNow(run, key) {
       const figures = run?.figures?.[key];
       if (this.time === null || !run?.replay) return { clock: figures?.clock, tokens: figures?.tokens ?? 0, rate: figures?.rate };

@@ -1,5 +1,8 @@
 // Beam shapes: heat maps over width and length; where the numbers come from is not this view's business.
 (() => {
+  /** @typedef {import("./types").SurfacePicture} SurfacePicture */
+  /** @typedef {import("./types").SweepFrame} SweepFrame */
+  /** @typedef {import("./types").MeasurePicture} MeasurePicture */
   const RD = window.ReDrafter;
   const { h } = RD;
   const WIDTHS = [1, 2, 4, 8, 16, 32, 64];
@@ -56,6 +59,7 @@
       this.drawMap(surface);
     }
 
+    /** @param {SurfacePicture | null | undefined} surface */
     drawMap(surface) {
       if (!surface) {
         RD.put(this.picks);
@@ -72,6 +76,10 @@
     }
   }
 
+  /**
+   * @param {SweepFrame | null} sweep
+   * @param {SurfacePicture | null | undefined} surface
+   */
   function words(sweep, surface) {
     if (sweep?.state === "failed") return sweep.message;
     if (sweep?.state === "queued") return sweep.position ? `Waiting for the device: ${RD.plural(sweep.position, "run")} before this one.` : "Starting…";
@@ -79,6 +87,11 @@
     return lead + (surface?.words ?? "");
   }
 
+  /**
+   * @param {SurfacePicture} surface
+   * @param {MeasurePicture} measure
+   * @param {(width: number, length: number) => void} takeShape
+   */
   function heatMap(surface, measure, takeShape) {
     const values = measure.values.flat().filter((value) => value !== null);
     const [low, high] = [Math.min(...values), Math.max(...values)];

@@ -1,6 +1,9 @@
 // The pair: loading with progress, ready, failed; its cards. Asks often while something is loading, seldom otherwise:
 // there is one pair for all pages, and any of them may load another.
 (() => {
+  /** @typedef {import("./types").StatusPicture} StatusPicture */
+  /** @typedef {import("./types").PairPicture} PairPicture */
+  /** @typedef {import("./types").RunFrame} RunFrame */
   const RD = window.ReDrafter;
   const { h } = RD;
   const ASK_MS = 500;
@@ -21,7 +24,10 @@
       document.addEventListener("visibilitychange", () => document.hidden || this.watch());
     }
 
-    /** A run names the pair it runs on: when that is another than the one shown, ask. */
+    /**
+     * A run names the pair it runs on: when that is another than the one shown, ask.
+     * @param {RunFrame} frame
+     */
     expect({ state, head }) {
       const { pair } = this.store.status;
       if (state === "running" && pair && head && (head.base !== pair.base || head.drafter !== pair.drafter)) this.watch();
@@ -46,6 +52,7 @@
       this.watching = false;
     }
 
+    /** @param {StatusPicture} status */
     take(status) {
       const before = this.store.status;
       this.store.status = status;
@@ -76,7 +83,10 @@
       }
     }
 
-    /** Without a drafter nothing can run: say so where it is seen, and what to do. */
+    /**
+     * Without a drafter nothing can run: say so where it is seen, and what to do.
+     * @param {PairPicture} pair
+     */
     drawLack(pair) {
       this.lack.hidden = Boolean(pair.drafterCard);
       if (pair.drafterCard) return;
@@ -87,6 +97,7 @@
       );
     }
 
+    /** @param {PairPicture} pair */
     drawCards(pair) {
       const card = (title, name, facts) => h("article", { class: "rp-card" }, h("h3", {}, title), h("p", { class: "rp-mono" }, name), h("dl", { class: "rp-facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))));
       RD.put(
@@ -105,10 +116,12 @@
     return state === "loading" || state === "idle";
   }
 
+  /** @param {PairPicture} pair */
   function named(pair) {
     return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
   }
 
+  /** @param {PairPicture} pair */
   function training(pair) {
     return `python -m playground train --base ${pair.base} --out my-drafter`;
   }

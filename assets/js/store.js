@@ -1,10 +1,17 @@
 // One state for the whole stage, and who wants to know when it changes. No drawing here.
 (() => {
+  /** @typedef {import("./types").RunFrame} RunFrame */
+  /** @typedef {import("./types").RunState} RunState */
+  /** @typedef {import("./types").FailedFrame} FailedFrame */
+  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").StatusPicture} StatusPicture */
+  /** @typedef {import("./types").SweepFrame} SweepFrame */
   const RD = window.ReDrafter;
   const BUSY = ["queued", "prompt", "running"];
 
   /** A run as the page knows it: frames fill it in, whatever they leave out is asked for. */
   class Run {
+    /** @param {string} key */
     constructor(key) {
       Object.assign(this, { key, head: null, state: "done", message: "", position: 0, steps: 0 });
       Object.assign(this, { text: [], plainText: [], strip: [], figures: null, rates: null, positions: [] });
@@ -15,7 +22,10 @@
       return BUSY.includes(this.state);
     }
 
-    /** Take in a frame; false when tokens are missing between what is here and what came. */
+    /**
+     * Take in a frame; false when tokens are missing between what is here and what came.
+     * @param {RunState & Partial<RunFrame>} frame
+     */
     take(frame) {
       for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete"]) {
         if (name in frame) this[name] = frame[name];
@@ -41,8 +51,10 @@
       this.following = true;
       this.view = "live";
       this.light = { node: null, beam: null };
+      /** @type {SweepFrame | null} */
       this.sweep = null;
-      this.status = { state: "loading", stage: "", done: 0, message: "", pair: null };
+      /** @type {StatusPicture} */
+      this.status = { state: "loading", stage: "", done: 0, message: "", error: "", revision: 0, pair: null };
       this.notice = null;
       this.listeners = new Map();
     }
@@ -56,11 +68,12 @@
       for (const listener of this.listeners.get(topic) ?? []) listener();
     }
 
-    /** The step being looked at, if it is here. */
+    /** The step being looked at, if it is here. @returns {StepPicture | null} */
     get step() {
       return this.run?.cache.get(this.index) ?? null;
     }
 
+    /** @param {(RunState & Partial<RunFrame>) | FailedFrame} frame */
     takeFrame(frame) {
       if (!frame.key) {
         this.waiting = BUSY.includes(frame.state) ? frame : null;

@@ -1,7 +1,10 @@
 // Running text of a lane, each token marked by its origin; grows without being redrawn.
 (() => {
+  /** @typedef {import("./types").TextItem} TextItem */
+  /** @typedef {import("./types").OriginCode} OriginCode */
   const RD = window.ReDrafter;
   const { h } = RD;
+  /** @type {Record<OriginCode, [string, string]>} */
   const ORIGINS = {
     p: ["picked", "picked by the base model from the prompt"],
     k: ["picked", "picked by the base model"],
@@ -27,7 +30,10 @@
       }
     }
 
-    /** Show the first `limit` of the items, lighting those of one step. */
+    /**
+     * Show the first `limit` of the items, lighting those of one step.
+     * @param {TextItem[]} items
+     */
     draw(items, { step = null, limit = items.length } = {}) {
       let same = 0;
       const most = Math.min(limit, this.items.length);

@@ -1,5 +1,8 @@
 // Traces: the runs made since the page was opened, files loaded, bundled examples; switch and download.
 (() => {
+  /** @typedef {import("./types").RunFrame} RunFrame */
+  /** @typedef {import("./types").Failure} Failure */
+  /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
   const { h } = RD;
 
@@ -31,6 +34,7 @@
       );
     }
 
+    /** @param {Hello["examples"]} examples */
     setExamples(examples) {
       RD.put(this.examples, examples.map(([key, name]) => h("button", { type: "button", class: "rp-chip", "data-example": key, onclick: () => this.openExample(key) }, name)));
     }
@@ -49,6 +53,7 @@
       this.take(answer);
     }
 
+    /** @param {RunFrame | Failure} answer */
     take(answer) {
       if (answer.error) return this.store.tell("error", answer.error);
       this.store.takeFrame({ ...answer, message: "" });

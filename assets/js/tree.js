@@ -1,5 +1,6 @@
 // The prefix tree as SVG, left to right: pills in columns by depth, the accepted path drawn strong.
 (() => {
+  /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
   const { s } = RD;
   // Pixels; before the next size is taken, the gap between columns shrinks to `tight` and all of it by `least`.
@@ -26,6 +27,7 @@
       this.svg.addEventListener("keydown", (event) => this.key(event));
     }
 
+    /** @param {StepPicture | null} step */
     draw(step) {
       const room = this.box.clientWidth - 12;
       if (step === this.step && room === this.room) return this.light();
@@ -115,7 +117,10 @@
     }
   }
 
-  /** The set of nodes a light falls on; the pick counts as node N. */
+  /**
+   * The set of nodes a light falls on; the pick counts as node N.
+   * @param {StepPicture} step
+   */
   RD.litNodes = (step, { node, beam }) => {
     const lit = new Set();
     if (node !== null && node !== undefined) {
@@ -136,7 +141,10 @@
     return lit;
   };
 
-  /** The largest size whose columns fit into `room` pixels; the smallest where none does. */
+  /**
+   * The largest size whose columns fit into `room` pixels; the smallest where none does.
+   * @param {StepPicture} step
+   */
   function fitting(step, room) {
     for (const size of SIZES) {
       if (step.rows > size.most) continue;
@@ -146,6 +154,7 @@
     return null;
   }
 
+  /** @param {StepPicture} step */
   function placement(step, size, room) {
     const { parent, depth, row, label } = step.nodes;
     const count = parent.length + (step.pick ? 1 : 0);
@@ -179,6 +188,7 @@
     return s("path", { class: `rp-edge is-${status}`, "data-to": to, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}` });
   }
 
+  /** @param {StepPicture} step */
   function pill(step, node, place, size) {
     const { nodes } = step;
     const status = RD.STATUS[nodes.status[node]];
@@ -186,6 +196,7 @@
     return shape({ node, status, label: nodes.label[node], share: node ? nodes.base[node] : null, name, place, size });
   }
 
+  /** @param {StepPicture} step */
   function pickPill(step, place, size) {
     const { pick } = step;
     const name = `${RD.STATUS.k.title}: ${pick.label}, ${RD.percent(pick.base)}. Next root.`;
@@ -214,6 +225,7 @@
     return group;
   }
 
+  /** @param {StepPicture} step */
   function neighbour(step, node, key) {
     const count = step.nodes.parent.length;
     const parents = step.pick ? [...step.nodes.parent, step.pick.node] : step.nodes.parent;

@@ -1,8 +1,10 @@
 // The same tree as a table, for those who read better than they see.
 (() => {
+  /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
 
+  /** @param {StepPicture} step */
   RD.treeTable = (step) => {
     const { nodes } = step;
     const rows = nodes.parent.map((parent, node) => {

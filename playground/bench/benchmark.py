@@ -5,7 +5,6 @@ First turns only: each prompt stands by itself. Knows a session's runs; nothing 
 
 from __future__ import annotations
 
-import statistics
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,9 @@ from dataclasses import dataclass, replace
 from playground.bench.peer import StockGenerate
 from playground.bench.prompts import Question
 from playground.config import Message, RunRequest
+from playground.figures.runs import RunsFigures, over_runs
 from playground.session import Session
-from playground.trace import Footer, Header, ParityRecord, Summary
+from playground.trace import NoRecords, Summary, Trace
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,6 @@ class Measured:
     summary: Summary
     identical: bool | None
     generate_tokens_per_second: float | None = None  # transformers' own, on the same prompt
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """Several prompts' runs: tokens per step over all their steps, rates over all their time."""
-
-    prompts: int
-    new_tokens: int
-    tokens_per_step: float
-    redrafter_tokens_per_second: float
-    plain_tokens_per_second: float | None
-    median_speedup: float | None
-    identical: int  # prompts whose two lanes wrote the same text
-    generate_tokens_per_second: float | None  # transformers' own, where it was asked
 
 
 def benchmark(
@@ -55,55 +41,19 @@ def benchmark(
         peer: decodes each prompt too, right after its race; always greedily.
     """
     for question in questions:
-        summary, identical, finished = None, None, False
-        prompt_ids: tuple[int, ...] = ()
         asked = replace(request, messages=(Message("user", question.turns[0]),))
-        for record in session.run(asked, stop):
-            if isinstance(record, Header):
-                prompt_ids = record.prompt_ids
-            elif isinstance(record, ParityRecord):
-                identical = record.identical
-            elif isinstance(record, Footer):
-                summary, finished = record.summary, record.finish_reason != "stopped"
-        if summary is None or not finished:
+        try:
+            trace = Trace.collect(session.run(asked, stop))
+        except NoRecords:
             return
-        rate = peer.tokens_per_second(list(prompt_ids), request.max_new_tokens) if peer else None
-        yield Measured(question.question_id, question.category, summary, identical, rate)
+        if trace.footer is None or trace.stopped:
+            return
+        rate = peer.tokens_per_second(list(trace.header.prompt_ids), request.max_new_tokens) if peer else None
+        identical = trace.parity.identical if trace.parity else None
+        yield Measured(question.question_id, question.category, trace.footer.summary, identical, rate)
 
 
-def pool(results: Sequence[Measured]) -> Pooled:
-    """Figures over several prompts."""
-    summaries = [result.summary for result in results]
-    steps = sum(summary.num_spec_steps for summary in summaries)
-    after_first = sum(summary.new_tokens - 1 for summary in summaries)
-    speedups = [summary.speedup for summary in summaries if summary.speedup is not None]
-    return Pooled(
-        prompts=len(results),
-        new_tokens=sum(summary.new_tokens for summary in summaries),
-        tokens_per_step=after_first / steps if steps else 0.0,
-        redrafter_tokens_per_second=_pooled_rate(
-            [(summary.new_tokens - 1, summary.redrafter_tokens_per_second) for summary in summaries]
-        )
-        or 0.0,
-        plain_tokens_per_second=_pooled_rate(
-            [(summary.new_tokens - 1, summary.plain_tokens_per_second) for summary in summaries]
-        ),
-        median_speedup=statistics.median(speedups) if speedups else None,
-        identical=sum(result.identical is True for result in results),
-        generate_tokens_per_second=_pooled_rate(
-            [(result.summary.new_tokens - 1, result.generate_tokens_per_second) for result in results]
-        ),
-    )
-
-
-def by_category(results: Sequence[Measured]) -> dict[str, Pooled]:
-    """Pooled figures of each category, in order of appearance."""
+def by_category(results: Sequence[Measured]) -> dict[str, RunsFigures]:
+    """Figures of each category, in order of appearance."""
     names = dict.fromkeys(result.category for result in results)
-    return {name: pool([result for result in results if result.category == name]) for name in names}
-
-
-def _pooled_rate(lanes: list[tuple[int, float | None]]) -> float | None:
-    """Tokens per second over all runs: all tokens over all seconds."""
-    seconds = [(tokens, tokens / rate) for tokens, rate in lanes if rate]
-    time = sum(spent for _, spent in seconds)
-    return sum(tokens for tokens, _ in seconds) / time if time else None
+    return {name: over_runs([result for result in results if result.category == name]) for name in names}

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from playground.bench.prompts import Question
 from playground.config import BeamShape, Message, PlaygroundError, RunRequest
-from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
+from playground.figures.acceptance import Acceptance, acceptance, run_totals
+from playground.figures.totals import StepTotals
 from playground.session import Session
-from playground.trace import Footer, Header, Trace
+from playground.trace import NoRecords, Trace
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Counted:
     question_id: str
     category: str
     new_tokens: int
-    steps: tuple[CountedStep, ...]
+    steps: StepTotals
 
 
 @dataclass(frozen=True)
@@ -82,40 +83,35 @@ def _evaluations(
             done += 1
             report(done)
         if results:
-            yield summarise(results, shape, finished=len(results) == len(questions))
+            yield shape_evaluation(results, shape, finished=len(results) == len(questions))
         if stop.is_set():
             return
 
 
 def _run(session: Session, question: Question, request: RunRequest, stop: threading.Event) -> Counted | None:
     """One run, counted; None where it was stopped."""
-    trace: Trace | None = None
-    for record in session.run(request, stop):
-        if isinstance(record, Header):
-            trace = Trace(record)
-            continue
-        assert trace is not None
-        trace.add(record)
-        if isinstance(record, Footer) and record.finish_reason == "stopped":
-            return None
-    if trace is None or trace.footer is None:
+    try:
+        trace = Trace.collect(session.run(request, stop))
+    except NoRecords:
+        return None
+    if trace.stopped:
         return None
     prompt = trace.prompt("redrafter")
     assert prompt is not None
-    steps = count_steps(trace.header.prompt_ids, prompt.first_root, trace.steps)
-    return Counted(question.question_id, question.category, len(trace.redrafter_tokens), tuple(steps))
+    steps = run_totals(trace.header.prompt_ids, prompt.first_root, trace.steps)
+    return Counted(question.question_id, question.category, len(trace.redrafter_tokens), steps)
 
 
-def summarise(results: Sequence[Counted], shape: BeamShape, *, finished: bool) -> ShapeEvaluation:
+def shape_evaluation(results: Sequence[Counted], shape: BeamShape, *, finished: bool) -> ShapeEvaluation:
     """Figures over all prompts and for each category, in order of appearance."""
-    steps: dict[str, list[CountedStep]] = {}
+    runs: dict[str, list[StepTotals]] = {}
     for result in results:
-        steps.setdefault(result.category, []).extend(result.steps)
+        runs.setdefault(result.category, []).append(result.steps)
     return ShapeEvaluation(
         beam_width=shape.width,
         beam_length=shape.length,
         prompts=len(results),
-        overall=pool([step for category in steps.values() for step in category], shape.length),
-        categories={name: pool(found, shape.length) for name, found in steps.items()},
+        overall=acceptance([run for category in runs.values() for run in category], shape.length),
+        categories={name: acceptance(found, shape.length) for name, found in runs.items()},
         finished=finished,
     )

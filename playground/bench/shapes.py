@@ -9,16 +9,27 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from typing import Protocol
 
 from playground.config import BeamShape, PlaygroundError, RunRequest
-from playground.figures.summary import plain_rate
-from playground.line import Place
-from playground.session import Session
-from playground.trace import Header, StageMs, SweepCell, SweepRecord, Trace
+from playground.figures.sweep import sweep_cell
+from playground.figures.totals import RunTotals
+from playground.line import Line, Place
+from playground.trace import NoRecords, Record, SweepCell, SweepRecord, Trace
+
+
+class Measurable(Protocol):
+    """What a sweep needs of a session."""
+
+    line: Line
+
+    def check(self, request: RunRequest) -> None: ...
+
+    def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]: ...
 
 
 def sweep(
-    session: Session,
+    session: Measurable,
     request: RunRequest,
     widths: Sequence[int],
     lengths: Sequence[int],
@@ -45,64 +56,32 @@ def sweep(
 
 
 def _in_one_turn(
-    session: Session, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place | None
+    session: Measurable, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place | None
 ) -> Iterator[SweepRecord]:
     with session.line.join() if place is None else nullcontext(place) as turn:
         yield from _cells(session, request, shapes, stop, turn)
 
 
 def _cells(
-    session: Session, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place
+    session: Measurable, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place
 ) -> Iterator[SweepRecord]:
     cells: list[SweepCell] = []
-    plain: list[int] | None = None
-    plain_speed: float | None = None
+    race: Trace | None = None  # the first run, where one was asked for
     for shape in shapes:
-        trace = _run(session, replace(request, shape=shape, race=request.race and plain is None), stop, place)
-        if trace is None or trace.footer is None or trace.footer.finish_reason == "stopped":
+        try:
+            asked = replace(request, shape=shape, race=request.race and race is None)
+            trace = Trace.collect(session.run(asked, stop, place))
+        except NoRecords:
             return
-        if plain is None and request.race:
-            plain, plain_speed = [record.token for record in trace.plain], plain_rate(trace)
-        cells.append(_cell(trace, shape, plain, plain_speed))
+        if trace.stopped:
+            return
+        race = race or (trace if request.race else None)
+        cells.append(sweep_cell(trace, race))
         yield SweepRecord(
             widths=tuple(sorted({shape.width for shape in shapes})),
             lengths=tuple(sorted({shape.length for shape in shapes})),
             cells=tuple(cells),
-            plain_tokens_per_second=plain_speed,
+            plain_tokens_per_second=RunTotals.of(race).plain.tokens_per_second if race else None,
             prompt=request.prompt,
             finished=len(cells) == len(shapes),
         )
-
-
-def _run(session: Session, request: RunRequest, stop: threading.Event, place: Place) -> Trace | None:
-    """The whole trace of one run; None where it was stopped before its turn."""
-    trace: Trace | None = None
-    for record in session.run(request, stop, place):
-        if isinstance(record, Header):
-            trace = Trace(record)
-        elif trace is not None:
-            trace.add(record)
-    return trace
-
-
-def _cell(trace: Trace, shape: BeamShape, plain: list[int] | None, plain_speed: float | None) -> SweepCell:
-    assert trace.footer is not None
-    summary, steps = trace.footer.summary, max(1, len(trace.steps))
-    ours, stages = summary.redrafter_tokens_per_second, summary.stage_ms
-    return SweepCell(
-        width=shape.width,
-        length=shape.length,
-        tokens_per_step=summary.tokens_per_step,
-        tokens_per_second=ours,
-        speedup=ours / plain_speed if plain_speed else None,
-        mean_nodes=1.0 + summary.num_draft_tokens / steps,
-        step_ms=StageMs(
-            draft=stages.draft / steps,
-            tree=stages.tree / steps,
-            verify=stages.verify / steps,
-            accept=stages.accept / steps,
-            commit=stages.commit / steps,
-        ),
-        new_tokens=summary.new_tokens,
-        identical=None if plain is None else trace.redrafter_tokens == plain,
-    )

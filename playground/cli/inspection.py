@@ -8,8 +8,7 @@ from typing import Any
 from playground.cli.options import add_json, add_pair, add_verb
 from playground.cli.runs import open_session
 from playground.cli.terminal import output
-from playground.export import notice, read_trace
-from playground.export.codec import to_json
+from playground.export import notice, read_trace, to_json
 
 CUT_OFF = 1
 

@@ -21,7 +21,8 @@ from playground.cli.options import (
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import BeamShape
-from playground.export.codec import to_json
+from playground.export import to_json
+from playground.figures.sweep import fastest
 from playground.trace import SweepCell, SweepRecord
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def run_sweep(chosen: argparse.Namespace) -> int:
         out.words("width length  tokens/step  tokens/s  speed-up  nodes")
         for done in sweep(session, request, widths, lengths, stop):
             out.words(_row(done.cells[-1]))
-        if done is None:
+        best = fastest(done.cells) if done else None
+        if done is None or best is None:
             return STOPPED
-        best = max(done.cells, key=lambda cell: cell.tokens_per_second)
         out.result({**to_json(done), "best": {"beam_width": best.width, "beam_length": best.length}})
         out.words(f"Fastest here: beam width {best.width}, beam length {best.length}.")
         return 0 if done.finished else STOPPED
@@ -107,9 +108,10 @@ def _peer(chosen: argparse.Namespace, session: Session) -> StockGenerate:
 
 
 def _tell(out: Output, results: list[Measured], questions: int) -> None:
-    from playground.bench.benchmark import by_category, pool
+    from playground.bench.benchmark import by_category
+    from playground.figures.runs import over_runs
 
-    overall, categories = pool(results), by_category(results)
+    overall, categories = over_runs(results), by_category(results)
     out.result(
         {
             **asdict(overall),

@@ -19,9 +19,8 @@ from playground.cli.options import (
 )
 from playground.cli.terminal import Output, ProgressLine, TextStream, output, printable, stop_on_interrupt
 from playground.config import PlaygroundError, RunRequest
-from playground.export import write_records
-from playground.export.codec import to_json
-from playground.trace import Header, PromptRecord, StepRecord, Trace
+from playground.export import to_json, write_records
+from playground.trace import NoRecords, PromptRecord, Record, StepRecord, Trace
 
 if TYPE_CHECKING:
     from playground.session import Session
@@ -71,27 +70,29 @@ def _run(chosen: argparse.Namespace, *, race: bool) -> int:
         out.result({**report(trace), "trace": chosen.trace})
         for line in _words(trace):
             out.words(line)
-        return STOPPED if trace.footer is None or trace.footer.finish_reason == "stopped" else 0
+        return STOPPED if trace.stopped else 0
 
 
 def _follow(session: Session, request: RunRequest, file: IO[str] | None, out: Output) -> Trace | None:
-    """Run, showing the text as it comes and writing the trace record by record."""
-    trace: Trace | None = None
+    """Run, showing the text as it comes and writing the trace record by record; None where it never began."""
     text, ends = TextStream(), session.pair.base.eos_ids
-    with stop_on_interrupt() as stop:
-        for record in session.run(request, stop):
+
+    def told(records: Iterator[Record]) -> Iterator[Record]:
+        for record in records:
             if file is not None:
                 write_records(file, [record])
-            if isinstance(record, Header):
-                trace = Trace(record)
-                continue
-            assert trace is not None
-            trace.add(record)
             if isinstance(record, PromptRecord) and record.lane == "redrafter":
                 out.words(_shown(text, record.token_bytes, [record.first_root], ends), end="")
             elif isinstance(record, StepRecord):
                 out.words(_shown(text, record.token_bytes, record.emitted, ends), end="")
-    out.words(text.feed(b"", final=True))
+            yield record
+
+    with stop_on_interrupt() as stop:
+        try:
+            trace = Trace.collect(told(session.run(request, stop)))
+        except NoRecords:
+            trace = None
+    out.words(text.rest())
     return trace
 
 

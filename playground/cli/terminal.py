@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import signal
 import sys
@@ -13,8 +12,10 @@ from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
+from playground.views.token_text import RunningText
+
 if TYPE_CHECKING:
-    from playground.loading import Progress
+    from playground.trace import Progress
 
 
 class Output:
@@ -100,10 +101,13 @@ class TextStream:
     """Bytes of tokens as text, as soon as a character is whole; what a terminal would obey is shown, not sent."""
 
     def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._text = RunningText()
 
-    def feed(self, piece: bytes, final: bool = False) -> str:
-        return printable(self._decoder.decode(piece, final))
+    def feed(self, piece: bytes) -> str:
+        return printable(self._text.feed(piece))
+
+    def rest(self) -> str:
+        return printable(self._text.rest())
 
 
 def printable(text: str) -> str:

@@ -210,9 +210,10 @@ def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Op
     from playground.distill.corpus.turns import chat_turns
     from playground.distill.request import Source
     from playground.distill.training.processes import Processes
-    from playground.loading import Progress, quiet_transformers, resolve_device
+    from playground.loading import quiet_transformers, resolve_device
     from playground.sources.catalogue import resolve_base
     from playground.sources.tokenizer import Tokenizer
+    from playground.trace import Progress
 
     wanted = resolve_device(chosen.device)
     device = Processes.launched(wanted).device(wanted)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from playground.decode.runner import Drafted, Judgement, Taken
-from playground.trace import INVALID_SCORE, BeamsRecord, TreeRecord
+from playground.trace import INFINITE, BeamsRecord, TreeRecord
 
 Told = Mapping[str, torch.Tensor]
 
@@ -45,7 +45,7 @@ def drafted(told: Told, length: int) -> Drafted:
         beams=BeamsRecord(
             tokens=_rows(told["beams"][:, :length]),
             log_probabilities=_rows(told["beam_log_probability"][:, :length]),
-            scores=tuple(told["scores"].clamp_min(INVALID_SCORE).tolist()),
+            scores=tuple(told["scores"].clamp_min(-INFINITE).tolist()),
         ),
         tree=TreeRecord(
             token=tuple(told["token"][:nodes].tolist()),

@@ -19,7 +19,8 @@ from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
 from playground.distill.corpus.corpus import Corpus
 from playground.drafter.cell import Drafter
-from playground.figures.acceptance import Acceptance, CountedStep, count_steps, pool
+from playground.figures.acceptance import Acceptance, acceptance, run_totals
+from playground.figures.totals import StepTotals
 
 PLAIN_OPENING = 24
 """Tokens of a plain text that serve as its prompt."""
@@ -95,7 +96,7 @@ def try_drafter(
         drafter: bound to `base` and in its dtype; the base's taps are set.
         report: called with decodings done, prompts x (1 + shapes) in all.
     """
-    steps: dict[BeamShape, list[CountedStep]] = {shape: [] for shape in options.shapes}
+    runs: dict[BeamShape, list[StepTotals]] = {shape: [] for shape in options.shapes}
     clock, written, done = 0.0, 0, 0
     for prompt in prompts:
         plain = PlainLane(DirectRunner(Decoding(base, Sampling())), options.new_tokens)
@@ -106,22 +107,22 @@ def try_drafter(
         report(done)
         for shape in options.shapes:
             decoding = Decoding(base, Sampling(), Drafting(drafter, shape), judged=False)
-            steps[shape] += _drafted(decoding, prompt, options.new_tokens)
+            runs[shape].append(_drafted(decoding, prompt, options.new_tokens))
             done += 1
             report(done)
     plain_ms = clock / max(written, 1)
     found = []
-    for shape, counted in steps.items():
-        acceptance = pool(counted, shape.length)
-        speedup = plain_ms / acceptance.ms_per_token if acceptance.ms_per_token else 0.0
-        found.append(ShapeTrial(shape, acceptance, speedup))
+    for shape, drafted in runs.items():
+        figures = acceptance(drafted, shape.length)
+        speedup = plain_ms / figures.ms_per_token if figures.ms_per_token else 0.0
+        found.append(ShapeTrial(shape, figures, speedup))
     return Trial(len(prompts), plain_ms, tuple(found))
 
 
-def _drafted(decoding: Decoding, prompt: list[int], new_tokens: int) -> list[CountedStep]:
+def _drafted(decoding: Decoding, prompt: list[int], new_tokens: int) -> StepTotals:
     lane = DraftingLane(DirectRunner(decoding), new_tokens)
     first = lane.start(prompt).first_root
     steps = []
     while lane.finish_reason is None:
         steps.append(lane.step())
-    return count_steps(prompt, first, steps)
+    return run_totals(prompt, first, steps)

@@ -9,40 +9,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from playground.config import PlaygroundError
-from playground.export.check import step_problems, trace_problems
-from playground.export.codec import CodecError, from_json, to_json
+from playground.export.validation import InvalidRecord, from_json
+from playground.export.values import to_json
 from playground.trace import (
+    LINE_TYPES,
+    RECORD_TYPES,
     SCHEMA,
     SCHEMA_VERSION,
     Footer,
     Header,
-    ParityRecord,
-    PlainRecord,
-    PromptRecord,
+    NoRecords,
     Record,
     StepRecord,
     SweepRecord,
     Trace,
 )
+from playground.trace.checks import header_problems, step_problems, trace_problems
 
 SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
 LONGEST_LINE = 64 * 2**20  # bytes; the widest and longest beams make lines of about 0.3 MB
 
-TYPES: dict[str, type[Any]] = {
-    "header": Header,
-    "prompt": PromptRecord,
-    "step": StepRecord,
-    "plain": PlainRecord,
-    "parity": ParityRecord,
-    "footer": Footer,
-}
-_NAMES: dict[type[Any], str] = {record: name for name, record in TYPES.items()} | {SweepRecord: "sweep"}
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_NAMES = {kind: name for name, kind in LINE_TYPES.items()}
+R = TypeVar("R")
 
 
 class TraceError(PlaygroundError):
@@ -52,19 +48,7 @@ class TraceError(PlaygroundError):
 def encode(record: Record | SweepRecord) -> str:
     """One line of a trace, without its newline."""
     body = {"type": _NAMES[type(record)], **to_json(record)}
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def records(trace: Trace) -> Iterator[Record]:
-    """The records of a trace in the order they are written: the two lanes one after the other."""
-    yield trace.header
-    yield from trace.prompts
-    yield from trace.steps
-    yield from trace.plain
-    if trace.parity is not None:
-        yield trace.parity
-    if trace.footer is not None:
-        yield trace.footer
+    return _JSON.encode(body)
 
 
 def write_records(stream: IO[str], items: Iterable[Record | SweepRecord]) -> None:
@@ -81,13 +65,13 @@ def write_trace(trace: Trace, target: str | Path | IO[str]) -> None:
         TraceError: the file cannot be written.
     """
     if not isinstance(target, str | Path):
-        write_records(target, records(trace))
+        write_records(target, trace.records())
         return
     path = Path(target)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with open(handle, "w", encoding="utf-8") as stream:
-            stream.writelines(encode(item) + "\n" for item in records(trace))
+            stream.writelines(encode(item) + "\n" for item in trace.records())
         os.chmod(name, 0o644)
         os.replace(name, path)
     except OSError as error:
@@ -105,7 +89,7 @@ def read_trace(path: str | Path) -> Trace:
     name = Path(path).name
     try:
         with open(path, "rb") as stream:
-            return _assemble(name, _numbered(name, stream))
+            return _assemble(name, _lines(name, stream))
     except OSError as error:
         raise TraceError(f"{name} cannot be opened: {error.strerror}. Check the path and its permissions.") from error
 
@@ -120,8 +104,8 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _numbered(name: str, stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, object) of each line; a half-written last line is left out."""
+def _lines(name: str, stream: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
+    """(line number, text, object) of each line; a half-written last line is left out."""
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1
@@ -136,7 +120,7 @@ def _numbered(name: str, stream: IO[bytes]) -> Iterator[tuple[int, dict[str, Any
             raise _not_a_trace(name, number, "it is not JSON") from error
         if not isinstance(value, dict):
             raise _not_a_trace(name, number, "it is not a JSON object")
-        yield number, value
+        yield number, line, value
 
 
 def _no_constant(text: str) -> float:
@@ -150,60 +134,66 @@ def _not_a_trace(name: str, line: int, why: str) -> TraceError:
     return TraceError(f"{name}, line {line}: {why}. {remedy}")
 
 
-def _assemble(name: str, lines: Iterator[tuple[int, dict[str, Any]]]) -> Trace:
-    first = next(lines, None)
-    if first is None:
-        raise TraceError(f"{name} is empty: it holds no header. Choose a .jsonl file that this playground wrote.")
-    trace = Trace(_header(name, *first))
-    for number, value in lines:
-        _add(name, trace, number, value)
+def _assemble(name: str, lines: Iterator[tuple[int, bytes, dict[str, Any]]]) -> Trace:
+    try:
+        trace = Trace.collect(_records(name, lines))
+    except NoRecords:
+        raise TraceError(
+            f"{name} is empty: it holds no header. Choose a .jsonl file that this playground wrote."
+        ) from None
     for problem in trace_problems(trace):
         raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace anew.")
     return trace
 
 
-def _header(name: str, line: int, value: dict[str, Any]) -> Header:
+def _records(name: str, lines: Iterator[tuple[int, bytes, dict[str, Any]]]) -> Iterator[Record]:
+    """The records of a file, each checked by itself; those of kinds not known here, and sweeps, are left out."""
+    for number, line, value in lines:
+        yield _header(name, number, line, value)
+        break
+    complete = False
+    for number, line, value in lines:
+        kind = value.get("type")
+        if kind == "header":
+            raise _not_a_trace(name, number, "a second header")
+        if not isinstance(kind, str):
+            raise _not_a_trace(name, number, f"its type is {kind!r}, not a name")
+        if complete:
+            raise _not_a_trace(name, number, "a record after the footer")
+        if kind not in RECORD_TYPES:
+            continue
+        record = _decode(name, number, line, RECORD_TYPES[kind])
+        if isinstance(record, StepRecord):
+            for problem in step_problems(record):
+                raise _not_a_trace(name, number, problem)
+        complete = isinstance(record, Footer)
+        yield record
+
+
+def _header(name: str, number: int, line: bytes, value: dict[str, Any]) -> Header:
     if value.get("type") != "header" or value.get("schema") != SCHEMA:
         raise TraceError(
-            f'{name}, line {line}: no header with "schema": "{SCHEMA}". '
+            f'{name}, line {number}: no header with "schema": "{SCHEMA}". '
             "Choose a .jsonl file that this playground wrote."
         )
-    version = value.get("schema_version")
-    major = str(version).split(".")[0]
+    version = str(value.get("schema_version"))
+    if not re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,6}", version):
+        shown = version if len(version) <= 20 else version[:20] + "..."
+        raise _not_a_trace(name, number, f"schema_version is {shown!r}, not a version like {SCHEMA_VERSION}")
     ours = SCHEMA_VERSION.split(".")[0]
-    if not major.isdecimal():
-        raise _not_a_trace(name, line, f"schema_version is {version!r}, not a version like {SCHEMA_VERSION}")
-    if int(major) > int(ours):
+    if int(version.split(".")[0]) > int(ours):
         raise TraceError(
             f"{name} has schema version {version}, newer than the {ours}.x that this playground reads. "
             "Update the playground to open it."
         )
-    header: Header = _decode(name, line, Header, value)
-    missing = set(header.prompt_ids) - header.token_bytes.keys()
-    if missing:
-        raise _not_a_trace(name, line, f"token_bytes lacks token {min(missing)}")
+    header = _decode(name, number, line, Header)
+    for problem in header_problems(header):
+        raise _not_a_trace(name, number, problem)
     return header
 
 
-def _add(name: str, trace: Trace, line: int, value: dict[str, Any]) -> None:
-    kind = value.get("type")
-    if kind == "header":
-        raise _not_a_trace(name, line, "a second header")
-    if not isinstance(kind, str):
-        raise _not_a_trace(name, line, f"its type is {kind!r}, not a name")
-    if trace.complete:
-        raise _not_a_trace(name, line, "a record after the footer")
-    if kind not in TYPES:
-        return
-    record = _decode(name, line, TYPES[kind], value)
-    if isinstance(record, StepRecord):
-        for problem in step_problems(record):
-            raise _not_a_trace(name, line, problem)
-    trace.add(record)
-
-
-def _decode(name: str, line: int, expected: type[Any], value: dict[str, Any]) -> Any:
+def _decode(name: str, number: int, line: bytes, expected: type[R]) -> R:
     try:
-        return from_json(expected, value)
-    except CodecError as error:
-        raise _not_a_trace(name, line, str(error)) from error
+        return from_json(expected, line)
+    except InvalidRecord as error:
+        raise _not_a_trace(name, number, str(error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -15,6 +15,7 @@ from playground.ui.hub import Hub
 from playground.ui.live_work import LiveWork, encode
 from playground.ui.presets import PRESETS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
+from playground.views.page import FailedFrame, Loading, Said
 
 RESTORE = "(...values) => ReDrafter.settings.restore(...values)"
 KEEP = "(...values) => { ReDrafter.settings.keep(values); return []; }"
@@ -91,8 +92,8 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
         try:
             hub.load_pair(*names)
         except PlaygroundError as error:
-            return encode({"kind": "said", "tone": "error", "message": str(error)})
-        return encode({"kind": "loading", "status": hub.status()})
+            return encode(Said(kind="said", tone="error", message=str(error)))
+        return encode(Loading(kind="loading", status=hub.status()))
 
     page.load(None, controls.kept, controls.kept, js=RESTORE)
     changes = [widget.change for widget in controls.kept]  # type: ignore[attr-defined]
@@ -105,12 +106,14 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
         button.click(None, None, controls.prompt, js=f"() => {json.dumps(preset.prompt)}")
 
 
-def _stream(hub: Hub, owner: str, begin: Callable[[str], LiveWork], *, kind: str = "run") -> Iterator[str]:
+def _stream(
+    hub: Hub, owner: str, begin: Callable[[str], LiveWork], *, kind: Literal["run", "sweep"] = "run"
+) -> Iterator[str]:
     """Frames of what `begin` starts; when the page closes this generator, the work ends too."""
     try:
         live = begin(owner)
     except PlaygroundError as error:
-        yield encode({"kind": kind, "key": "", "state": "failed", "message": str(error)})
+        yield encode(FailedFrame(kind=kind, key="", state="failed", message=str(error)))
         return
     try:
         yield from live.frames()

@@ -10,11 +10,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Protocol
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.line import Line, Place
-from playground.trace import Record
+from playground.trace import Progress, Record, SessionInfo
+from playground.views.page import PairState
 
 logger = logging.getLogger(__name__)
 
@@ -25,22 +26,21 @@ class SessionLike(Protocol):
     line: Line
 
     @property
-    def info(self) -> Any: ...
+    def info(self) -> SessionInfo: ...
 
     def check(self, request: RunRequest) -> None: ...
 
     def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]: ...
 
 
-State = Literal["idle", "loading", "ready", "failed"]
-Opener = Callable[[str | None, str | None, EngineOptions, Callable[[Any], None]], SessionLike]
+Opener = Callable[[str | None, str | None, EngineOptions, Callable[[Progress], None]], SessionLike]
 
 
 @dataclass(frozen=True)
 class HostStatus:
     """How far the pair is."""
 
-    state: State
+    state: PairState
     stage: str = ""
     done: float = 0.0
     message: str = ""
@@ -128,8 +128,8 @@ class SessionHost:
             self._status = HostStatus("ready", done=1.0, revision=revision)
 
     def _failed(self, error: str) -> None:
-        state: State = "failed" if self._session is None else "ready"
+        state: PairState = "failed" if self._session is None else "ready"
         self._status = replace(self._status, state=state, message="", error=error)
 
-    def _progress(self, progress: Any) -> None:
-        self._status = replace(self._status, stage=progress.stage, done=float(progress.done), message=progress.message)
+    def _progress(self, progress: Progress) -> None:
+        self._status = replace(self._status, stage=progress.stage, done=progress.done, message=progress.message)

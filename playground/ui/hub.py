@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.export import notice, read_trace, write_trace
@@ -23,6 +22,7 @@ from playground.ui.live_sweep import LiveSweep
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
 from playground.views.cards import pair_picture
+from playground.views.page import RunFrame, StatusPicture, StepPicture
 from playground.views.picture import step_picture, trace_picture
 
 Sweeper = Callable[
@@ -86,7 +86,7 @@ class Hub:
         self.stop(owner)
         self.store.forget(owner)
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> StatusPicture:
         """How far the pair is, and what it is."""
         status, session = self.host.status, self.host.session
         return {
@@ -99,19 +99,19 @@ class Hub:
             "pair": pair_picture(session.info) if session is not None else None,
         }
 
-    def step(self, key: str, index: int) -> dict[str, Any]:
+    def step(self, key: str, index: int) -> StepPicture:
         """One step of a kept trace, drawn."""
         trace = self.store.get(key)
         if not 0 <= index < len(trace.steps):
             raise PlaygroundError(f"Step {index} does not exist: the run has {len(trace.steps)} steps.")
-        return step_picture(trace.steps[index], sampled=trace.header.settings.temperature > 0)
+        return step_picture(trace.steps[index], sampled=trace.sampled)
 
-    def open_trace(self, key: str) -> dict[str, Any]:
+    def open_trace(self, key: str) -> RunFrame:
         """A kept trace, whole."""
         trace = self.store.get(key)
-        return {"kind": "run", "key": key, "state": "done", "message": "", **trace_picture(trace)}
+        return {"kind": "run", "key": key, "state": "done", "message": "", "position": 0, **trace_picture(trace)}
 
-    def load_trace(self, name: str, text: str) -> dict[str, Any]:
+    def load_trace(self, name: str, text: str) -> RunFrame:
         """Take in a trace file's text and show it.
 
         Raises:

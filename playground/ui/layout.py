@@ -6,7 +6,7 @@ import os
 
 import gradio as gr
 
-from playground.config import PlaygroundError
+from playground.bench import sweep
 from playground.ui.assets import EXAMPLES
 from playground.ui.callbacks import wire
 from playground.ui.controls import build_controls
@@ -16,6 +16,7 @@ from playground.ui.live_work import encode
 from playground.ui.page_calls import page_calls
 from playground.ui.store import TraceStore, load_examples
 from playground.views.glossary import GLOSSARY
+from playground.views.page import Hello
 from playground.views.tour import TOUR
 
 BOOT = "ReDrafter.boot(element, props, server, trigger, watch);"
@@ -29,7 +30,7 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
         store: traces to offer besides the bundled examples (tests).
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    hub = Hub(host, sweeper or _measured_sweep, store)
+    hub = Hub(host, sweeper or sweep, store)
     if not hub.store.examples:
         load_examples(hub.store, EXAMPLES)
     page = gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True)
@@ -50,22 +51,14 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
     return page
 
 
-def greeting(hub: Hub) -> dict[str, object]:
+def greeting(hub: Hub) -> Hello:
     """What a fresh page draws before anything else: the first example, whole, and the words of the Learn view."""
     first = first_trace(hub.store)
     return {
         "kind": "hello",
         "status": hub.status(),
-        "examples": [[key, name] for key, (name, _) in hub.store.examples.items()],
+        "examples": [(key, name) for key, (name, _) in hub.store.examples.items()],
         "example": hub.open_trace(first[0]) if first else None,
-        "glossary": [[term.word, term.meaning] for term in GLOSSARY],
-        "tour": [[stop.view, stop.target, stop.title, stop.words] for stop in TOUR],
+        "glossary": [(term.word, term.meaning) for term in GLOSSARY],
+        "tour": [(stop.view, stop.target, stop.title, stop.words) for stop in TOUR],
     }
-
-
-def _measured_sweep(session, request, widths, lengths, stop, place):  # type: ignore[no-untyped-def]
-    try:
-        from playground.bench import sweep
-    except ImportError as error:
-        raise PlaygroundError("This build has no sweep. Run single shapes instead.") from error
-    return sweep(session, request, widths, lengths, stop, place)

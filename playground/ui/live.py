@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from playground.config import RunRequest
 from playground.figures.totals import RunTotals
 from playground.line import Place
-from playground.trace import Header, Record, Trace
+from playground.trace import Trace
 from playground.ui.host import SessionLike
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
-from playground.views.picture import head_picture, run_picture, step_picture, trace_picture
+from playground.views.page import RunFrame, RunState
+from playground.views.picture import growing_picture, trace_picture
 from playground.views.text import RunText
 
 TAIL_TOKENS = 64  # of each lane in every frame: more than a device writes between frames; the page asks for the rest
@@ -33,32 +33,33 @@ class LiveRun(LiveWork):
         self._text = RunText()
         self._totals = RunTotals(request.shape.length)
 
-    def frame(self, position: int = 0) -> dict[str, Any]:
+    def frame(self, position: int = 0) -> RunState | RunFrame:
         """The state now: figures, the tail of the texts, the latest step."""
-        frame = {**self._base(), "position": position}
-        trace = self.trace
-        if trace is not None:
-            frame["head"] = head_picture(trace.header)
-            frame.update(run_picture(trace, self._text, self._totals, tail=TAIL_TOKENS))
-            if trace.steps:
-                frame["step"] = step_picture(trace.steps[-1], sampled=not self._request.sampling.greedy)
-        return frame
+        state, trace = self._now(position), self.trace
+        if trace is None:
+            return state
+        return {**state, **growing_picture(trace, self._text, self._totals, tail=TAIL_TOKENS)}
 
-    def last_frame(self) -> dict[str, Any]:
+    def last_frame(self) -> RunState | RunFrame:
         """The whole run, replay and all."""
-        return {**self._base(), **(trace_picture(self.trace) if self.trace is not None else {})}
+        state = self._now(0)
+        return state if self.trace is None else {**state, **trace_picture(self.trace)}
 
-    def _base(self) -> dict[str, Any]:
-        return {"kind": "run", "key": self.key, "state": self._state, "message": self._message}
+    def _now(self, position: int) -> RunState:
+        return {
+            "kind": "run",
+            "key": self.key,
+            "state": self._state,
+            "message": self._message,
+            "position": position,
+        }
 
-    def _records(self, place: Place) -> Iterator[Record]:
-        return self._session.run(self._request, self._stop, place)
+    def _records(self, place: Place) -> Iterator[Trace]:
+        return Trace.follow(self._session.run(self._request, self._stop, place))
 
-    def _take(self, record: Record) -> None:
-        if isinstance(record, Header):
-            trace = Trace(record)
+    def _take(self, trace: Trace) -> None:
+        if self.trace is None:
             self.key = self._store.add(trace, self._owner)
             self.trace = trace
-        elif self.trace is not None:
-            self.trace.add(record)
+        else:
             self._state = "running"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from playground.line import Line, Place
 from playground.trace import SweepRecord
 from playground.ui.live_work import LiveWork
+from playground.views.page import SweepFrame
 from playground.views.picture import surface_picture
 from playground.views.sweep import sweep_info
 
@@ -25,7 +25,7 @@ class LiveSweep(LiveWork):
         self._measure = measure
         self._record: SweepRecord | None = None
 
-    def frame(self, position: int = 0) -> dict[str, Any]:
+    def frame(self, position: int = 0) -> SweepFrame:
         return {
             "kind": "sweep",
             "state": self._state,

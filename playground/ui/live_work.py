@@ -16,16 +16,15 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from playground.config import PlaygroundError
 from playground.line import Line, Place
+from playground.views.page import Message, WorkState
 
 logger = logging.getLogger(__name__)
 
 FRAME_SECONDS = 1.0 / 11.0
-
-State = Literal["queued", "prompt", "running", "done", "failed"]
 
 
 class LiveWork(ABC):
@@ -33,19 +32,19 @@ class LiveWork(ABC):
 
     name: ClassVar[str]  # in messages
     after_failure: ClassVar[str]  # what to do then, or what stays
-    first: ClassVar[State]  # the state when its turn has come
+    first: ClassVar[WorkState]  # the state when its turn has come
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._place: Place
         self._stop = threading.Event()
         self._changed = threading.Event()
-        self._state: State = "queued"
+        self._state: WorkState = "queued"
         self._message = ""
         self._version = 0
 
     @abstractmethod
-    def frame(self, position: int = 0) -> dict[str, Any]:
+    def frame(self, position: int = 0) -> Message:
         """The state now; `position` counts those before it in the line."""
 
     @abstractmethod
@@ -56,7 +55,7 @@ class LiveWork(ABC):
     def _take(self, record: Any) -> None:
         """Keep a record."""
 
-    def last_frame(self) -> dict[str, Any]:
+    def last_frame(self) -> Message:
         """The state when all is over."""
         return self.frame()
 
@@ -110,7 +109,7 @@ class LiveWork(ABC):
         finally:
             self._place.leave()
 
-    def _set(self, state: State, message: str = "") -> None:
+    def _set(self, state: WorkState, message: str = "") -> None:
         self._message = message
         self._state = state
         self._tell()
@@ -120,6 +119,6 @@ class LiveWork(ABC):
         self._changed.set()
 
 
-def encode(value: dict[str, Any]) -> str:
+def encode(message: Message) -> str:
     """Compact JSON, non-ASCII kept."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

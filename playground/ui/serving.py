@@ -17,7 +17,8 @@ from playground.ui.layout import build
 from playground.ui.store import TraceStore
 
 SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
-QUEUE_LOOK_SECONDS = 0.02  # Gradio looks for new events every millisecond: 7% of a core, idle or not
+# Gradio looks for new events every millisecond and for progress every ten: 7% of a core, idle or not.
+QUEUE_LOOK_SECONDS = 0.02
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
 
 
@@ -47,7 +48,7 @@ def serve(
     page = build(host, sweeper=sweeper, store=store)
     host.start()
     page.queue(max_size=LET_IN, default_concurrency_limit=LET_IN)
-    page._queue.sleep_when_free = QUEUE_LOOK_SECONDS
+    page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = QUEUE_LOOK_SECONDS
     try:
         _, url, _ = page.launch(
             server_name=server_name,

@@ -68,7 +68,7 @@ def history_of(trace: Trace) -> tuple[Message, ...]:
     """
     if trace.footer is None:
         raise PlaygroundError("That run has no footer, so its answer is not known. Run a prompt first, then follow up.")
-    messages = tuple(Message(role, content) for role, content in trace.header.messages)  # type: ignore[arg-type]
+    messages = tuple(Message(role, content) for role, content in trace.header.messages)
     return (*messages, Message("assistant", trace.footer.text))
 
 

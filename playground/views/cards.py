@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from playground.figures.format import compact
+from playground.trace import SessionInfo
+from playground.views.page import PairPicture
 
 
-def pair_picture(info: Any) -> dict[str, Any]:
-    """Cards of a session's pair.
-
-    Args:
-        info: a `SessionInfo` (named loosely: views know no session).
-    """
+def pair_picture(info: SessionInfo) -> PairPicture:
+    """Cards of a session's pair."""
     base, drafter = info.base, info.drafter
     return {
         "base": base.name,
@@ -19,34 +17,26 @@ def pair_picture(info: Any) -> dict[str, Any]:
         "dtype": info.dtype,
         "engine": info.engine,
         "kernels": info.kernels,
-        "window": info.window,
         "chatTemplate": info.has_chat_template,
         "baseCard": [
-            ["Family", base.family],
-            ["Parameters", count_words(base.parameters)],
-            ["Layers", f"{base.layers:,}"],
-            ["Hidden size", f"{base.hidden_size:,}"],
-            ["Vocabulary", f"{base.vocab_size:,}"],
-            ["Window", f"{base.window:,} tokens"],
+            ("Family", base.family),
+            ("Parameters", compact(base.parameters)),
+            ("Layers", f"{base.layers:,}"),
+            ("Hidden size", f"{base.hidden_size:,}"),
+            ("Vocabulary", f"{base.vocab_size:,}"),
+            ("Window", f"{base.window:,} tokens"),
         ],
-        "drafterCard": drafter
-        and [
-            ["Parameters", count_words(drafter.parameters)],
-            ["Draft vocabulary", f"{drafter.draft_vocabulary:,}"],
-            ["Head", "tied to the base model's" if drafter.tied_head else "its own"],
-            ["Weights", drafter.file_hash[:12]],
+        "drafterCard": None
+        if drafter is None
+        else [
+            ("Parameters", compact(drafter.parameters)),
+            ("Draft vocabulary", f"{drafter.draft_vocabulary:,}"),
+            ("Head", "tied to the base model's" if drafter.tied_head else "its own"),
+            ("Weights", drafter.file_hash[:12]),
         ],
         "cardText": info.drafter_card,
         "expect": expectation(info.device),
     }
-
-
-def count_words(count: int) -> str:
-    """`135 M`, `7.2 B`."""
-    for size, letter in ((1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")):
-        if count >= size:
-            return f"{count / size:.3g} {letter}"
-    return str(count)
 
 
 def expectation(device: str) -> str:

@@ -1,28 +1,44 @@
-"""Infos as compact plain values for the page's drawing code: short keys, rounded numbers, columns instead of objects.
+"""Infos as the page's pictures: short keys, rounded numbers, columns instead of objects; `page` says what each holds.
 
-The only place that knows the page's JSON. Everything in it is data; the page draws it with textContent, never as
-markup. Keys are explained where they are made.
+Knows how infos become pictures, and nothing of how the page draws them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
+from playground.figures.rates import Event, rate_points
 from playground.figures.totals import RunTotals
-from playground.trace import Header, StepRecord, Trace
-from playground.views.charts import acceptance_by_position, rate_points
-from playground.views.race import RaceInfo, race_info
-from playground.views.step import StepInfo, step_info
+from playground.trace import Header, StageMs, StepRecord, Trace
+from playground.views.page import (
+    Figures,
+    HeadPicture,
+    LaneFigures,
+    MaybeNumber,
+    NodeColumns,
+    OriginCode,
+    PickPicture,
+    RunPicture,
+    StageTimes,
+    StatusCode,
+    StepPicture,
+    StripItems,
+    SurfacePicture,
+    TextItems,
+    TracePicture,
+)
+from playground.views.race import LaneInfo, RaceInfo, race_info
+from playground.views.step import NodeInfo, PickInfo, Status, step_info
 from playground.views.sweep import SurfaceInfo
-from playground.views.text import LaneText, RunText
+from playground.views.text import LaneText, Origin, RunText
 from playground.views.tree import tree_layout
 
-STATUS_CODES = {"root": "r", "accepted": "a", "rejected": "x", "unreached": "u"}
-ORIGIN_CODES = {"prompt": "p", "accepted": "a", "picked": "k", "plain": "n"}
+STATUS_CODES: dict[Status, StatusCode] = {"root": "r", "accepted": "a", "rejected": "x", "unreached": "u"}
+ORIGIN_CODES: dict[Origin, OriginCode] = {"prompt": "p", "accepted": "a", "picked": "k", "plain": "n"}
 
 
-def step_picture(step: StepRecord, *, sampled: bool) -> dict[str, Any]:
+def step_picture(step: StepRecord, *, sampled: bool) -> StepPicture:
     """One step: tree with its layout, beams, mask, verdict, times."""
     info = step_info(step, sampled=sampled)
     layout = tree_layout(step.tree.parent, info.pick.node if info.pick else None)
@@ -31,23 +47,21 @@ def step_picture(step: StepRecord, *, sampled: bool) -> dict[str, Any]:
         "position": info.position,
         "columns": layout.columns,
         "rows": layout.rows,
-        "nodes": _node_columns(info, [round(row, 2) for row in layout.row]),
-        "pick": _pick(info, layout.pick_row),
+        "nodes": _node_columns(info.nodes, layout.row),
+        "pick": _pick(info.pick, layout.pick_row),
         "path": info.path,
         "beams": [
-            {"b": beam.beam, "logp": round(beam.log_probability, 3), "nodes": beam.nodes, "accepted": beam.accepted}
+            {"b": beam.beam, "logp": _round(beam.log_probability, 3), "nodes": beam.nodes, "accepted": beam.accepted}
             for beam in info.beams
         ],
         "mask": info.mask,
-        "slots": info.slots,
         "saving": info.saving,
         "verdict": info.verdict,
-        "ms": [round(value, 3) for value in info.stage_ms],
-        "emitted": info.emitted,
+        "ms": _stage_times(info.stage_ms, 3),
     }
 
 
-def run_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | None = None) -> dict[str, Any]:
+def run_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | None = None) -> RunPicture:
     """A run as far as its records go.
 
     Args:
@@ -55,29 +69,23 @@ def run_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | N
     """
     text.catch_up(trace)
     totals.catch_up(trace)
-    whole = tail is None
-    picture: dict[str, Any] = {
-        "steps": totals.steps,
-        "text": _lane_items(text.redrafter, tail),
-        "plainText": _lane_items(text.plain, tail),
+    steps, ours, plain = totals.steps, totals.redrafter.events, totals.plain.events
+    picture: RunPicture = {
+        "steps": steps.count,
+        "text": _text_items(text.redrafter, tail),
+        "plainText": _text_items(text.plain, tail),
         "figures": figures(race_info(trace, totals)),
-        "rates": {
-            "redrafter": _points(totals.redrafter_events),
-            "plain": _points(totals.plain_events),
-        },
-        "positions": [[bar.depth, bar.accepted, bar.drafted] for bar in acceptance_by_position(totals) if bar.drafted],
-        "histogram": totals.histogram,
-        "strip": _strip(trace, totals.steps, tail),
+        "rates": {"redrafter": _points(ours), "plain": _points(plain)},
+        "positions": [(at.depth, at.accepted, at.drafted) for at in steps.positions if at.drafted],
+        "histogram": steps.histogram,
+        "strip": _strip(trace.steps[: steps.count], tail),
     }
-    if whole:
-        picture["replay"] = {
-            "redrafter": [[round(ms, 2), tokens] for ms, tokens in totals.redrafter_events],
-            "plain": [[round(ms, 2), tokens] for ms, tokens in totals.plain_events],
-        }
+    if tail is None:
+        picture["replay"] = {"redrafter": _events(ours), "plain": _events(plain)}
     return picture
 
 
-def head_picture(header: Header) -> dict[str, Any]:
+def head_picture(header: Header) -> HeadPicture:
     """What ran, with what settings, on what prompt."""
     settings = header.settings
     return {
@@ -100,33 +108,38 @@ def head_picture(header: Header) -> dict[str, Any]:
         "topP": settings.top_p,
         "seed": settings.seed,
         "race": settings.race,
-        "messages": [list(message) for message in header.messages],
+        "messages": list(header.messages),
         "promptTokens": len(header.prompt_ids),
     }
 
 
-def trace_picture(trace: Trace) -> dict[str, Any]:
-    """A whole finished (or cut off) run, with its last step drawn."""
-    picture = {"head": head_picture(trace.header), **run_picture(trace, RunText(), RunTotals.of(trace))}
-    if trace.steps:
-        picture["step"] = step_picture(trace.steps[-1], sampled=trace.header.settings.temperature > 0)
-    picture["complete"] = trace.complete
-    return picture
+def trace_picture(trace: Trace) -> TracePicture:
+    """A whole run, finished or cut off, with its last step drawn."""
+    return growing_picture(trace, RunText(), RunTotals.of(trace), tail=None)
 
 
-def figures(info: RaceInfo) -> dict[str, Any]:
-    """The race's figures; the keys are RaceInfo's."""
-    ms = info.stage_ms
+def growing_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | None) -> TracePicture:
+    """The same of a run that may still grow; text, totals and tail as for `run_picture`."""
     return {
-        "redrafter": _lane_figures(info.redrafter.tokens, info.redrafter.clock_ms, info.redrafter.tokens_per_second),
-        "plain": info.plain and _lane_figures(info.plain.tokens, info.plain.clock_ms, info.plain.tokens_per_second),
+        "head": head_picture(trace.header),
+        **run_picture(trace, text, totals, tail=tail),
+        "step": step_picture(trace.steps[-1], sampled=trace.sampled) if trace.steps else None,
+        "complete": trace.complete,
+    }
+
+
+def figures(info: RaceInfo) -> Figures:
+    """The race's figures."""
+    return {
+        "redrafter": _lane_figures(info.redrafter),
+        "plain": _lane_figures(info.plain) if info.plain else None,
         "promptMs": _round(info.redrafter.prompt_ms, 1),
         "speedup": _round(info.speedup, 3),
         "speedupFastest": _round(info.speedup_over_fastest_plain, 3),
         "fastestDtype": info.fastest_plain_dtype,
         "tokensPerStep": _round(info.tokens_per_step, 3),
         "steps": info.steps,
-        "stageMs": [round(value, 2) for value in (ms.draft, ms.tree, ms.verify, ms.accept, ms.commit)],
+        "stageMs": _stage_times(info.stage_ms, 2),
         "drafterShare": _round(info.drafter_share, 4),
         "meanNodes": _round(info.mean_nodes, 2),
         "saving": _round(info.saving, 4),
@@ -138,10 +151,9 @@ def figures(info: RaceInfo) -> dict[str, Any]:
     }
 
 
-def surface_picture(info: SurfaceInfo) -> dict[str, Any]:
+def surface_picture(info: SurfaceInfo) -> SurfacePicture:
     """Heat maps over beam shapes."""
     return {
-        "source": info.source,
         "widths": info.widths,
         "lengths": info.lengths,
         "best": info.best,
@@ -161,12 +173,11 @@ def surface_picture(info: SurfaceInfo) -> dict[str, Any]:
     }
 
 
-def _node_columns(info: StepInfo, rows: list[float]) -> dict[str, Any]:
-    nodes = info.nodes
+def _node_columns(nodes: Sequence[NodeInfo], rows: Sequence[float]) -> NodeColumns:
     return {
         "parent": [node.parent for node in nodes],
         "depth": [node.depth for node in nodes],
-        "row": rows,
+        "row": [round(row, 2) for row in rows],
         "token": [node.token for node in nodes],
         "label": [node.label for node in nodes],
         "hex": [node.hex for node in nodes],
@@ -179,9 +190,8 @@ def _node_columns(info: StepInfo, rows: list[float]) -> dict[str, Any]:
     }
 
 
-def _pick(info: StepInfo, row: float | None) -> dict[str, Any] | None:
-    pick = info.pick
-    if pick is None:
+def _pick(pick: PickInfo | None, row: float | None) -> PickPicture | None:
+    if pick is None or row is None:
         return None
     return {
         "node": pick.node,
@@ -189,33 +199,53 @@ def _pick(info: StepInfo, row: float | None) -> dict[str, Any] | None:
         "token": pick.token,
         "label": pick.label,
         "hex": pick.hex,
-        "base": round(pick.probability, 6),
+        "base": _round(pick.probability, 6),
         "rank": pick.rank,
         "reason": pick.reason,
     }
 
 
-def _lane_items(lane: LaneText, tail: int | None) -> dict[str, Any]:
-    total = len(lane.items)
-    start = 0 if tail is None else max(0, total - tail)
-    items = [[item.text, ORIGIN_CODES[item.origin], item.step] for item in lane.items[start:]]
-    return {"from": start, "items": items}
+def _text_items(lane: LaneText, tail: int | None) -> TextItems:
+    start = _start(len(lane.items), tail)
+    return {"from": start, "items": [(one.text, ORIGIN_CODES[one.origin], one.step) for one in lane.items[start:]]}
 
 
-def _strip(trace: Trace, steps: int, tail: int | None) -> dict[str, Any]:
-    """By step: accepted drafted tokens, drafted nodes, emitted tokens."""
-    start = 0 if tail is None else max(0, steps - tail)
-    items = [[step.accepted, step.tree.nodes - 1, len(step.emitted)] for step in trace.steps[start:steps]]
-    return {"from": start, "items": items}
+def _strip(steps: Sequence[StepRecord], tail: int | None) -> StripItems:
+    start = _start(len(steps), tail)
+    return {
+        "from": start,
+        "items": [(step.accepted, step.tree.nodes - 1, len(step.emitted)) for step in steps[start:]],
+    }
 
 
-def _points(events: list[tuple[float, int]]) -> list[list[float]]:
-    return [[round(point.clock_ms), round(point.tokens_per_second, 2)] for point in rate_points(events)]
+def _start(total: int, tail: int | None) -> int:
+    return 0 if tail is None else max(0, total - tail)
 
 
-def _lane_figures(tokens: int, clock_ms: float, rate: float | None) -> dict[str, Any]:
-    return {"tokens": tokens, "clock": round(clock_ms, 1), "rate": _round(rate, 2)}
+def _points(events: Sequence[Event]) -> list[tuple[MaybeNumber, MaybeNumber]]:
+    return [(_round(point.clock_ms, 0), _round(point.tokens_per_second, 2)) for point in rate_points(events)]
 
 
-def _round(value: float | None, places: int) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(value, places)
+def _events(events: Sequence[Event]) -> list[tuple[MaybeNumber, int]]:
+    return [(_round(clock_ms, 2), tokens) for clock_ms, tokens in events]
+
+
+def _lane_figures(lane: LaneInfo) -> LaneFigures:
+    return {"tokens": lane.tokens, "clock": _round(lane.clock_ms, 1), "rate": _round(lane.tokens_per_second, 2)}
+
+
+def _stage_times(ms: StageMs, places: int) -> StageTimes:
+    return (
+        _round(ms.draft, places),
+        _round(ms.tree, places),
+        _round(ms.verify, places),
+        _round(ms.accept, places),
+        _round(ms.commit, places),
+    )
+
+
+def _round(value: float | None, places: int) -> MaybeNumber:
+    """Null where there is no finite number: JSON has no other word for it."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(value, places) if places else round(value)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from playground.figures.totals import RunTotals
-from playground.trace import ParityRecord, PromptRecord, StageMs, Trace
+from playground.figures.totals import LaneTotals, RunTotals
+from playground.trace import FinishReason, ParityRecord, PromptRecord, StageMs, Trace
 from playground.views.token_text import quoted
 
 
@@ -41,33 +41,27 @@ class RaceInfo:
     identical: bool | None
     parity: str  # in words, empty while the lanes still run
     sentence: str  # the verdict, empty while the run goes on
-    finish_reason: str | None
+    finish_reason: FinishReason | None
 
 
 def race_info(trace: Trace, totals: RunTotals | None = None) -> RaceInfo:
     """Figures of a trace, finished or still growing; `totals` saves summing it again."""
     totals = totals or RunTotals.of(trace)
-    redrafter = _lane(totals.redrafter_events, trace.prompt("redrafter"))
-    racing = trace.header.settings.race or bool(totals.plain_events)
-    plain = _lane(totals.plain_events, trace.prompt("plain")) if racing else None
-    stage_ms, steps = totals.stage_ms, totals.steps
-    footer = trace.footer
+    racing = trace.header.settings.race or bool(totals.plain.events)
+    steps, footer = totals.steps, trace.footer
     summary = footer.summary if footer else None
-    speedup = None
-    if plain and plain.tokens_per_second and redrafter.tokens_per_second:
-        speedup = redrafter.tokens_per_second / plain.tokens_per_second
     return RaceInfo(
-        redrafter=redrafter,
-        plain=plain,
-        speedup=summary.speedup if summary else speedup,
+        redrafter=_lane(totals.redrafter, trace.prompt("redrafter")),
+        plain=_lane(totals.plain, trace.prompt("plain")) if racing else None,
+        speedup=summary.speedup if summary else totals.speedup,
         speedup_over_fastest_plain=summary.speedup_over_fastest_plain if summary else None,
         fastest_plain_dtype=summary.fastest_plain_dtype if summary else None,
-        tokens_per_step=totals.emitted / steps if steps else None,
-        steps=steps,
-        stage_ms=stage_ms,
-        drafter_share=stage_ms.draft / stage_ms.total if stage_ms.total else None,
-        mean_nodes=totals.nodes / steps if steps else None,
-        saving=1.0 - (totals.nodes - steps) / totals.slots if totals.slots else None,
+        tokens_per_step=steps.tokens_per_step if steps.count else None,
+        steps=steps.count,
+        stage_ms=steps.stage_ms,
+        drafter_share=steps.drafter_share if steps.stage_ms.total else None,
+        mean_nodes=steps.mean_nodes if steps.count else None,
+        saving=steps.saving if steps.slots else None,
         peak_memory_bytes=summary.peak_memory_bytes if summary else None,
         identical=trace.parity.identical if trace.parity else None,
         parity=parity_words(trace),
@@ -90,13 +84,8 @@ def parity_words(trace: Trace) -> str:
     return _difference_words(trace, parity)
 
 
-def _lane(events: list[tuple[float, int]], first: PromptRecord | None) -> LaneInfo:
-    clock, tokens = events[-1] if events else (0.0, 0)
-    return LaneInfo(tokens, clock, _rate(tokens - 1, clock), first.ms if first else None)
-
-
-def _rate(tokens: int, ms: float) -> float | None:
-    return tokens / ms * 1000.0 if tokens > 0 and ms > 0 else None
+def _lane(lane: LaneTotals, first: PromptRecord | None) -> LaneInfo:
+    return LaneInfo(lane.tokens, lane.clock_ms, lane.tokens_per_second, first.ms if first else None)
 
 
 def _difference_words(trace: Trace, parity: ParityRecord) -> str:

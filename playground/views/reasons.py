@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from playground.figures.format import ordinal, percent
 from playground.trace import Pick, StepRecord
 from playground.views.token_text import quoted
 
@@ -75,19 +76,3 @@ class Reasons:
 
     def _word(self, token: int) -> str:
         return quoted(self._step.token_bytes.get(token, b""))
-
-
-def percent(share: float) -> str:
-    """A share in words: `41%`, `2.5%`, `<0.1%`."""
-    if share >= 0.0995:
-        return f"{share * 100:.0f}%"
-    if share >= 0.001:
-        return f"{share * 100:.1f}%"
-    return "<0.1%" if share > 0 else "0%"
-
-
-def ordinal(rank: int) -> str:
-    """`1st`, `2nd`, `3rd`, `11th`."""
-    if rank % 100 in (11, 12, 13):
-        return f"{rank:,}th"
-    return f"{rank:,}" + {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")

@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from playground.trace import Pick, StepRecord
-from playground.views.reasons import Reasons, percent
+from playground.figures.format import percent, plural
+from playground.trace import Pick, StageMs, StepRecord
+from playground.views.reasons import Reasons
 from playground.views.token_text import hex_bytes, quoted, token_label
 
 Status = Literal["root", "accepted", "rejected", "unreached"]
@@ -70,11 +71,9 @@ class StepInfo:
     path: tuple[int, ...]
     beams: tuple[BeamInfo, ...]
     mask: tuple[tuple[int, ...], ...]  # node -> the tree nodes it attends to, itself last
-    slots: int
     saving: str
     verdict: str
-    stage_ms: tuple[float, float, float, float, float]  # draft, tree, verify, accept, commit
-    emitted: int
+    stage_ms: StageMs
 
 
 def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
@@ -108,11 +107,9 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
         path=step.path,
         beams=_beam_infos(step, statuses),
         mask=mask_rows(step.tree.parent),
-        slots=step.beam_slots,
         saving=saving_words(step),
         verdict=verdict_words(step, sampled=sampled),
-        stage_ms=(step.ms.draft, step.ms.tree, step.ms.verify, step.ms.accept, step.ms.commit),
-        emitted=len(step.emitted),
+        stage_ms=step.ms,
     )
 
 
@@ -141,29 +138,30 @@ def mask_rows(parent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 def saving_words(step: StepRecord) -> str:
     """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`."""
-    width, length, nodes = step.beams.width, step.beams.length, step.tree.nodes - 1
-    shape = f"{width} beam{'s' if width != 1 else ''} × {length} = {step.beam_slots} slots → {nodes} nodes"
+    beams, slots = plural(step.beams.width, "beam"), plural(step.beam_slots, "slot")
+    shape = f"{beams} × {step.beams.length} = {slots} → {plural(step.tree.nodes - 1, 'node')}"
     saved = step.saving
     return f"{shape}, {percent(saved)} fewer to verify" if saved > 0 else f"{shape}, nothing to merge"
 
 
 def verdict_words(step: StepRecord, *, sampled: bool = False) -> str:
     """The step in one sentence."""
-    nodes = step.tree.nodes
-    forward = f"one forward over {nodes} node{'s' if nodes != 1 else ''}"
-    count = step.accepted
-    accepted = "No drafted token accepted" if not count else f"{count} drafted token{'s' if count > 1 else ''} accepted"
-    last = next((pick for pick in step.picks if pick.node == step.path[-1]), None)
-    total = len(step.emitted)
-    tokens = f"{total} token{'s' if total != 1 else ''} from {forward}"
+    accepted = f"{plural(step.accepted, 'drafted token') if step.accepted else 'No drafted token'} accepted"
+    last = _last_pick(step)
+    tokens = f"{plural(len(step.emitted), 'token')} from one forward over {plural(step.tree.nodes, 'node')}"
     if last is None:
         return f"{accepted}; the text ended there: {tokens}."
     own = f"the base model picked {quoted(_bytes(step, last.token))} itself ({percent(math.exp(last.log_probability))}"
     return f"{accepted}; {own}{', with seeded noise' if sampled else ''}): {tokens}."
 
 
+def _last_pick(step: StepRecord) -> Pick | None:
+    """The pick that ended the step; None where its path ended in end-of-sequence."""
+    return next((pick for pick in step.picks if pick.node == step.path[-1]), None)
+
+
 def _pick_info(step: StepRecord, reasons: Reasons) -> PickInfo | None:
-    last: Pick | None = next((pick for pick in step.picks if pick.node == step.path[-1]), None)
+    last = _last_pick(step)
     if last is None:
         return None
     raw = _bytes(step, last.token)

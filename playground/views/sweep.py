@@ -1,17 +1,25 @@
-"""A surface over beam shapes as heat maps: one number a cell and measure, however the numbers were made.
-
-A measured sweep and a predicted surface give the same `SurfaceInfo`, so one view serves both.
-"""
+"""A sweep over beam shapes as heat maps: one number a cell and measure. Record -> info; knows no colours."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from playground.trace import SweepRecord
+from playground.figures.format import plural
+from playground.figures.sweep import fastest
+from playground.trace import SweepCell, SweepRecord
+from playground.views.page import Measure
 
-Measure = Literal["speedup", "rate", "tokens_per_step", "nodes", "step_ms", "draft_ms", "verify_ms"]
+# measure, name, unit, higher is better, and where a cell has it
+MAPS: tuple[tuple[Measure, str, str, bool, Callable[[SweepCell], float | None]], ...] = (
+    ("speedup", "Speed-up", "×", True, lambda cell: cell.speedup),
+    ("rate", "Tokens per second", "tok/s", True, lambda cell: cell.tokens_per_second),
+    ("tokens_per_step", "Tokens per step", "", True, lambda cell: cell.tokens_per_step),
+    ("nodes", "Tree nodes", "", False, lambda cell: cell.mean_nodes),
+    ("step_ms", "Step", "ms", False, lambda cell: cell.step_ms.total),
+    ("draft_ms", "Draft", "ms", False, lambda cell: cell.step_ms.draft),
+    ("verify_ms", "Verify", "ms", False, lambda cell: cell.step_ms.verify),
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,6 @@ class MeasureInfo:
 class SurfaceInfo:
     """All heat maps of one surface."""
 
-    source: str  # "measured" or "predicted"
     widths: tuple[int, ...]
     lengths: tuple[int, ...]
     measures: tuple[MeasureInfo, ...]
@@ -41,28 +48,14 @@ class SurfaceInfo:
 
 def sweep_info(record: SweepRecord) -> SurfaceInfo:
     """Heat maps of a measured sweep, finished or not."""
-    cells = {(cell.width, cell.length): cell for cell in record.cells}
-
-    def grid(pick: Sequence[tuple[tuple[int, int], float | None]]) -> tuple[tuple[float | None, ...], ...]:
-        known = dict(pick)
-        return tuple(tuple(known.get((w, length)) for length in record.lengths) for w in record.widths)
-
-    items = list(cells.items())
-    measures = (
-        MeasureInfo("speedup", "Speed-up", "×", True, grid([(at, cell.speedup) for at, cell in items])),
-        MeasureInfo("rate", "Tokens per second", "tok/s", True, grid([(at, c.tokens_per_second) for at, c in items])),
-        MeasureInfo("tokens_per_step", "Tokens per step", "", True, grid([(at, c.tokens_per_step) for at, c in items])),
-        MeasureInfo("nodes", "Tree nodes", "", False, grid([(at, cell.mean_nodes) for at, cell in items])),
-        MeasureInfo("step_ms", "Step", "ms", False, grid([(at, cell.step_ms.total) for at, cell in items])),
-        MeasureInfo("draft_ms", "Draft", "ms", False, grid([(at, cell.step_ms.draft) for at, cell in items])),
-        MeasureInfo("verify_ms", "Verify", "ms", False, grid([(at, cell.step_ms.verify) for at, cell in items])),
-    )
-    best = max(cells.values(), key=lambda cell: cell.tokens_per_second, default=None)
+    best = fastest(record.cells)
     return SurfaceInfo(
-        source="measured",
         widths=record.widths,
         lengths=record.lengths,
-        measures=measures,
+        measures=tuple(
+            MeasureInfo(measure, name, unit, higher, _grid(record, value))
+            for measure, name, unit, higher, value in MAPS
+        ),
         best=(best.width, best.length) if best else None,
         done=len(record.cells),
         total=len(record.widths) * len(record.lengths),
@@ -70,13 +63,18 @@ def sweep_info(record: SweepRecord) -> SurfaceInfo:
     )
 
 
+def _grid(record: SweepRecord, value: Callable[[SweepCell], float | None]) -> tuple[tuple[float | None, ...], ...]:
+    known = {(cell.width, cell.length): value(cell) for cell in record.cells}
+    return tuple(tuple(known.get((width, length)) for length in record.lengths) for width in record.widths)
+
+
 def sweep_words(record: SweepRecord) -> str:
     """The surface in one sentence."""
-    total = len(record.widths) * len(record.lengths)
-    if not record.cells:
+    best = fastest(record.cells)
+    if best is None:
         return "Nothing measured yet."
-    best = max(record.cells, key=lambda cell: cell.tokens_per_second)
+    total = len(record.widths) * len(record.lengths)
     gain = f", {best.speedup:.2f}× plain decoding" if best.speedup is not None else ""
-    shape = f"{best.width} beam{'s' if best.width != 1 else ''} × {best.length}"
     so_far = "" if record.finished else f" of the {len(record.cells)} of {total} shapes measured"
+    shape = f"{plural(best.width, 'beam')} × {best.length}"
     return f"Fastest{so_far}: {shape}, {best.tokens_per_second:.1f} tok/s{gain}."

@@ -6,12 +6,12 @@ a short one. Knows nothing of colours.
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from playground.trace import StepRecord, Trace
+from playground.views.token_text import RunningText
 
 Origin = Literal["prompt", "accepted", "picked", "plain"]
 
@@ -30,10 +30,10 @@ class LaneText:
 
     def __init__(self) -> None:
         self.items: list[TextItem] = []
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = RunningText()
 
     def add(self, token: int, token_bytes: Mapping[int, bytes], origin: Origin, step: int) -> None:
-        self.items.append(TextItem(self._decoder.decode(token_bytes.get(token, b"")), origin, step))
+        self.items.append(TextItem(self._text.feed(token_bytes.get(token, b"")), origin, step))
 
     @property
     def text(self) -> str:

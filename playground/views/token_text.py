@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 _SIGNS = {"\n": "↵", "\r": "␍", "\t": "⇥"}
 
@@ -41,18 +41,19 @@ def hex_bytes(raw: bytes) -> str:
     return raw.hex(" ").upper()
 
 
-def running_text(tokens: Iterable[int], token_bytes: Mapping[int, bytes]) -> list[str]:
-    """Text of each token within the whole; a character of several tokens stands with the token that completes it.
+class RunningText:
+    """Text that comes token by token; a character of several tokens stands with the token that completes it."""
 
-    Returns:
-        As many strings as tokens, empty for a token that only begins a character.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    pieces = [decoder.decode(token_bytes.get(token, b"")) for token in tokens]
-    rest = decoder.decode(b"", final=True)
-    if rest and pieces:
-        pieces[-1] += rest
-    return pieces
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, raw: bytes) -> str:
+        """The next token's part of the text, empty where it only begins a character."""
+        return self._decoder.decode(raw)
+
+    def rest(self) -> str:
+        """A sign for a character that was begun and never finished; empty where there is none."""
+        return self._decoder.decode(b"", final=True)
 
 
 def _pieces(raw: bytes) -> Iterable[str]:

@@ -6,16 +6,15 @@ A stop names the view it happens in and the `data-tour` mark of what it points a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-View = Literal["live", "steps", "mask", "race", "shapes", "traces", "learn"]
+from playground.views.page import ViewName
 
 
 @dataclass(frozen=True)
 class Stop:
     """One stop."""
 
-    view: View
+    view: ViewName
     target: str  # data-tour mark
     title: str
     words: str

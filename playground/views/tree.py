@@ -52,7 +52,7 @@ def tree_layout(parent: Sequence[int], pick_at: int | None = None) -> TreeLayout
     columns = max(column) + 1
     if pick_at is not None:
         columns = max(columns, column[pick_at] + 2)
-    return TreeLayout(tuple(column), tuple(row), columns, max(next_row, 1), pick_row)
+    return TreeLayout(tuple(column), tuple(row), columns, next_row, pick_row)
 
 
 def _walk(children: list[list[int]]) -> list[tuple[int, bool]]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from playground.bench.benchmark import Measured, by_category, pool
+from playground.bench.benchmark import Measured, by_category
 from playground.bench.prompts import Question, read_questions, spread
 from playground.config import PlaygroundError
+from playground.figures.runs import over_runs
 from playground.trace import Summary
 from tests.figures.test_summary import figures as summary_with_speedup
 
@@ -31,7 +32,7 @@ def test_rates_are_pooled_over_time_and_speedups_by_median() -> None:
         Measured("2", "b", with_speed(1.0, 31, 30, 10.0, 10.0), False),  # 3 s and 3 s
         Measured("3", "b", with_speed(1.5, 2, 1, 10.0, 10.0), True),  # 0.1 s and 0.1 s
     ]
-    pooled = pool(results)
+    pooled = over_runs(results)
     assert (pooled.prompts, pooled.new_tokens, pooled.identical) == (3, 44, 2)
     assert pooled.tokens_per_step == pytest.approx(41 / 36)
     assert pooled.redrafter_tokens_per_second == pytest.approx(41 / 3.6)

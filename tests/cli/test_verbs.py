@@ -247,7 +247,7 @@ def test_the_first_interrupt_sets_the_event_and_the_second_ends() -> None:
 
 def test_text_comes_as_soon_as_a_character_is_whole() -> None:
     text = TextStream()
-    assert [text.feed(b"\xe2\x82"), text.feed(b"\xac!"), text.feed(b"\x1b[2J"), text.feed(b"\xf0", final=True)] == [
+    assert [text.feed(b"\xe2\x82"), text.feed(b"\xac!"), text.feed(b"\x1b[2J"), text.feed(b"\xf0") + text.rest()] == [
         "",
         "€!",
         "\ufffd[2J",

@@ -13,8 +13,8 @@ from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.decode.direct import DirectRunner
 from playground.decode.replay import ReplayedRunner
-from playground.export.check import step_problems
 from playground.session import with_bytes
+from playground.trace.checks import step_problems
 from tests.decode.lanes import (
     GREEDY,
     KERNELS,

@@ -23,8 +23,6 @@ from playground.distill.progress import Bars, Stopped
 from playground.distill.request import Source, TrainRequest, sizes_for
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts
 from playground.drafter.file import card_of, load_drafter
-from playground.figures.acceptance import CountedStep, count_steps, pool
-from playground.trace import BeamsRecord, StageMs, StepRecord, TreeRecord
 from tests.distill.small import KERNELS, Training, tiny_base
 
 TRIAL = TrialOptions(prompts=2, new_tokens=8, shapes=(BeamShape(1, 2), BeamShape(2, 3)))
@@ -227,31 +225,3 @@ def test_prompts_are_held_out_rows_up_to_the_assistant(tiny: Training) -> None:
 
 def test_a_trial_survives_the_plan(made: Made) -> None:
     assert Trial.from_json(json.loads(json.dumps(asdict(made.trial)))) == made.trial
-
-
-def step(emitted: tuple[int, ...], accepted: int, levels: int = 3) -> StepRecord:
-    beams = BeamsRecord(((0,) * levels,), ((0.0,) * levels,), (0.0,))
-    tree = TreeRecord((0, 1), (-1, 0), (0, 1), ((1,) * levels,))
-    ms = StageMs(1.0, 0.0, 4.0, 0.0, 0.0)
-    path = tuple(range(accepted + 1))
-    return StepRecord(0, 0, beams, tree, (), (), (), path, emitted, None, ms, 0.0, {})
-
-
-def test_steps_count_by_their_share_outside_loops() -> None:
-    loop = tuple(range(10, 19))
-    steps = count_steps(loop, 10, [step((11, 12), 1), step(loop[3:7], 3), step((17, 18, 5, 6), 3), step((7,), 0, 2)])
-    assert [one.emitted for one in steps] == [2, 4, 4, 1]
-    assert [one.outside for one in steps] == [2, 4, 2, 1]  # 18 and 5 follow eight tokens that stood together before
-    found = pool(steps, 3)
-    assert found.tokens_per_step == 11 / 4 and found.loop_share == 2 / 11
-    assert found.tokens_per_step_no_loops == pytest.approx(9 / (1 + 1 + 2 / 4 + 1))
-    assert found.accepted_histogram == (1, 1, 0, 2)
-    assert found.accepted_at == (3 / 4, 2 / 3, 1.0)
-    assert found.draft_over_verify == 0.25 and found.ms_per_token == pytest.approx(20 / 11)
-
-
-def test_steps_that_drafted_less_do_not_count_beyond() -> None:
-    short = CountedStep(2, 2, 1, 1, 2, 1.0, 1.0, 2.0)
-    assert pool([short], 3).accepted_at == (1.0, 0.0, 0.0)
-    assert pool([short, CountedStep(3, 3, 2, 2, 3, 1.0, 1.0, 2.0)], 2).accepted_at == (1.0, 1.0)
-    assert pool([], 2).tokens_per_step == 0.0

@@ -11,8 +11,10 @@ import jsonschema
 import pytest
 
 from playground.export import TraceError, encode, notice, read_trace, write_trace
-from playground.export.jsonl import SCHEMA_FILE, TYPES
-from playground.trace import BeamsRecord, SweepCell, SweepRecord, Trace
+from playground.export.jsonl import SCHEMA_FILE
+from playground.trace import LINE_TYPES, BeamsRecord, SweepCell, SweepRecord, Trace
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "traces"
 
 
 def lines_of(trace: Trace, path: Path) -> list[str]:
@@ -54,7 +56,7 @@ def test_every_line_fits_the_schema(trace: Trace, tmp_path: Path, schema: jsonsc
 
 def test_schema_names_every_field() -> None:
     definitions = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))["$defs"]
-    for record in TYPES.values():
+    for record in LINE_TYPES.values():
         stated = definitions[record.__name__]
         assert set(stated["properties"]) == {field.name for field in dataclasses.fields(record)}
 
@@ -116,6 +118,11 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 STEP = 3  # the line of the first step, from 0
+TREE = {"token": [5, 6, 7], "parent": [-1, 0, 1], "depth": [0, 1, 2], "node_of": [[1, 2], [1, -1]]}
+
+
+def picks(*tokens: int) -> list[dict[str, object]]:
+    return [{"node": node, "token": token, "log_probability": -0.1, "rank": 1} for node, token in enumerate(tokens)]
 
 
 @pytest.mark.parametrize(
@@ -136,12 +143,63 @@ STEP = 3  # the line of the first step, from 0
         ({"index": 4}, "step 4 stands where step 0 should"),
         ({"position": 2}, "step 0 starts at position 2, but 3 tokens were committed"),
         ({"next_root": 6}, "step 0 does not lead to step 1"),
+        ({"log_probability": [0.0, 710.0, -0.2]}, r"line 4: log_probability\[1\] is 710.0, not a number up to 1"),
+        ({"rank": [0, -1, 1]}, r"line 4: rank\[1\] is -1, not a number from 0 up"),
+        ({"picks": []}, r"line 4: picks stand at nodes \[\], but the path is \[0, 1, 2\]"),
+        ({"picks": picks(7, 7, 8)}, "line 4: node 1 was accepted with token 6, but the pick there is 7"),
+        ({"tree": TREE | {"node_of": [[2, 1], [1, -1]]}}, r"line 4: node_of\[0\]\[0\] is 2, which is no node with"),
+        (
+            {"tree": TREE | {"parent": [-1, 0, 0], "depth": [0, 1, 1]}},
+            r"line 4: node_of\[0\]\[1\] is 2, which does not",
+        ),
     ],
 )
 def test_a_broken_step_names_its_line(keys: dict[str, object], message: str, trace: Trace, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     lines = lines_of(trace, path)
     lines[STEP] = changed(lines[STEP], **keys)
+    with pytest.raises(TraceError, match=message):
+        read_trace(rewritten(path, lines))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"beam_width": 0}, "line 1: settings.beam_width is 0, not a number from 1 up"),
+        ({"beam_length": 2**62}, rf"line 1: settings.beam_length is {2**62}, not a number up to 16"),
+        ({"beam_length": -5}, "line 1: settings.beam_length is -5"),
+        ({"temperature": None}, "line 1: settings.temperature is None, not a number"),
+        ({"top_p": 0.0}, "line 1: settings.top_p is 0.0, not a number above 0"),
+        ({"seed": 2**32}, "line 1: settings.seed is 4294967296, not a number up to 4294967295"),
+        ({"race": 1}, "line 1: settings.race is 1, not true or false"),
+    ],
+)
+def test_settings_out_of_range_are_refused(keys: dict[str, object], message: str, trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    lines[0] = changed(lines[0], settings=json.loads(lines[0])["settings"] | keys)
+    with pytest.raises(TraceError, match=message):
+        read_trace(rewritten(path, lines))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"schema_version": "9" * 5000 + ".0"}, r"schema_version is '9{20}\.\.\.', not a version"),
+        ({"schema_version": "1"}, "schema_version is '1', not a version"),
+        ({"messages": [["user", "\ud800"]]}, "line 1: Invalid JSON"),
+        ({"messages": [["robot", "Hi"]]}, r"line 1: messages\[0\]\[0\] is 'robot', not one of 'system', 'user' or"),
+        ({"messages": [["user"]]}, r"line 1: messages\[0\]\[1\] is missing"),
+        ({"prompt_ids": [5, 6, 10**30]}, r"line 1: prompt_ids\[2\] is 10{30}, not a number up to"),
+        ({"token_bytes": {"x": "20"}}, "line 1: token_bytes.x is 'x', not under a token id"),
+        ({"token_bytes": {}}, "line 1: token_bytes lacks token 5"),
+        ({"base": None}, "line 1: base is None, not an object"),
+    ],
+)
+def test_a_broken_header_is_refused(keys: dict[str, object], message: str, trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    lines[0] = changed(lines[0], **keys)
     with pytest.raises(TraceError, match=message):
         read_trace(rewritten(path, lines))
 

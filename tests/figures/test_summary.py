@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from playground.figures.summary import PlainCosts, summarise, verdict
+from playground.figures.sentence import run_sentence
+from playground.figures.summary import PlainCosts, run_summary
 from playground.trace import (
     BeamsRecord,
     DrafterInfo,
@@ -75,7 +76,7 @@ def run(plain_ms: float | None) -> Trace:
 
 def test_figures_of_a_race() -> None:
     costs = PlainCosts("bfloat16", (("float32", 4.0), ("bfloat16", 8.0)))
-    summary = summarise(run(plain_ms=8.0), peak_memory_bytes=7, costs=costs)
+    summary = run_summary(run(plain_ms=8.0), peak_memory_bytes=7, costs=costs)
     assert summary.new_tokens == 6
     assert summary.tokens_per_step == 2.5
     assert summary.redrafter_tokens_per_second == pytest.approx(5 / 0.020)
@@ -92,35 +93,35 @@ def test_figures_of_a_race() -> None:
 
 
 def test_no_plain_lane_and_no_step() -> None:
-    alone = summarise(run(plain_ms=None), peak_memory_bytes=0, costs=None)
+    alone = run_summary(run(plain_ms=None), peak_memory_bytes=0, costs=None)
     assert alone.plain_tokens_per_second is None and alone.speedup is None
-    assert "did not run" in verdict(alone, None, "length")
+    assert "did not run" in run_sentence(alone, None, "length")
     empty = Trace(header())
     empty.add(PromptRecord("redrafter", 2, 4.0, 1, -0.5, {}))
-    figures = summarise(empty, peak_memory_bytes=0, costs=None)
+    figures = run_summary(empty, peak_memory_bytes=0, costs=None)
     assert (figures.new_tokens, figures.tokens_per_step, figures.redrafter_tokens_per_second) == (1, 0.0, 0.0)
-    assert verdict(figures, None, "stopped").startswith("Stopped early. No drafting step ran")
+    assert run_sentence(figures, None, "stopped").startswith("Stopped early. No drafting step ran")
 
 
 def figures(speedup: float) -> Summary:
-    summary = summarise(run(plain_ms=8.0), peak_memory_bytes=0, costs=None)
+    summary = run_summary(run(plain_ms=8.0), peak_memory_bytes=0, costs=None)
     return dataclasses.replace(summary, speedup=speedup)
 
 
 def test_the_sentence_is_plain_about_losing() -> None:
-    assert "2.00 times as fast" in verdict(figures(2.0), None, "length")
-    lost = verdict(figures(0.8), None, "eos")
+    assert "2.00 times as fast" in run_sentence(figures(2.0), None, "length")
+    lost = run_sentence(figures(0.8), None, "eos")
     assert "slower than plain decoding" in lost and "0.80 times" in lost and "cost 3.12 plain steps" in lost
-    assert "gained nothing" in verdict(figures(1.0), None, "eos")
+    assert "gained nothing" in run_sentence(figures(1.0), None, "eos")
 
 
 def test_the_sentence_tells_a_slow_baseline() -> None:
     summary = dataclasses.replace(figures(2.0), speedup_over_fastest_plain=1.1, fastest_plain_dtype="float32")
-    assert "(float32) that is 1.10 times its rate" in verdict(summary, None, "length")
+    assert "(float32) that is 1.10 times its rate" in run_sentence(summary, None, "length")
 
 
 def test_the_sentence_tells_parity() -> None:
-    assert "same 6 tokens" in verdict(figures(2.0), ParityRecord(True, 6, None), "length")
-    differs = verdict(figures(2.0), ParityRecord(False, 6, 4, 1, 2, 0.0021), "length")
+    assert "same 6 tokens" in run_sentence(figures(2.0), ParityRecord(True, 6, None), "length")
+    differs = run_sentence(figures(2.0), ParityRecord(False, 6, 4, 1, 2, 0.0021), "length")
     assert "from new token 5 on" in differs and "0.0021 apart" in differs
-    assert "differ" not in verdict(figures(2.0), ParityRecord(None, 3, None), "stopped")
+    assert "differ" not in run_sentence(figures(2.0), ParityRecord(None, 3, None), "stopped")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
+from playground.figures.format import ordinal, percent
 from playground.trace import Pick, StepRecord
-from playground.views.reasons import ordinal, percent
 from playground.views.step import mask_rows, node_statuses, saving_words, step_info, verdict_words
 from tests.views.synthetic import WORDS, make_step
 
@@ -84,7 +85,7 @@ def test_a_step_that_ends_the_text_has_no_pick(step: StepRecord) -> None:
 def test_saving_in_words(step: StepRecord) -> None:
     assert saving_words(step) == "3 beams × 3 = 9 slots → 7 nodes, 22% fewer to verify"
     single = make_step(0, 1, [(SKY,)], [IS, IS])
-    assert saving_words(single) == "1 beam × 1 = 1 slots → 1 nodes, nothing to merge"
+    assert saving_words(single) == "1 beam × 1 = 1 slot → 1 node, nothing to merge"
 
 
 def test_verdict_counts_tokens_and_nodes(step: StepRecord) -> None:
@@ -98,7 +99,8 @@ def test_mask_rows_are_ancestors_and_self(step: StepRecord) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "words"), [(0.414, "41%"), (0.0249, "2.5%"), (0.0004, "<0.1%"), (0.0, "0%"), (1.0, "100%")]
+    ("share", "words"),
+    [(0.414, "41%"), (0.0249, "2.5%"), (0.0004, "<0.1%"), (0.0, "0%"), (1.0, "100%"), (math.nan, "–")],
 )
 def test_percent(share: float, words: str) -> None:
     assert percent(share) == words

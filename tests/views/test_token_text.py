@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playground.views.token_text import hex_bytes, quoted, running_text, token_label
+from playground.views.token_text import RunningText, hex_bytes, quoted, token_label
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,6 @@ def test_every_label_is_visible_and_has_no_control(raw: bytes) -> None:
 
 
 def test_a_character_of_two_tokens_stands_with_the_second() -> None:
-    pieces = {1: b"\xe6\x97", 2: b"\xa5!", 3: b"\xe2"}
-    assert running_text([1, 2, 3], pieces) == ["", "日!", "\ufffd"]
+    text = RunningText()
+    assert [text.feed(raw) for raw in (b"\xe6\x97", b"\xa5!", b"\xe2")] == ["", "日!", ""]
+    assert text.rest() == "\ufffd" and text.rest() == ""

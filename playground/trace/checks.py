@@ -1,6 +1,7 @@
-"""What must hold inside and between the records of a trace, so that every view can trust its indices.
+"""What must hold inside and between the records of a trace beyond each field's type, so that views can trust indices.
 
-Knows no file format. Each function yields sentences; none means the record is sound.
+Run where a trace is read, not where it is recorded. Knows no file format. Each function yields sentences; none means
+that the record is sound.
 """
 
 from __future__ import annotations
@@ -8,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from playground.trace import BeamsRecord, ParityRecord, StepRecord, Trace, TreeRecord
+from playground.trace.records import BeamsRecord, Header, ParityRecord, StepRecord, TreeRecord
+from playground.trace.run import Trace
+
+
+def header_problems(header: Header) -> Iterator[str]:
+    """Problems of a header by itself."""
+    missing = set(header.prompt_ids) - header.token_bytes.keys()
+    if missing:
+        yield f"token_bytes lacks token {min(missing)}"
 
 
 def step_problems(step: StepRecord) -> Iterator[str]:
@@ -52,6 +61,8 @@ def _beam_problems(beams: BeamsRecord, tree: TreeRecord) -> Iterator[str]:
                 continue
             if not 0 < node < tree.nodes or tree.token[node] != token:
                 yield f"node_of[{beam}][{depth}] is {node}, which is no node with token {token}"
+            elif tree.parent[node] != (nodes[depth - 1] if depth else 0):
+                yield f"node_of[{beam}][{depth}] is {node}, which does not follow the beam's node before it"
 
 
 def _path_problems(step: StepRecord) -> Iterator[str]:
@@ -62,8 +73,12 @@ def _path_problems(step: StepRecord) -> Iterator[str]:
     for above, node in pairwise(path):
         if tree.parent[node] != above:
             yield f"path goes from node {above} to {node}, which is not its child"
-    if any(pick.node not in path for pick in step.picks):
-        yield "a pick stands at a node off the path"
+    nodes = tuple(pick.node for pick in step.picks)
+    if nodes not in {path, path[:-1]}:
+        yield f"picks stand at nodes {list(nodes)}, but the path is {list(path)}"
+    for pick, node in zip(step.picks, path[1:], strict=False):
+        if pick.token != tree.token[node]:
+            yield f"node {node} was accepted with token {tree.token[node]}, but the pick there is {pick.token}"
     picked = tuple(pick.token for pick in step.picks)
     accepted = tuple(tree.token[node] for node in path[1:])
     if step.emitted not in {accepted[: len(step.emitted)], picked[: len(step.emitted)]}:

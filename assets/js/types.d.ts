@@ -1,0 +1,328 @@
+// Written by `python -m scripts.page_types` from playground/views/page.py: change it there.
+
+/** root, accepted, rejected, never reached */
+export type StatusCode = "r" | "a" | "x" | "u";
+
+/** picked from the prompt, accepted, picked, plain lane */
+export type OriginCode = "p" | "a" | "k" | "n";
+
+export type WorkState = "queued" | "prompt" | "running" | "done" | "failed";
+
+export type PairState = "idle" | "loading" | "ready" | "failed";
+
+export type ViewName = "live" | "steps" | "mask" | "race" | "shapes" | "traces" | "learn";
+
+export type Measure = "speedup" | "rate" | "tokens_per_step" | "nodes" | "step_ms" | "draft_ms" | "verify_ms";
+
+export type MaybeNumber = number | null;
+
+export type StageTimes = [MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber];
+
+/** (what, value) */
+export type Fact = [string, string];
+
+/** The nodes of a tree, a column a list; node 0 is the root. */
+export interface NodeColumns {
+  /** -1 for the root */
+  parent: number[];
+  depth: number[];
+  /** in units of one row */
+  row: number[];
+  token: number[];
+  label: string[];
+  hex: string[];
+  /** one StatusCode a node */
+  status: string;
+  /** the drafter's probability, null for the root */
+  draft: MaybeNumber[];
+  /** the base model's under the node's parent, null for the root */
+  base: MaybeNumber[];
+  /** the base model's, 1 = best, 0 for the root */
+  rank: number[];
+  reason: string[];
+  /** that run through it */
+  beams: number[][];
+}
+
+/** The pick that ended the step and is the next root. */
+export interface PickPicture {
+  /** whose pick it is */
+  node: number;
+  row: number;
+  token: number;
+  label: string;
+  hex: string;
+  base: MaybeNumber;
+  rank: number;
+  reason: string;
+}
+
+/** One row of the beams table. */
+export interface BeamPicture {
+  /** beam */
+  b: number;
+  /** the drafter's of the whole beam, without noise */
+  logp: MaybeNumber;
+  /** along the beam, without the root */
+  nodes: number[];
+  /** its leading tokens that the base model accepted */
+  accepted: number;
+}
+
+/** One step: tree with its layout, beams, mask, verdict, times. */
+export interface StepPicture {
+  index: number;
+  /** committed tokens before the step */
+  position: number;
+  columns: number;
+  rows: number;
+  nodes: NodeColumns;
+  pick: PickPicture | null;
+  /** accepted nodes, the root first */
+  path: number[];
+  beams: BeamPicture[];
+  /** node -> the tree nodes it attends to, itself last */
+  mask: number[][];
+  saving: string;
+  verdict: string;
+  ms: StageTimes;
+}
+
+/** What ran, with what settings, on what prompt. */
+export interface HeadPicture {
+  run: string;
+  created: string;
+  base: string;
+  baseParameters: number;
+  drafter: string;
+  drafterParameters: number;
+  device: string;
+  dtype: string;
+  engine: string;
+  kernels: string;
+  exact: boolean;
+  width: number;
+  length: number;
+  maxNewTokens: number;
+  temperature: number;
+  topK: number;
+  topP: number;
+  seed: number;
+  race: boolean;
+  /** (role, content) */
+  messages: [string, string][];
+  promptTokens: number;
+}
+
+/** (depth, steps that accepted it, steps that drafted it) */
+export type PositionItem = [number, number, number];
+
+/** (text, origin, step that emitted it; -1 for the first token) */
+export type TextItem = [string, OriginCode, number];
+
+/** (accepted drafted tokens, drafted nodes, emitted tokens) */
+export type StripItem = [number, number, number];
+
+/** what stands from that place on */
+export interface TextItems {
+  from: number;
+  items: TextItem[];
+}
+
+/** by step, from that place on */
+export interface StripItems {
+  from: number;
+  items: StripItem[];
+}
+
+/** One lane. */
+export interface LaneFigures {
+  tokens: number;
+  /** ms */
+  clock: MaybeNumber;
+  /** tokens per second */
+  rate: MaybeNumber;
+}
+
+/** The run in figures. */
+export interface Figures {
+  redrafter: LaneFigures;
+  plain: LaneFigures | null;
+  promptMs: MaybeNumber;
+  speedup: MaybeNumber;
+  speedupFastest: MaybeNumber;
+  fastestDtype: string | null;
+  tokensPerStep: MaybeNumber;
+  steps: number;
+  stageMs: StageTimes;
+  drafterShare: MaybeNumber;
+  meanNodes: MaybeNumber;
+  saving: MaybeNumber;
+  /** bytes */
+  peakMemory: number | null;
+  identical: boolean | null;
+  parity: string;
+  sentence: string;
+  finish: string | null;
+}
+
+/** Tokens per second along the run: (lane clock in ms, rate). */
+export interface Rates {
+  redrafter: [MaybeNumber, MaybeNumber][];
+  plain: [MaybeNumber, MaybeNumber][];
+}
+
+/** When each lane had written how much: (lane clock in ms, tokens). */
+export interface Replay {
+  redrafter: [MaybeNumber, number][];
+  plain: [MaybeNumber, number][];
+}
+
+/** A run as far as its records go. */
+export interface RunPicture {
+  steps: number;
+  text: TextItems;
+  plainText: TextItems;
+  figures: Figures;
+  rates: Rates;
+  positions: PositionItem[];
+  /** steps by accepted drafted tokens */
+  histogram: number[];
+  strip: StripItems;
+  /** of a whole run */
+  replay?: Replay;
+}
+
+/** A trace: what ran, how it went, and its newest step. */
+export interface TracePicture extends RunPicture {
+  head: HeadPicture;
+  /** null before there is one */
+  step: StepPicture | null;
+  /** it has its footer */
+  complete: boolean;
+}
+
+/** One heat map. */
+export interface MeasurePicture {
+  key: Measure;
+  name: string;
+  unit: string;
+  /** higher is better */
+  up: boolean;
+  /** [widths][lengths], null where nothing is known yet */
+  values: MaybeNumber[][];
+}
+
+/** Heat maps over beam shapes. */
+export interface SurfacePicture {
+  widths: number[];
+  lengths: number[];
+  /** the fastest (width, length) */
+  best: [number, number] | null;
+  done: number;
+  total: number;
+  words: string;
+  measures: MeasurePicture[];
+}
+
+/** The loaded pair as cards. */
+export interface PairPicture {
+  base: string;
+  drafter: string | null;
+  device: string;
+  dtype: string;
+  engine: string;
+  kernels: string;
+  chatTemplate: boolean;
+  baseCard: Fact[];
+  drafterCard: Fact[] | null;
+  /** Markdown */
+  cardText: string;
+  expect: string;
+}
+
+/** How far the pair is, and what it is. */
+export interface StatusPicture {
+  state: PairState;
+  stage: string;
+  /** share of the whole */
+  done: number;
+  message: string;
+  error: string;
+  /** grows with every loaded pair */
+  revision: number;
+  pair: PairPicture | null;
+}
+
+/** Work that could not begin. */
+export interface FailedFrame {
+  kind: "run" | "sweep";
+  key: string;
+  state: "failed";
+  message: string;
+}
+
+/** A run that has no trace yet, or what every frame of one tells. */
+export interface RunState {
+  kind: "run";
+  /** empty before the run has a trace */
+  key: string;
+  state: WorkState;
+  message: string;
+  /** runs before this one in the line */
+  position: number;
+}
+
+/** A run while it is made, or whole. */
+export interface RunFrame extends RunState, TracePicture {
+}
+
+/** A sweep while it is measured. */
+export interface SweepFrame {
+  kind: "sweep";
+  state: WorkState;
+  stopped: boolean;
+  /** runs before this one in the line */
+  position: number;
+  message: string;
+  surface: SurfacePicture | null;
+}
+
+/** The first message of a page. */
+export interface Hello {
+  kind: "hello";
+  status: StatusPicture;
+  /** (key, name) */
+  examples: [string, string][];
+  example: RunFrame | null;
+  /** (word, meaning) */
+  glossary: [string, string][];
+  /** (view, data-tour mark, title, words) */
+  tour: [ViewName, string, string, string][];
+}
+
+/** A sentence for the person. */
+export interface Said {
+  kind: "said";
+  tone: "error" | "info";
+  message: string;
+}
+
+/** The answer to this page's own wish for another pair. */
+export interface Loading {
+  kind: "loading";
+  status: StatusPicture;
+}
+
+export type Message = Hello | Said | Loading | RunState | RunFrame | SweepFrame | FailedFrame;
+
+/** What a call answers when it cannot do what was asked. */
+export interface Failure {
+  error: string;
+}
+
+/** A trace as JSON Lines. */
+export interface Download {
+  text: string;
+}
+

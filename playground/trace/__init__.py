@@ -1,0 +1,71 @@
+"""The records of a run and what is loaded to make one: plain Python, versioned, no torch."""
+
+from __future__ import annotations
+
+from playground.trace.fields import (
+    INFINITE,
+)
+from playground.trace.info import (
+    DrafterInfo,
+    ModelInfo,
+    Progress,
+    SessionInfo,
+)
+from playground.trace.records import (
+    LINE_TYPES,
+    RECORD_TYPES,
+    SCHEMA,
+    SCHEMA_VERSION,
+    BeamsRecord,
+    FinishReason,
+    Footer,
+    Header,
+    Lane,
+    ParityRecord,
+    Pick,
+    PlainRecord,
+    PromptRecord,
+    Record,
+    RunSettings,
+    StageMs,
+    StepRecord,
+    Summary,
+    SweepCell,
+    SweepRecord,
+    TreeRecord,
+)
+from playground.trace.run import (
+    NoRecords,
+    Trace,
+)
+
+__all__ = [
+    "INFINITE",
+    "LINE_TYPES",
+    "RECORD_TYPES",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "BeamsRecord",
+    "DrafterInfo",
+    "FinishReason",
+    "Footer",
+    "Header",
+    "Lane",
+    "ModelInfo",
+    "NoRecords",
+    "ParityRecord",
+    "Pick",
+    "PlainRecord",
+    "Progress",
+    "PromptRecord",
+    "Record",
+    "RunSettings",
+    "SessionInfo",
+    "StageMs",
+    "StepRecord",
+    "Summary",
+    "SweepCell",
+    "SweepRecord",
+    "Trace",
+    "TreeRecord",
+]
