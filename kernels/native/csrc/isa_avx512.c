@@ -1,0 +1,9 @@
+/* AVX-512 with VNNI: four int8 products and their sum a lane and instruction. */
+#include "lanes_avx512.h"
+#define ROW_TILE 12
+#define VALUE_ROWS 6
+#define VALUE_COLUMNS 4
+#include "isa_body.h"
+#include "panels_vnni.h"
+
+KERNELS(native_avx512, "avx512", 0);
