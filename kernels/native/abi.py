@@ -89,6 +89,7 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "native_image_size": (L, (POINTER(CSpec), POINTER(CLayerSpec))),
     "native_image_start": (c_int, (P, L, POINTER(CSpec), POINTER(CLayerSpec))),
     "native_image_check": (c_int, (P, L)),
+    "native_image_matches": (c_int, (P, POINTER(CSpec), POINTER(CLayerSpec))),
     "native_memory_new": (P, (L,)),
     "native_memory_free": (None, (P, L)),
     "native_pack": (c_int, (P, P, c_int, c_int, L, L, P, c_int, L, L)),

@@ -26,8 +26,8 @@ COMMON_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-er
 WITH_AVX2 = ("-mavx2", "-mfma")
 WITH_AVX512 = (*WITH_AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
 WITH_AMX = ("-mamx-tile", "-mamx-int8")
-X86 = {"isa_avx2.c": WITH_AVX2, "isa_avx512.c": WITH_AVX512}
-ARM = {"isa_neon.c": ("-march=armv8.2-a+dotprod",)}
+X86: dict[str, tuple[str, ...]] = {"isa_avx2.c": WITH_AVX2, "isa_avx512.c": WITH_AVX512}
+ARM: dict[str, tuple[str, ...]] = {"isa_neon.c": ("-march=armv8.2-a+dotprod",)}
 MACHINES = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
 
 
@@ -44,7 +44,9 @@ def find_compiler() -> Compiler:
         NativeError: none is there, or what CC names does not run.
     """
     named = os.environ.get("CC")
-    candidates = [tuple(shlex.split(named))] if named else [("cc",), ("gcc",), ("clang",)]
+    candidates: list[tuple[str, ...]] = [("cc",), ("gcc",), ("clang",)]
+    if named:
+        candidates = [tuple(shlex.split(named))]
     if not named and importlib.util.find_spec("ziglang"):
         candidates.append((sys.executable, "-m", "ziglang", "cc"))
     for command in candidates:
@@ -103,9 +105,9 @@ class Plan:
 
     @staticmethod
     def of(compiler: Compiler, machine: str | None = None, extra: tuple[str, ...] = ()) -> Plan:
-        sets = dict(MACHINES.get(machine or platform.machine(), {}))
+        sets: dict[str, tuple[str, ...]] = dict(MACHINES.get(machine or platform.machine(), {}))
         common = (*COMMON_FLAGS, *extra)
-        if False and _accepts(compiler, WITH_AMX):
+        if "isa_avx512.c" in sets and _accepts(compiler, WITH_AMX):
             sets["isa_amx.c"] = (*WITH_AVX512, *WITH_AMX)
             common = (*common, "-DNATIVE_AMX")
         chosen = [p for p in sorted(SOURCES.glob("*.c")) if not p.name.startswith("isa_") or p.name in sets]

@@ -90,7 +90,7 @@ def _load(folder: Path) -> tuple[Path, Any]:
 
 def instruction_sets(c: Any) -> list[InstructionSet]:
     """Every set this library was built with, the best last."""
-    found = []
+    found: list[InstructionSet] = []
     while name := c.native_isa_name(len(found)):
         missing = c.native_isa_missing(len(found))
         found.append(InstructionSet(len(found), name.decode(), missing.decode() if missing else None))

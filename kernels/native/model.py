@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from kernels.native.errors import NativeError, check
 from kernels.native.library import NativeLibrary
 from kernels.native.spec import ModelSpec
 from kernels.native.weights import TENSORS, Place, Weight, outer_places, places, wanted
-
-if TYPE_CHECKING:
-    import torch
 
 Ints = np.ndarray[Any, np.dtype[np.int32]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -105,7 +102,7 @@ def _put(library: NativeLibrary, image: Image, place: Place, weight: Weight) -> 
             names[str(tensor.dtype)],
             place.shape[0],
             columns,
-        )  # fmt: skip
+        )
     )
 
 
@@ -151,7 +148,7 @@ class NativeModel:
                 ctypes.cast(library.kernels, ctypes.c_void_p),
                 library.pool,
                 ctypes.byref(handle),
-            )  # fmt: skip
+            )
         )
         self.handle = handle
         weakref.finalize(self, _free_model, library, image, handle)
@@ -181,8 +178,7 @@ class NativeModel:
         if library.c.native_image_check(address, size):
             raise NativeError("image", f"{path} is not a packed model of this version; pack it anew.")
         c_spec, c_layers = spec.to_c()
-        kept = ctypes.string_at(address + 24, ctypes.sizeof(c_spec) + ctypes.sizeof(c_layers))
-        if kept != bytes(c_spec) + bytes(c_layers):
+        if not library.c.native_image_matches(address, c_spec, c_layers):
             raise NativeError("image", f"The packed model {path} is of another spec; pack it anew.")
         return NativeModel(library, spec, Image(address, size, mapped))
 
@@ -207,7 +203,7 @@ class NativeModel:
             parents = _ints(np.concatenate([one.parents for one in segments]))
             depths = _ints(np.concatenate([one.depths for one in segments]))
         c_segments = (abi.CSegment * len(segments))(
-            *((one.cache.handle, one.committed, len(one.tokens)) for one in segments)
+            *(abi.CSegment(one.cache.handle, one.committed, len(one.tokens)) for one in segments)
         )
         rows = len(tokens)
         layers = _ints(np.asarray(taps, np.int32))
@@ -225,7 +221,7 @@ class NativeModel:
                 len(taps),
                 tapped.ctypes.data,
                 hidden.ctypes.data,
-            )  # fmt: skip
+            )
         )
         return Forwarded(hidden, tapped)
 

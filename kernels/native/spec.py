@@ -66,17 +66,18 @@ class ModelSpec:
     residual_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for value, allowed, what in (
+        choices: tuple[tuple[str, tuple[str, ...], str], ...] = (
             (self.format, FORMATS, "number format"),
             (self.key_value_dtype, KEY_VALUE_DTYPES, "dtype of keys and values"),
             (self.activation, ACTIVATIONS, "activation"),
             (self.qk_norm, QK_NORMS, "norm of queries and keys"),
-        ):
+        )
+        for value, allowed, what in choices:
             if value not in allowed:
                 raise NativeError("spec", f"The {what} is {value!r}, but must be one of: {', '.join(allowed)}.")
-        for given, allowed, what in ((self.norms, NORM_PLACES, "norms"), (self.biases, BIASES, "biases")):
-            if given - set(allowed):
-                raise NativeError("spec", f"The {what} are {sorted(given)}, but may only be: {', '.join(allowed)}.")
+        for given, known, what in ((self.norms, NORM_PLACES, "norms"), (self.biases, BIASES, "biases")):
+            if given - set(known):
+                raise NativeError("spec", f"The {what} are {sorted(given)}, but may only be: {', '.join(known)}.")
         self._check_shapes()
 
     def _check_shapes(self) -> None:

@@ -119,6 +119,12 @@ int native_image_check(const void *image, int64_t size) {
     return NATIVE_OK;
 }
 
+int native_image_matches(const void *image, const Spec *spec, const LayerSpec *layers) {
+    const Header *header = image;
+    return !memcmp(&header->spec, spec, sizeof *spec) &&
+           !memcmp(header + 1, layers, (size_t)spec->layers * sizeof *layers);
+}
+
 int image_view(void *image, int64_t size, Image *view) {
     int code = native_image_check(image, size);
     if (code) return code;

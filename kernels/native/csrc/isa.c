@@ -41,7 +41,9 @@ static const char *avx512_missing(void) {
 }
 
 static const char *amx_missing(void) {
-#if defined(NATIVE_AMX) && defined(__linux__)
+#if defined(NATIVE_AMX_EMULATED)
+    return avx512_missing();
+#elif defined(NATIVE_AMX) && defined(__linux__)
     enum { REQUEST_STATE = 0x1023, TILE_DATA = 18 };
     if (avx512_missing()) return avx512_missing();
     if (!(leaf7(2) >> 24 & 1) || !(leaf7(2) >> 25 & 1)) return "AMX tiles and AMX int8";

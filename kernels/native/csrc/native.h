@@ -99,6 +99,7 @@ NATIVE_API void native_pool_free(Pool *pool);
 NATIVE_API int64_t native_image_size(const Spec *spec, const LayerSpec *layers); /* 0 if the spec does not fit */
 NATIVE_API int native_image_start(void *image, int64_t size, const Spec *spec, const LayerSpec *layers);
 NATIVE_API int native_image_check(const void *image, int64_t size);
+NATIVE_API int native_image_matches(const void *image, const Spec *spec, const LayerSpec *layers); /* a checked one */
 NATIVE_API void *native_memory_new(int64_t size);
 NATIVE_API void native_memory_free(void *memory, int64_t size);
 

@@ -11,7 +11,6 @@
             UNROLL for (int r = 0; r < R; r++) part[r] = _mm512_set1_epi32(offset[r]);                            \
             UNROLL for (int k = 0; k < GROUP / 4; k++) {                                                          \
                 __m512i weights = _mm512_loadu_si512(w + 64 * k);                                                 \
-                _mm_prefetch((const char *)(w + AHEAD + 64 * k), _MM_HINT_T0);                                    \
                 UNROLL for (int r = 0; r < R; r++) part[r] = _mm512_dpbusd_epi32(                                 \
                     part[r], weights, _mm512_set1_epi32(four(x + (k * R + r) * 4)));                              \
             }                                                                                                     \
@@ -20,8 +19,6 @@
         }                                                                                                         \
         UNROLL for (int r = 0; r < R; r++) _mm512_storeu_ps(out + r * stride, _mm512_mul_ps(sum[r], output_scale)); \
     }
-
-#define AHEAD 4096 /* bytes; the processor's own prefetcher stops at a page's end */
 
 static inline int32_t four(const int8_t *p) {
     int32_t bytes;
