@@ -130,8 +130,20 @@ def _accepts(compiler: Compiler, flags: tuple[str, ...]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def library_path(folder: Path, plan: Plan) -> Path:
-    return folder / f"native-{plan.key()}.so"
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def find(folder: Path, plan: Plan) -> Path | None:
+    """The library built before, if it is whole: its name carries its own hash. What is not whole is removed.
+
+    A loader given half a file may end the process instead of raising, so this is asked first.
+    """
+    for path in sorted(folder.glob(f"native-{plan.key()}-*.so")):
+        if path.stem.rsplit("-", 1)[1] == _digest(path):
+            return path
+        path.unlink(missing_ok=True)
+    return None
 
 
 def build(folder: Path, plan: Plan) -> Path:
@@ -140,11 +152,11 @@ def build(folder: Path, plan: Plan) -> Path:
     Raises:
         NativeError: the compiler failed (with its first line), or the folder cannot be written.
     """
-    target = library_path(folder, plan)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix="build-") as place:
             made = _compile(Path(place), plan)
+            target = folder / f"native-{plan.key()}-{_digest(made)}.so"
             os.replace(made, target)
     except OSError as error:
         raise NativeError("compiler-failed", f"The library cannot be built in {folder}: {error}.") from error

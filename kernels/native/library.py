@@ -78,12 +78,12 @@ class NativeLibrary:
 def _load(folder: Path) -> tuple[Path, Any]:
     """The cached library, or a new one; one that does not load is built anew once."""
     plan = build.Plan.of(build.find_compiler())
-    path = build.library_path(folder, plan)
-    if path.exists():
+    path = build.find(folder, plan)
+    if path is not None:
         try:
             return path, abi.load(path)
         except NativeError:
-            path.unlink(missing_ok=True)  # the loader remembers a file by its inode: the new one is another
+            path.unlink(missing_ok=True)
     path = build.build(folder, plan)
     return path, abi.load(path)
 

@@ -137,6 +137,18 @@ int image_view(void *image, int64_t size, Image *view) {
     return NATIVE_OK;
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+/* From the heap, so that the sanitizer sees the ends. */
+void *native_memory_new(int64_t size) {
+    void *memory = size > 0 ? aligned_alloc(64, ((size_t)size + 63) & ~(size_t)63) : NULL;
+    return memory ? memset(memory, 0, (size_t)size) : NULL;
+}
+
+void native_memory_free(void *memory, int64_t size) {
+    (void)size;
+    free(memory);
+}
+#else
 void *native_memory_new(int64_t size) {
     if (size <= 0) return NULL;
     void *memory = mmap(NULL, (size_t)size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -154,3 +166,4 @@ void *native_memory_new(int64_t size) {
 void native_memory_free(void *memory, int64_t size) {
     if (memory) munmap(memory, (size_t)((size + 4095) & ~(int64_t)4095));
 }
+#endif
