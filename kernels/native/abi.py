@@ -40,7 +40,7 @@ class CQueryTile(ctypes.Structure):
     _fields_ = (
         *((name, c_int32) for name in ("queries", "dim", "key_value_dtype")),
         ("softcap", c_float),
-        *((name, c_void_p) for name in ("query", "keys", "values")),
+        *((name, c_void_p) for name in ("query", "keys", "values", "query_bytes", "query_scale", "query_offset")),
         *((name, c_int64 * MAX_QUERY_TILE) for name in ("first", "straight", "last")),
         ("stray", c_void_p * MAX_QUERY_TILE),
         ("fresh_from", c_int64),

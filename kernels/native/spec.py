@@ -11,7 +11,7 @@ from kernels.native.errors import NativeError
 
 Format = Literal["int8", "float32", "bfloat16"]
 FORMATS: tuple[Format, ...] = ("int8", "float32", "bfloat16")
-KEY_VALUE_DTYPES = ("float32", "bfloat16")
+KEY_VALUE_DTYPES = ("float32", "bfloat16", "int8")
 ACTIVATIONS = ("silu", "gelu-tanh")
 QK_NORMS = ("none", "head", "row")
 NORM_PLACES = ("before-attention", "after-attention", "before-mlp", "after-mlp")
@@ -87,6 +87,8 @@ class ModelSpec:
                 raise NativeError("spec", f"The {what} is {value}, but the native kernels need a multiple of 32.")
         if self.head_dim % 16 or not 16 <= self.head_dim <= 256:
             raise NativeError("spec", f"The head dim is {self.head_dim}, but must be a multiple of 16 from 16 to 256.")
+        if self.key_value_dtype == "int8" and self.head_dim % 32:
+            raise NativeError("spec", f"The head dim is {self.head_dim}; int8 keys and values need a multiple of 32.")
         if not self.layers or len(self.rotaries) > abi.MAX_ROTARIES:
             raise NativeError("spec", f"There are {len(self.layers)} layers and {len(self.rotaries)} rotary tables.")
         if len({layer.window for layer in self.layers}) > 8:

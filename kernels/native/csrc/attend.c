@@ -28,6 +28,25 @@ static QueryTile query_tile(const Run *run, const Unit *unit, int64_t layer, int
     return tile;
 }
 
+/* The same with its queries in int8, for int8 keys: bytes, scales and offsets where the floats would stand. */
+static QueryTile byte_tile(const Run *run, Scratch *own, const Unit *unit, int64_t layer, int64_t head, int64_t from,
+                           int64_t count) {
+    const Spec *s = run->model->image.spec;
+    const Kernels *k = run->model->kernels;
+    const int64_t group = group_of(run), dim = s->head_dim;
+    float *scale = own->query + from * dim;
+    int32_t *offset = (int32_t *)(scale + count * dim / GROUP);
+    int8_t *bytes = (int8_t *)(offset + count * dim / GROUP);
+    for (int64_t q = 0; q < count; q++) {
+        const int64_t row = unit->row + (from + q) / group, query = head * group + (from + q) % group;
+        k->quantise(run->query + (row * s->heads + query) * dim, dim, bytes + (k->row_major ? q * dim : 4 * q),
+                    k->row_major ? 4 : 4 * count, scale + q, offset + q, count);
+    }
+    QueryTile tile = query_tile(run, unit, layer, head, from, count, NULL);
+    tile.query_bytes = bytes, tile.query_scale = scale, tile.query_offset = offset;
+    return tile;
+}
+
 /* All tiles of a unit's queries of one key-value head, each interleaved as the kernels read it. */
 static int64_t query_tiles(const Run *run, Scratch *own, const Unit *unit, int64_t layer, int64_t head) {
     const Spec *s = run->model->image.spec;
@@ -36,6 +55,10 @@ static int64_t query_tiles(const Run *run, Scratch *own, const Unit *unit, int64
     for (int64_t from = 0, left; (left = unit->rows * group - from) > 0; from += most) {
         const int64_t count = left < most ? left : most;
         float *packed = own->query + from * dim;
+        if (s->key_value_dtype == KV_INT8) {
+            own->tiles[tiles++] = byte_tile(run, own, unit, layer, head, from, count);
+            continue;
+        }
         for (int64_t q = 0; q < count; q++) {
             const int64_t row = unit->row + (from + q) / group, query = head * group + (from + q) % group;
             const float *x = run->query + (row * s->heads + query) * dim;

@@ -38,13 +38,14 @@
 VALUE_TILE(add_float32, float, v_load)
 VALUE_TILE(add_bfloat16, uint16_t, v_load_bf16)
 
-static inline int64_t more(int64_t a, int64_t b) { return a > b ? a : b; }
-static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* Scores [queries, to - from] of the slots from..to-1, both multiples of 16. */
 static void score_slots(const QueryTile *t, int64_t from, int64_t to, float *scores, int64_t stride) {
+    if (t->key_value_dtype == KV_INT8) {
+        score_slots_int8(t, from, to, scores, stride);
+        return;
+    }
     for (int64_t slot = from; slot < to; slot += 16, scores += 16)
-        if (t->key_value_dtype == DTYPE_BFLOAT16)
+        if (t->key_value_dtype == KV_BFLOAT16)
             panel_bfloat16(t->query, t->queries, t->dim, (const uint16_t *)t->keys + slot * t->dim, scores, stride);
         else
             panel_float32(t->query, t->queries, t->dim, (const float *)t->keys + slot * t->dim, scores, stride);
@@ -53,7 +54,7 @@ static void score_slots(const QueryTile *t, int64_t from, int64_t to, float *sco
 /* Adds s [rows, BLOCK] times the values of `count` slots from `slot` on to o. */
 static void add_values(const QueryTile *t, int rows, const float *s, int64_t slot, int64_t count, float *o,
                        int64_t stride) {
-    if (t->key_value_dtype == DTYPE_BFLOAT16)
+    if (t->key_value_dtype == KV_BFLOAT16)
         add_bfloat16(rows, s, (const uint16_t *)t->values + slot * t->dim, count, t->dim, o, stride);
     else
         add_float32(rows, s, (const float *)t->values + slot * t->dim, count, t->dim, o, stride);
@@ -110,8 +111,25 @@ static void add_positions(const QueryTile *t, int q, int64_t base, int64_t from,
         add_values(t, 1, s + p - base, t->stray[q][p - t->straight[q]], 1, o, 0);
 }
 
+/* The rest of a block in floats: what several queries see straight is read once for VALUE_ROWS of them. */
+static void add_block(const QueryTile *t, int64_t base, const float *weights, float *out, int64_t out_stride) {
+    for (int q = 0, rows; q < t->queries; q += rows) {
+        rows = t->queries - q >= VALUE_ROWS ? VALUE_ROWS : 1;
+        int64_t from = base, to = base + BLOCK;
+        for (int r = q; r < q + rows; r++) from = more(from, t->first[r]), to = less(to, t->straight[r]);
+        if (rows == 1 || from >= to) from = to = base;
+        for (int r = q; from > base && r < q + rows; r++)
+            add_positions(t, r, base, more(t->first[r], base), from, weights + r * BLOCK, out + r * out_stride);
+        if (from < to)
+            add_values(t, rows, weights + q * BLOCK + from - base, from, to - from, out + q * out_stride, out_stride);
+        for (int r = q; r < q + rows; r++)
+            add_positions(t, r, base, more(t->first[r], to), less(t->last[r], base + BLOCK), weights + r * BLOCK,
+                          out + r * out_stride);
+    }
+}
+
 static void attend(const QueryTile *t, int64_t block, float *work, float *out, int64_t out_stride) {
-    const int64_t base = block * BLOCK;
+    const int64_t base = block * BLOCK, fresh = ((t->fresh_to + 15) & ~(int64_t)15) - (t->fresh_from & ~(int64_t)15);
     block_scores(t, base, work, work + t->queries * BLOCK);
     for (int q = 0; q < t->queries; q++) {
         float *o = out + q * out_stride;
@@ -121,22 +139,15 @@ static void attend(const QueryTile *t, int64_t block, float *work, float *out, i
         if (lo < hi)
             o[t->dim + 1] = softmax_block(work + q * BLOCK, (int)(lo - base), (int)(hi - base), t->softcap, o + t->dim);
     }
-    for (int q = 0; q < t->queries;) {
-        int rows = t->queries - q >= VALUE_ROWS ? VALUE_ROWS : 1;
-        int64_t from = base, to = base + BLOCK; /* what all of these see straight is read once */
-        for (int r = q; r < q + rows; r++) from = more(from, t->first[r]), to = less(to, t->straight[r]);
-        if (rows > 1 && from >= to) from = to = base;
-        for (int r = q; rows > 1 && from > base && r < q + rows; r++)
-            add_positions(t, r, base, more(t->first[r], base), from, work + r * BLOCK, out + r * out_stride);
-        if (rows > 1 && from < to)
-            add_values(t, rows, work + q * BLOCK + from - base, from, to - from, out + q * out_stride, out_stride);
-        for (int r = q; r < q + rows; r++) {
-            int64_t begin = rows > 1 ? to : base;
-            add_positions(t, r, base, more(t->first[r], begin), less(t->last[r], base + BLOCK), work + r * BLOCK,
-                          out + r * out_stride);
-        }
-        q += rows;
-    }
+    if (t->key_value_dtype == KV_INT8)
+        add_block_int8(t, base, work, (uint8_t *)(work + t->queries * (BLOCK + fresh)), out, out_stride);
+    else
+        add_block(t, base, work, out, out_stride);
+}
+
+static void attend_store(const float *x, int64_t dim, void *keys, void *values, int64_t slot, int32_t dtype) {
+    if (dtype == KV_INT8) store_int8(x, dim, keys, values, slot);
+    else rows_store(x, dim, keys, values, slot, dtype);
 }
 
 /* state (+) part; an empty part (sum 0) changes nothing. */

@@ -6,11 +6,13 @@
 #include "model.h"
 
 static int64_t element(const Cache *cache) {
-    return cache->model->image.spec->key_value_dtype == DTYPE_BFLOAT16 ? 2 : 4;
+    const int32_t dtype = cache->model->image.spec->key_value_dtype;
+    return dtype == KV_INT8 ? 1 : dtype == KV_BFLOAT16 ? 2 : 4;
 }
 
-static int64_t head_bytes(const Cache *cache) { /* of keys, or of values */
-    return cache->capacity * cache->model->image.spec->head_dim * element(cache);
+static int64_t head_bytes(const Cache *cache) { /* of keys, or of values; each int8 slot has a scale */
+    const int64_t size = element(cache);
+    return cache->slots * (cache->model->image.spec->head_dim * size + (size == 1 ? 4 : 0));
 }
 
 void *cache_keys(const Cache *cache, int64_t layer, int64_t head) {
@@ -26,13 +28,14 @@ int native_cache_new(Model *model, int64_t capacity, Cache **cache) {
     Cache *made = calloc(1, sizeof *made);
     if (!made) return NATIVE_NO_MEMORY;
     made->model = model;
-    made->capacity = (capacity + 15) & ~(int64_t)15;
+    made->capacity = capacity;
+    made->slots = (capacity + BLOCK - 1) / BLOCK * BLOCK;
     const Spec *s = model->image.spec;
     made->size = head_bytes(made) * 2 * s->layers * s->key_value_heads;
     made->memory = native_memory_new(made->size);
     int code = made->memory ? pool_enter(model->pool) : NATIVE_NO_MEMORY;
     if (made->memory) {
-        if (!code) code = model_positions(model, made->capacity);
+        if (!code) code = model_positions(model, made->slots);
         pool_leave(model->pool);
     }
     if (code) {
@@ -49,19 +52,45 @@ void native_cache_free(Cache *cache) {
     free(cache);
 }
 
+/* Where dim d of a slot's key and value lie, and its scales (int8 only): layouts as in kernels.h, attention_int8.h. */
+typedef struct Places {
+    char *key, *value, *key_scale, *value_scale;
+    int64_t dim, size;
+} Places;
+
+static Places places_of(const Cache *cache, char *keys, char *values, int64_t slot) {
+    const int64_t dim = cache->model->image.spec->head_dim, size = element(cache);
+    if (size > 1)
+        return (Places){keys + (slot / 16 * dim * 16 + slot % 16) * size, values + slot * dim * size, NULL, NULL, dim, size};
+    char *panel = keys + slot / 16 * (dim * 16 + 64), *block = values + slot / BLOCK * (dim + 4) * BLOCK;
+    return (Places){panel + slot % 16 * 4, block + slot % BLOCK / 4 * 64 + slot % 4, panel + dim * 16 + slot % 16 * 4,
+                    block + dim * BLOCK + slot % BLOCK * 4, dim, size};
+}
+
+static void move(char *there, char *kept, int64_t size, int store) {
+    memcpy(store ? there : kept, store ? kept : there, (size_t)size);
+}
+
+static int64_t kept_bytes(const Cache *cache) { return cache->model->image.spec->head_dim * 2 * element(cache) + 8; }
+
+/* One slot's key and value to `kept`, or back. */
+static void move_slot(Places p, char *kept, int store) {
+    for (int64_t d = 0; d < p.dim; d++, kept += 2 * p.size) {
+        const int64_t key = p.size > 1 ? d * 16 * p.size : d / 4 * 64 + d % 4;
+        move(p.key + key, kept, p.size, store);
+        move(p.value + (p.size > 1 ? d * p.size : d / 16 * 16 * BLOCK + d % 16 * 4), kept + p.size, p.size, store);
+    }
+    if (p.size > 1) return;
+    move(p.key_scale, kept, 4, store);
+    move(p.value_scale, kept + 4, 4, store);
+}
+
 /* Rows path[i] of the fresh ones go to slots committed + i: all are loaded before one is stored. */
 static void commit_head(const Cache *cache, char *keys, char *values, int64_t committed, const int32_t *path,
                         int64_t count, char *kept) {
-    const int64_t dim = cache->model->image.spec->head_dim, size = element(cache), row = dim * size;
-    for (int pass = 0; pass < 2; pass++)
-        for (int64_t i = 0; i < count; i++) {
-            const int64_t slot = committed + (pass ? i : path[i]);
-            char *key = keys + (slot / 16 * dim * 16 + slot % 16) * size, *value = values + slot * row;
-            char *key_kept = kept + i * 2 * row, *value_kept = key_kept + row;
-            for (int64_t d = 0; d < dim; d++)
-                memcpy(pass ? key + d * 16 * size : key_kept + d * size, pass ? key_kept + d * size : key + d * 16 * size, (size_t)size);
-            memcpy(pass ? value : value_kept, pass ? value_kept : value, (size_t)row);
-        }
+    for (int store = 0; store < 2; store++)
+        for (int64_t i = 0; i < count; i++)
+            move_slot(places_of(cache, keys, values, committed + (store ? i : path[i])), kept + i * kept_bytes(cache), store);
 }
 
 int native_cache_commit(Cache *cache, int64_t committed, const int32_t *path, int64_t count) {
@@ -72,7 +101,7 @@ int native_cache_commit(Cache *cache, int64_t committed, const int32_t *path, in
     while (still < count && path[still] == still) still++; /* these are where they belong */
     if (still == count) return NATIVE_OK;
     const Spec *s = cache->model->image.spec;
-    char *kept = malloc((size_t)((count - still) * 2 * s->head_dim * element(cache)));
+    char *kept = malloc((size_t)((count - still) * kept_bytes(cache)));
     if (!kept) return NATIVE_NO_MEMORY;
     int32_t *moved = malloc((size_t)(count - still) * sizeof *moved);
     for (int64_t i = still; moved && i < count; i++) moved[i - still] = path[i] - (int32_t)still;

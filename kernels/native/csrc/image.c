@@ -19,11 +19,12 @@ typedef struct Header {
 static int in(int64_t value, int64_t least, int64_t most) { return value >= least && value <= most; }
 
 int spec_fits(const Spec *s, const LayerSpec *layers) {
-    if (!s || !layers || !in(s->format, 0, FORMAT_BFLOAT16) || !in(s->key_value_dtype, 0, DTYPE_BFLOAT16)) return 0;
+    if (!s || !layers || !in(s->format, 0, FORMAT_BFLOAT16) || !in(s->key_value_dtype, 0, KV_INT8)) return 0;
     if (!in(s->layers, 1, 4096) || !in(s->hidden, 32, 1 << 20) || !in(s->inner, 32, 1 << 22)) return 0;
     if (!in(s->heads, 1, 4096) || !in(s->key_value_heads, 1, s->heads) || s->heads % s->key_value_heads) return 0;
     if (!in(s->head_dim, 16, MAX_HEAD_DIM) || s->head_dim % 16 || !in(s->vocabulary, 1, 1 << 28)) return 0;
     if (s->hidden % GROUP || s->inner % GROUP || s->heads * s->head_dim % GROUP) return 0;
+    if (s->key_value_dtype == KV_INT8 && s->head_dim % GROUP) return 0;
     if (!in(s->rotary_dims, 0, s->head_dim) || s->rotary_dims % 2 || !in(s->rotaries, 0, MAX_ROTARIES)) return 0;
     if (!in(s->activation, 0, ACT_GELU_TANH) || !in(s->qk_norm, 0, QK_NORM_ROW)) return 0;
     for (int i = 0; i < s->layers; i++)

@@ -9,6 +9,7 @@
 #define ROW_TILE 12
 #define VALUE_ROWS 6
 #define VALUE_COLUMNS 4
+#define ROW_MAJOR 1
 #include "isa_body.h"
 
 /* Tile registers, which the instructions want as literal numbers: two groups are under way at a time. */
@@ -115,4 +116,4 @@ static void panel_int8(const int8_t *x, const float *scale, const int32_t *offse
         _mm512_storeu_ps(out + r * stride, _mm512_mul_ps(sum[r], _mm512_loadu_ps(output_scale)));
 }
 
-KERNELS(native_amx, "amx", 1);
+KERNELS(native_amx, "amx");

@@ -4,6 +4,7 @@
 #define ROW_TILE 3
 #define VALUE_ROWS 3
 #define VALUE_COLUMNS 2
+#define ROW_MAJOR 0
 #include "isa_body.h"
 
 static inline __m256i four_products(__m256i sum, __m256i weights, __m256i x, __m256i size) {
@@ -50,4 +51,4 @@ static void panel_int8(const int8_t *x, const float *scale, const int32_t *offse
     tiles[rows - 1](x, scale, inner / GROUP, w, v_load(output_scale), out, stride);
 }
 
-KERNELS(native_avx2, "avx2", 0);
+KERNELS(native_avx2, "avx2");

@@ -3,7 +3,8 @@
 #define ROW_TILE 12
 #define VALUE_ROWS 6
 #define VALUE_COLUMNS 4
+#define ROW_MAJOR 0
 #include "isa_body.h"
 #include "panels_vnni.h"
 
-KERNELS(native_avx512, "avx512", 0);
+KERNELS(native_avx512, "avx512");

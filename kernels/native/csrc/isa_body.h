@@ -1,5 +1,5 @@
 /* What every instruction set compiles, after its lanes and its int8 panel. A set says before it:
- * ROW_TILE (rows of a tile, also queries), VALUE_ROWS and VALUE_COLUMNS (registers of the values' tile). */
+ * ROW_TILE (rows of a tile, also queries), VALUE_ROWS and VALUE_COLUMNS (registers of the values' tile), ROW_MAJOR. */
 #include "native.h"
 #include "kernels.h"
 
@@ -25,10 +25,15 @@
 
 #include "curves.h"
 #include "panels_float.h"
+static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride);
+static inline int64_t more(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
 #include "rows.h"
+#include "attention_int8.h"
 #include "attention.h"
 
-#define KERNELS(SYMBOL, NAME, ROW_MAJOR)         \
+#define KERNELS(SYMBOL, NAME)                    \
     const Kernels SYMBOL = {                     \
         .name = NAME,                            \
         .row_tile = ROW_TILE,                    \
@@ -46,5 +51,5 @@
         .attend = attend,                        \
         .fold = attend_fold,                     \
         .finish = attend_finish,                 \
-        .store = rows_store,                     \
+        .store = attend_store,                   \
     }

@@ -3,6 +3,7 @@
 #define ROW_TILE 3
 #define VALUE_ROWS 3
 #define VALUE_COLUMNS 2
+#define ROW_MAJOR 0
 #include "isa_body.h"
 
 /* The weights' offset of 128 is taken off by flipping their top bit, so the activations' offset is not needed. */
@@ -44,4 +45,4 @@ static void panel_int8(const int8_t *x, const float *scale, const int32_t *offse
     tiles[rows - 1](x, scale, inner / GROUP, w, v_load(output_scale), out, stride);
 }
 
-KERNELS(native_neon, "neon", 0);
+KERNELS(native_neon, "neon");

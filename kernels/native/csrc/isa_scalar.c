@@ -3,6 +3,7 @@
 #define ROW_TILE 4
 #define VALUE_ROWS 2
 #define VALUE_COLUMNS 1
+#define ROW_MAJOR 0
 #include "isa_body.h"
 
 static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
@@ -20,4 +21,4 @@ static void panel_int8(const int8_t *x, const float *scale, const int32_t *offse
         }
 }
 
-KERNELS(native_scalar, "scalar", 0);
+KERNELS(native_scalar, "scalar");

@@ -16,8 +16,11 @@ typedef struct QueryTile {
     int32_t queries, dim, key_value_dtype;
     float softcap;
     const float *query; /* [dim][queries], scaled */
-    const void *keys;   /* [slot / 16][dim][16] */
+    const void *keys;   /* [slot / 16][dim][16]; int8: see attention_int8.h */
     const void *values; /* [slot][dim] */
+    const int8_t *query_bytes; /* the queries as a tile of int8 activations, for int8 keys */
+    const float *query_scale;
+    const int32_t *query_offset;
     int64_t first[MAX_QUERY_TILE], straight[MAX_QUERY_TILE], last[MAX_QUERY_TILE];
     const int32_t *stray[MAX_QUERY_TILE];
     int64_t fresh_from, fresh_to; /* slots that strays lie in */
@@ -41,7 +44,7 @@ typedef struct Kernels {
     void (*scale_cap)(float *x, float scale, float cap, int64_t count);       /* x = cap * tanh(scale * x / cap) */
     void (*rotate)(float *head, const float *cosine, const float *sine, int64_t half);
     /* One block of BLOCK positions: for each query o[dim], maximum, sum at out[q * out_stride]; work holds
-     * queries * (BLOCK + fresh slots rounded out to 16s) floats. */
+     * queries * (BLOCK + fresh slots rounded out to 16s) floats, and for int8 values a block of them. */
     void (*attend)(const QueryTile *tile, int64_t block, float *work, float *out, int64_t out_stride);
     void (*fold)(float *state, const float *part, int64_t dim); /* state: o[dim], maximum, sum */
     void (*finish)(const float *state, int64_t dim, float *out);

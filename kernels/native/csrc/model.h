@@ -32,7 +32,7 @@ Act act_at(int32_t format, int64_t rows, int64_t inner, void *memory);
 
 struct Cache {
     const Model *model;
-    int64_t capacity; /* slots, a multiple of 16 */
+    int64_t capacity, slots; /* as asked for; rounded up to a multiple of BLOCK */
     void *memory;
     int64_t size;
     uint64_t stamp; /* the last forward it took part in */

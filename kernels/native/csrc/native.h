@@ -13,6 +13,7 @@
 enum { LANES = 16, GROUP = 32, BLOCK = 128, MAX_HEAD_DIM = 256, MAX_ROTARIES = 4 };
 enum Format { FORMAT_INT8 = 0, FORMAT_FLOAT32 = 1, FORMAT_BFLOAT16 = 2 };
 enum Dtype { DTYPE_FLOAT32 = 0, DTYPE_BFLOAT16 = 1, DTYPE_FLOAT16 = 2 };
+enum KeyValue { KV_FLOAT32 = 0, KV_BFLOAT16 = 1, KV_INT8 = 2 };
 enum Activation { ACT_SILU = 0, ACT_GELU_TANH = 1 };
 enum QkNorm { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2 };
 enum Flags {

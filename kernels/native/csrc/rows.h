@@ -71,7 +71,7 @@ static void rows_store(const float *x, int64_t dim, void *keys, void *values, in
     uint16_t half[16];
     for (int64_t d = 0; d < dim; d += 16) {
         int64_t column = (slot / 16 * dim + d) * 16 + slot % 16;
-        if (dtype == DTYPE_BFLOAT16) {
+        if (dtype == KV_BFLOAT16) {
             v_store_bf16(values ? (uint16_t *)values + slot * dim + d : half, v_load(x + d));
             for (int i = 0; keys && i < 16; i++) ((uint16_t *)keys)[column + 16 * i] = half[i];
         } else {

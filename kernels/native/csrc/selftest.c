@@ -5,16 +5,19 @@
 #include "kernels.h"
 #include "native.h"
 
-enum { INNER = 96, ROWS = 12, DIM = 48, QUERIES = 5, SLOTS = 3 * BLOCK, FLOATS = 4096 };
+enum { INNER = 96, ROWS = 12, DIM = 64, QUERIES = 5, SLOTS = 3 * BLOCK, FLOATS = 4096 };
 
 typedef struct Bench {
     float x[FLOATS], got[FLOATS], kept[2][FLOATS];
     int8_t q[ROWS * INNER];
-    float scale[ROWS * INNER / GROUP], work[QUERIES * (BLOCK + 64)];
+    float scale[ROWS * INNER / GROUP], work[QUERIES * (BLOCK + 64) + (DIM + 4) * BLOCK];
     int32_t offset[ROWS * INNER / GROUP];
     uint8_t w[INNER * 16];
     uint16_t half[INNER * 16];
     float keys[SLOTS * DIM], values[SLOTS * DIM], query[DIM * QUERIES];
+    float query_scale[QUERIES * DIM / GROUP];
+    int32_t query_offset[QUERIES * DIM / GROUP];
+    int8_t query_bytes[QUERIES * DIM];
 } Bench;
 
 static float noise(uint32_t *state) { /* -1..1 */
@@ -62,17 +65,22 @@ static void rows(const Kernels *k, const Bench *b, float *out) {
     k->rotate(out + 640, b->x + 512, b->x + 768, 24);
 }
 
-/* Two blocks of attention with a window, a stray and a soft-cap, queries one by one in tiles of this set. */
+/* Two blocks of attention with a window, a stray and a soft-cap, in tiles of this set. */
 static void attention(const Kernels *k, Bench *b, int32_t dtype, float *out) {
     const int32_t strays[2] = {200, 203};
     for (int64_t slot = 0; slot < 208; slot++) k->store(b->x + slot * 16, DIM, b->keys, b->values, slot, dtype);
     for (int64_t from = 0, count; from < QUERIES; from += count) {
         count = QUERIES - from < k->query_tile ? QUERIES - from : k->query_tile;
         float query[DIM * QUERIES], part[2][QUERIES * (DIM + 16)];
-        for (int64_t q = 0; q < count; q++)
-            for (int64_t d = 0; d < DIM; d++) query[d * count + q] = b->query[(from + q) * DIM + d];
+        for (int64_t q = 0; q < count; q++) {
+            const float *x = b->query + (from + q) * DIM;
+            for (int64_t d = 0; d < DIM; d++) query[d * count + q] = x[d];
+            k->quantise(x, DIM, b->query_bytes + (k->row_major ? q * DIM : 4 * q), k->row_major ? 4 : 4 * count,
+                        b->query_scale + q, b->query_offset + q, count);
+        }
         QueryTile tile = {.queries = (int32_t)count, .dim = DIM, .key_value_dtype = dtype, .softcap = 20.0f, .query = query,
-                          .keys = b->keys, .values = b->values, .fresh_from = 198, .fresh_to = 205};
+                          .keys = b->keys, .values = b->values, .fresh_from = 198, .fresh_to = 205, .query_bytes = b->query_bytes,
+                          .query_scale = b->query_scale, .query_offset = b->query_offset};
         for (int64_t q = 0; q < count; q++)
             tile.first[q] = (from + q) * 9, tile.straight[q] = 199, tile.last[q] = 201, tile.stray[q] = strays;
         for (int64_t block = 0; block < 2; block++) k->attend(&tile, block, b->work, part[block], DIM + 16);
@@ -88,13 +96,13 @@ int native_selftest(const Kernels *kernels, const Kernels *reference) {
     const Kernels *sides[] = {kernels, reference};
     int differs = 0;
     if (!b) return -1;
-    for (int test = 0; test < 4 && !differs; test++) {
+    for (int test = 0; test < 5 && !differs; test++) {
         for (int side = 0; side < 2; side++) {
             fill(b);
             memset(b->kept[side], 0, sizeof b->kept[side]);
             if (test == 0) panels(sides[side], b, b->kept[side]);
             if (test == 1) rows(sides[side], b, b->kept[side]);
-            if (test >= 2) attention(sides[side], b, test == 2 ? DTYPE_FLOAT32 : DTYPE_BFLOAT16, b->kept[side]);
+            if (test >= 2) attention(sides[side], b, test - 2, b->kept[side]);
         }
         if (memcmp(b->kept[0], b->kept[1], sizeof b->kept[0])) differs = test + 1;
     }

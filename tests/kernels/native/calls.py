@@ -46,6 +46,17 @@ def quantise(kernels: Any, x: Array) -> Quantised:
     return Quantised(values, scale, offset)
 
 
+def tiled(kernels: Any, x: Array) -> tuple[Array, Array, Array]:
+    """Rows [R, K] quantised into one tile of this set's layout: bytes, scales [G, R], offsets [G, R]."""
+    rows, inner = x.shape
+    values, scale = np.full(rows * inner, 99, np.int8), poisoned(inner // GROUP, rows)
+    offset = np.zeros((inner // GROUP, rows), np.int32)
+    for r in range(rows):
+        place, step = (r * inner, 4) if kernels.row_major else (4 * r, 4 * rows)
+        kernels.quantise(at(x, r * inner), inner, at(values, place), step, at(scale, r), at(offset, r), rows)
+    return values, scale, offset
+
+
 def panel_int8(kernels: Any, x: Array, weights: Array, output_scale: Array) -> Array:
     """Rows [R, K] in float32 times int8 weights [16, K] of -127..127: [R, 16], tile by tile of this set's size."""
     rows, inner = x.shape
@@ -54,14 +65,9 @@ def panel_int8(kernels: Any, x: Array, weights: Array, output_scale: Array) -> A
     out = poisoned(rows, 17)
     for from_ in range(0, rows, kernels.row_tile):
         tile = np.ascontiguousarray(x[from_ : from_ + kernels.row_tile])
-        count = len(tile)
-        values, scale = np.full(count * inner, 99, np.int8), poisoned(inner // GROUP, count)
-        offset = np.zeros((inner // GROUP, count), np.int32)
-        for r in range(count):
-            place, step = (r * inner, 4) if kernels.row_major else (4 * r, 4 * count)
-            kernels.quantise(at(tile, r * inner), inner, at(values, place), step, at(scale, r), at(offset, r), count)
+        values, scale, offset = tiled(kernels, tile)
         kernels.panel_int8(
-            at(values), at(scale), at(offset), count, inner, at(panel), at(output_scale), at(out, from_ * 17), 17
+            at(values), at(scale), at(offset), len(tile), inner, at(panel), at(output_scale), at(out, from_ * 17), 17
         )
     assert np.isnan(out[:, 16]).all(), "written beyond the panel"
     return out[:, :16]
@@ -104,36 +110,59 @@ class Sight:
         return [*range(self.straight), *self.strays][self.first :]
 
 
+KEPT = ("float32", "bfloat16", "int8")  # how keys and values are, by the library's number
+
+
+def as_kept(x: Array, kept: str) -> Array:
+    """Rows [S, D] as a cache gives them back; int8 by one scale a row."""
+    if kept == "int8":
+        scale = np.abs(x).max(-1, keepdims=True) / np.float32(127)
+        return (np.rint(x * (np.float32(1) / scale)) * scale).astype(np.float32)
+    return to_bfloat16(x) if kept == "bfloat16" else x
+
+
 def attend(
-    kernels: Any, queries: Array, keys: Array, values: Array, sights: list[Sight], bfloat16: bool, softcap: float = 0.0
+    kernels: Any, queries: Array, keys: Array, values: Array, sights: list[Sight], kept: str, softcap: float = 0.0
 ) -> Array:
-    """Attention [Q, D] of queries [Q, D] (scaled) over the slots [S, D] each one sees, block by block."""
+    """Attention [Q, D] of queries [Q, D] (scaled) over the slots [S, D] each one sees, block by block.
+
+    Slots that nobody sees are left as they are made: float caches full of NaN, int8 ones of any bytes.
+    """
     count, dim = queries.shape
-    stored = np.full((2, len(keys) * dim), 0x7FC0 if bfloat16 else np.nan, np.uint16 if bfloat16 else np.float32)
-    for slot in range(len(keys)):
-        kernels.store(at(keys, slot * dim), dim, at(stored[0]), None, slot, int(bfloat16))
-        kernels.store(at(values, slot * dim), dim, None, at(stored[1]), slot, int(bfloat16))
-    fresh_to = max([slot + 1 for sight in sights for slot in sight.strays], default=0)
-    fresh_from = min([slot for sight in sights for slot in sight.strays], default=0)
+    seen = sorted({slot for sight in sights for slot in sight.slots()})
+    room = (len(keys) + BLOCK - 1) // BLOCK * BLOCK * (dim + 4)
+    makers = {"float32": (np.nan, np.float32), "bfloat16": (0x7FC0, np.uint16), "int8": (0x7F, np.uint8)}
+    stored = np.full((2, room), *makers[kept])
+    number = KEPT.index(kept)
+    for slot in seen:
+        kernels.store(at(keys, slot * dim), dim, at(stored[0]), None, slot, number)
+        kernels.store(at(values, slot * dim), dim, None, at(stored[1]), slot, number)
+    fresh = [slot for sight in sights for slot in sight.strays]
     out = poisoned(count, dim)
     for from_ in range(0, count, kernels.query_tile):
         chosen = sights[from_ : from_ + kernels.query_tile]
-        packed = np.ascontiguousarray(queries[from_ : from_ + len(chosen)].T)
+        given = np.ascontiguousarray(queries[from_ : from_ + len(chosen)])
+        packed, quantised = np.ascontiguousarray(given.T), tiled(kernels, given) if kept == "int8" else (given,) * 3
         tile = abi.CQueryTile(
-            queries=len(chosen), dim=dim, key_value_dtype=int(bfloat16), softcap=softcap, query=at(packed),
-            keys=at(stored[0]), values=at(stored[1]), fresh_from=fresh_from, fresh_to=fresh_to,
+            queries=len(chosen), dim=dim, key_value_dtype=number, softcap=softcap, query=at(packed),
+            keys=at(stored[0]), values=at(stored[1]), fresh_from=min(fresh, default=0),
+            fresh_to=max(fresh, default=-1) + 1, query_bytes=at(quantised[0]), query_scale=at(quantised[1]),
+            query_offset=at(quantised[2]),
         )  # fmt: skip
-        strays = [np.array(sight.strays or (0,), np.int32) for sight in chosen]
+        strays = {sight: np.array(sight.strays or (0,), np.int32) for sight in chosen}  # one list a row
         for q, sight in enumerate(chosen):
             tile.first[q], tile.straight[q], tile.last[q] = sight.first, sight.straight, sight.last
-            tile.stray[q] = at(strays[q])
+            tile.stray[q] = at(strays[sight])
         _blocks(kernels, tile, max(sight.last for sight in chosen), out[from_ : from_ + len(chosen)])
     return out
 
 
 def _blocks(kernels: Any, tile: Any, last: int, out: Array) -> None:
     stride = tile.dim + 16
-    state, work = poisoned(tile.queries, stride), poisoned(tile.queries * (BLOCK + tile.fresh_to + 32))
+    state, work = (
+        poisoned(tile.queries, stride),
+        poisoned(tile.queries * (BLOCK + tile.fresh_to + 32) + (tile.dim + 4) * BLOCK),
+    )
     state[:, tile.dim + 1] = 0.0
     for block in range((last + BLOCK - 1) // BLOCK):
         part = poisoned(tile.queries, stride)

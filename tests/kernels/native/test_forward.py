@@ -125,12 +125,18 @@ def test_rows_are_the_same_bits_however_they_are_cut(family: str, format: str, l
     assert (bits(np.concatenate([model.logits(whole[i : i + 1]) for i in range(0, 150, 9)])) == bits(logits[::9])).all()
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("family", ["llama", "gemma3-mixed", "olmo2", "llama-one-group"])
-def test_a_trees_rows_are_the_bits_of_plain_decoding(family: str, format: str, library: NativeLibrary) -> None:
+@pytest.mark.parametrize("format", ["int8", "float32"])
+@pytest.mark.parametrize("kept", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("family", ["mistral-full", "gemma3-mixed", "olmo2", "llama-one-group"])
+def test_a_trees_rows_are_the_bits_of_plain_decoding(
+    family: str, format: str, kept: str, library: NativeLibrary
+) -> None:
     """Contexts around a block's end, so that strays lie in the block before and the one after."""
-    model, random = native(library, build(family), format), np.random.default_rng(1)
-    for context in (1, 120, 127, 128, 250):
+    if kept == "int8" and family in ("olmo2", "llama-one-group"):
+        pytest.skip("its head dim is no multiple of 32")
+    model = native(library, build(family), format, key_value_dtype=kept)
+    random = np.random.default_rng(1)
+    for context in (1, 120, 128, 250):
         text, drafted, parents = tokens(context), tokens(40, 9), random_parents(40, random, deepest=12)
         cache = model.new_cache(context + 60)
         run(model, text, [context], cache)
@@ -183,8 +189,11 @@ def test_int8_stays_near_float32(family: str, library: NativeLibrary) -> None:
     """Random weights are the worst case for quantising; still the distributions are close."""
     reference, ids = build(family), tokens(120)
     exact = torch.tensor(stock(reference, ids)).log_softmax(-1)
-    for settings, limit in (({"format": "int8"}, 0.02), ({"format": "bfloat16"}, 0.002)):
-        model = native(library, reference, **settings)
+    cases = [("int8", "bfloat16", 0.02), ("bfloat16", "float32", 0.002)]
+    if family != "llama":
+        cases.append(("float32", "int8", 0.02))
+    for format, kept, limit in cases:
+        model = native(library, reference, format, key_value_dtype=kept)
         found = torch.tensor(model.logits(run(model, ids, [120]))).log_softmax(-1)
         assert float((exact.exp() * (exact - found)).sum(-1).mean()) < limit
 
