@@ -22,7 +22,10 @@ from kernels.native.errors import NativeError
 
 COMPILER_WHEEL = "ziglang==0.17.0"
 SOURCES = Path(__file__).parent / "csrc"
-COMMON_FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-pthread")
+COMMON_FLAGS = (
+    "-std=gnu11", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-sanitize=undefined",  # zig's default
+    "-fvisibility=hidden", "-pthread",
+)  # fmt: skip
 WITH_AVX2 = ("-mavx2", "-mfma")
 WITH_AVX512 = (*WITH_AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni")
 WITH_AMX = ("-mamx-tile", "-mamx-int8")

@@ -72,7 +72,8 @@ static void rows_store(const float *x, int64_t dim, void *keys, void *values, in
     for (int64_t d = 0; d < dim; d += 16) {
         int64_t column = (slot / 16 * dim + d) * 16 + slot % 16;
         if (dtype == KV_BFLOAT16) {
-            v_store_bf16(values ? (uint16_t *)values + slot * dim + d : half, v_load(x + d));
+            v_store_bf16(half, v_load(x + d));
+            if (values) memcpy((uint16_t *)values + slot * dim + d, half, sizeof half);
             for (int i = 0; keys && i < 16; i++) ((uint16_t *)keys)[column + 16 * i] = half[i];
         } else {
             if (values) v_store((float *)values + slot * dim + d, v_load(x + d));
