@@ -88,7 +88,7 @@ static float softmax_block(float *s, int from, int to, float cap, float *largest
     for (int i = from & ~15; i < to; i += 16) {
         vf x = v_load(s + i);
         if (cap > 0) x = v_mul(v_tanh(v_mul(x, inverse)), c);
-        x = v_keep(x, (int)more(from - i, 0), (int)less(to - i, 16), NOTHING);
+        if (i < from || i + 16 > to) x = v_keep(x, (int)more(from - i, 0), (int)less(to - i, 16), NOTHING);
         v_store(s + i, x);
         most = v_max(x, most);
     }
@@ -96,7 +96,7 @@ static float softmax_block(float *s, int from, int to, float cap, float *largest
     most = v_set(*largest);
     for (int i = from & ~15; i < to; i += 16) {
         vf e = v_exp(v_sub(v_load(s + i), most));
-        e = v_keep(e, (int)more(from - i, 0), (int)less(to - i, 16), 0.0f);
+        if (i < from || i + 16 > to) e = v_keep(e, (int)more(from - i, 0), (int)less(to - i, 16), 0.0f);
         v_store(s + i, e);
         sum = v_add(sum, e);
     }
