@@ -1,0 +1,55 @@
+/* What every instruction set compiles, after its lanes and its int8 panel. A set says before it:
+ * ROW_TILE (rows of a tile, also queries), VALUE_ROWS and VALUE_COLUMNS (registers of the values' tile), ROW_MAJOR. */
+#include "native.h"
+#include "kernels.h"
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define TILES_1(T, ...) T(__VA_ARGS__, 1)
+#define TILES_2(T, ...) TILES_1(T, __VA_ARGS__) T(__VA_ARGS__, 2)
+#define TILES_3(T, ...) TILES_2(T, __VA_ARGS__) T(__VA_ARGS__, 3)
+#define TILES_4(T, ...) TILES_3(T, __VA_ARGS__) T(__VA_ARGS__, 4)
+#define TILES_6(T, ...) TILES_4(T, __VA_ARGS__) T(__VA_ARGS__, 5) T(__VA_ARGS__, 6)
+#define TILES_12(T, ...)                                                                                    \
+    TILES_6(T, __VA_ARGS__) T(__VA_ARGS__, 7) T(__VA_ARGS__, 8) T(__VA_ARGS__, 9) T(__VA_ARGS__, 10)        \
+    T(__VA_ARGS__, 11) T(__VA_ARGS__, 12)
+#define EACH_ROW_TILE JOIN(TILES_, ROW_TILE)
+#define NAMED(NAME, R) NAME##_##R,
+
+#include "curves.h"
+#include "panels_float.h"
+static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride);
+static inline int64_t more(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
+#include "rows.h"
+#include "attention_int8.h"
+#include "attention.h"
+
+#define KERNELS(SYMBOL, NAME)                    \
+    const Kernels SYMBOL = {                     \
+        .name = NAME,                            \
+        .row_tile = ROW_TILE,                    \
+        .query_tile = ROW_TILE,                  \
+        .row_major = ROW_MAJOR,                  \
+        .quantise = rows_quantise,               \
+        .panel_int8 = panel_int8,                \
+        .panel_float32 = panel_float32,          \
+        .panel_bfloat16 = panel_bfloat16,        \
+        .norm = rows_norm,                       \
+        .gated = rows_gated,                     \
+        .add_scaled = rows_add_scaled,           \
+        .scale_cap = rows_scale_cap,             \
+        .rotate = rows_rotate,                   \
+        .attend = attend,                        \
+        .fold = attend_fold,                     \
+        .finish = attend_finish,                 \
+        .store = attend_store,                   \
+    }

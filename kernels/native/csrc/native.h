@@ -1,0 +1,127 @@
+/* The library's outside: what a caller hands in and gets back. Plain structs, plain pointers, error codes.
+ *
+ * Nothing here knows a model family: a Spec says what a layer does. Every function that returns int returns 0 or one
+ * of the codes below, and never crashes on a bad size. See README.md in the folder above for the arithmetic. */
+#ifndef NATIVE_H
+#define NATIVE_H
+
+#include <stdint.h>
+
+#define NATIVE_API __attribute__((visibility("default")))
+#define NATIVE_VERSION 1
+
+enum { LANES = 16, GROUP = 32, BLOCK = 128, MAX_HEAD_DIM = 256, MAX_ROTARIES = 4 };
+enum Format { FORMAT_INT8 = 0, FORMAT_FLOAT32 = 1, FORMAT_BFLOAT16 = 2 };
+enum Dtype { DTYPE_FLOAT32 = 0, DTYPE_BFLOAT16 = 1, DTYPE_FLOAT16 = 2 };
+enum KeyValue { KV_FLOAT32 = 0, KV_BFLOAT16 = 1, KV_INT8 = 2 };
+enum Activation { ACT_SILU = 0, ACT_GELU_TANH = 1 };
+enum QkNorm { QK_NORM_NONE = 0, QK_NORM_HEAD = 1, QK_NORM_ROW = 2 };
+enum Flags {
+    NORM_BEFORE_ATTENTION = 1,
+    NORM_AFTER_ATTENTION = 2,
+    NORM_BEFORE_MLP = 4,
+    NORM_AFTER_MLP = 8,
+    BIAS_QKV = 16,
+    BIAS_OUT = 32,
+    BIAS_GATE_UP = 64,
+    BIAS_DOWN = 128,
+};
+enum Code {
+    NATIVE_OK = 0,
+    NATIVE_NO_MEMORY = 1,
+    NATIVE_BAD_SPEC = 2,     /* a size that the kernels' granularity does not allow */
+    NATIVE_BAD_IMAGE = 3,    /* not a packed model, or one of another version */
+    NATIVE_BAD_ARGUMENT = 4, /* a pointer, count or index out of range */
+    NATIVE_BAD_ROWS = 5,     /* a parent not before its row, or a depth that is not its parent's plus one */
+    NATIVE_CACHE_FULL = 6,   /* committed + rows exceed a cache's capacity */
+    NATIVE_CACHE_TWICE = 7,  /* two segments of one call share a cache */
+    NATIVE_BAD_TOKEN = 8,    /* a token id outside the vocabulary */
+    NATIVE_NO_THREADS = 9,   /* the threads could not be started */
+};
+
+typedef struct Spec {
+    int32_t format, key_value_dtype, flags, activation, qk_norm;
+    int32_t layers, hidden, inner, heads, key_value_heads, head_dim, vocabulary;
+    int32_t rotary_dims, rotaries; /* dims turned in each head; number of frequency tables */
+    float norm_eps, attention_scale, attention_softcap, logit_scale, logit_softcap, embedding_scale, residual_scale;
+    float rotary_scale[MAX_ROTARIES];
+} Spec;
+
+/* What differs between layers: a window in positions (0: none), and the frequency table (-1: no rotary). */
+typedef struct LayerSpec {
+    int32_t window, rotary;
+} LayerSpec;
+
+enum Tensor {
+    TENSOR_EMBEDDING = 0,
+    TENSOR_FINAL_NORM,
+    TENSOR_HEAD,
+    TENSOR_FREQUENCIES, /* inverse frequencies [rotary_dims / 2]; "layer" is the table */
+    TENSOR_QKV,
+    TENSOR_OUT,
+    TENSOR_GATE_UP,
+    TENSOR_DOWN,
+    TENSOR_QKV_BIAS,
+    TENSOR_OUT_BIAS,
+    TENSOR_GATE_UP_BIAS,
+    TENSOR_DOWN_BIAS,
+    TENSOR_ATTENTION_NORM,
+    TENSOR_AFTER_ATTENTION_NORM,
+    TENSOR_MLP_NORM,
+    TENSOR_AFTER_MLP_NORM,
+    TENSOR_QUERY_NORM,
+    TENSOR_KEY_NORM,
+};
+
+typedef struct Segment {
+    void *cache;
+    int64_t committed; /* tokens whose keys and values are in slots 0..committed-1 */
+    int64_t rows;      /* this segment's rows follow those of the segment before it */
+} Segment;
+
+typedef struct Pool Pool;
+typedef struct Model Model;
+typedef struct Cache Cache;
+struct Kernels;
+
+/* isa.c */
+NATIVE_API int native_version(void);
+NATIVE_API const char *native_isa_name(int index);   /* best last; NULL past the end */
+NATIVE_API const char *native_isa_missing(int index); /* NULL if this processor runs it, else what it lacks */
+NATIVE_API int native_isa_differs(int index);         /* self-test against scalar: 0 same bits, else the number that differs */
+NATIVE_API const struct Kernels *native_isa_kernels(int index); /* NULL if not built in or not runnable */
+
+/* pool.c */
+NATIVE_API Pool *native_pool_new(int threads);
+NATIVE_API int native_pool_threads(const Pool *pool);
+NATIVE_API void native_pool_free(Pool *pool);
+
+/* image.c: a packed model is one position-independent piece of memory, which may lie in a file. */
+NATIVE_API int64_t native_image_size(const Spec *spec, const LayerSpec *layers); /* 0 if the spec does not fit */
+NATIVE_API int native_image_start(void *image, int64_t size, const Spec *spec, const LayerSpec *layers);
+NATIVE_API int native_image_check(const void *image, int64_t size);
+NATIVE_API int native_image_matches(const void *image, const Spec *spec, const LayerSpec *layers); /* a checked one */
+NATIVE_API void *native_memory_new(int64_t size);
+NATIVE_API void native_memory_free(void *memory, int64_t size);
+
+/* pack.c: rows of a matrix [rows, columns], or a vector (columns 1), into 16-row panels first, first + step, ... */
+NATIVE_API int native_pack(void *image, Pool *pool, int tensor, int layer, int64_t first, int64_t step,
+                           const void *source, int dtype, int64_t rows, int64_t columns);
+
+/* model.c */
+NATIVE_API int native_model_new(void *image, int64_t size, const struct Kernels *kernels, Pool *pool, Model **model);
+NATIVE_API void native_model_free(Model *model);
+
+/* cache.c */
+NATIVE_API int native_cache_new(Model *model, int64_t capacity, Cache **cache);
+NATIVE_API void native_cache_free(Cache *cache);
+NATIVE_API int native_cache_commit(Cache *cache, int64_t committed, const int32_t *path, int64_t count);
+
+/* forward.c: hidden [rows, H]; taps [tap_count, rows, H], the residual stream after each layer named (rising). */
+NATIVE_API int native_forward(Model *model, const Segment *segments, int64_t segment_count, const int32_t *tokens,
+                              const int32_t *parents, const int32_t *depths, const int32_t *tap_layers,
+                              int64_t tap_count, float *taps, float *hidden);
+/* head.c: logits [rows, V] of hidden rows [rows, H] as native_forward wrote them. */
+NATIVE_API int native_logits(Model *model, const float *hidden, int64_t rows, float *logits);
+
+#endif

@@ -1,0 +1,223 @@
+/* Threads, their sleep and their waking; see pool.h. */
+#include "pool.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define RELAX() _mm_pause()
+#elif defined(__aarch64__)
+#define RELAX() __asm__ volatile("yield")
+#else
+#define RELAX() ((void)0)
+#endif
+
+enum { SPIN_NANOSECONDS = 40000, MAX_THREADS = 1024 };
+
+struct Pool {
+    int threads;
+    pid_t process; /* threads do not survive a fork: another process starts its own */
+    pthread_mutex_t entry; /* one caller at a time */
+    pthread_mutex_t lock;  /* guards all below but the atomics */
+    pthread_cond_t work, rest;
+    pthread_t *ids;
+    int started, stopping, inside; /* inside: workers within the present job */
+    atomic_ulong epoch;            /* counts jobs; odd while one is open */
+    atomic_int sleepers;           /* threads waiting on `rest` for a phase's end */
+    Job job;
+    void *context;
+    Phase *phases;
+    int64_t phase_capacity;
+};
+
+static int64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Rounding to nearest and denormals kept, whatever the program around us set; returns what was. */
+static uint64_t plain_arithmetic(void) {
+#if defined(__x86_64__)
+    uint64_t old = _mm_getcsr();
+    _mm_setcsr(0x1f80);
+    return old;
+#elif defined(__aarch64__)
+    uint64_t old, plain = 0;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" ::"r"(plain));
+    return old;
+#else
+    return 0;
+#endif
+}
+
+static void former_arithmetic(uint64_t old) {
+#if defined(__x86_64__)
+    _mm_setcsr((unsigned)old);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"(old));
+#else
+    (void)old;
+#endif
+}
+
+static void *worker_main(void *argument) {
+    Worker worker = *(Worker *)argument;
+    Pool *pool = worker.pool;
+    free(argument);
+    plain_arithmetic();
+    unsigned long seen = 0;
+    for (;;) {
+        for (int64_t until = nanoseconds() + SPIN_NANOSECONDS; nanoseconds() < until;) {
+            for (int i = 0; i < 16; i++) RELAX();
+            unsigned long epoch = atomic_load(&pool->epoch);
+            if ((epoch & 1) && epoch != seen) break;
+        }
+        pthread_mutex_lock(&pool->lock);
+        unsigned long epoch;
+        while (epoch = atomic_load(&pool->epoch), !pool->stopping && (!(epoch & 1) || epoch == seen))
+            pthread_cond_wait(&pool->work, &pool->lock);
+        if (pool->stopping) break;
+        seen = epoch;
+        pool->inside++;
+        worker.phases = pool->phases;
+        pthread_mutex_unlock(&pool->lock);
+        worker.phase = worker.holding = 0;
+        pool->job(pool->context, &worker);
+        pthread_mutex_lock(&pool->lock);
+        if (--pool->inside == 0) pthread_cond_broadcast(&pool->rest);
+        pthread_mutex_unlock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* Starts what is not yet started in this process. */
+static int pool_start(Pool *pool) {
+    while (pool->started < pool->threads - 1) {
+        Worker *worker = calloc(1, sizeof *worker);
+        if (!worker) return NATIVE_NO_MEMORY;
+        worker->pool = pool;
+        worker->index = pool->started + 1;
+        if (pthread_create(&pool->ids[pool->started], NULL, worker_main, worker)) {
+            free(worker);
+            return NATIVE_NO_THREADS;
+        }
+        pool->started++;
+    }
+    return NATIVE_OK;
+}
+
+static void pool_fresh(Pool *pool) {
+    pthread_mutex_init(&pool->entry, NULL);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->rest, NULL);
+    pool->started = pool->inside = 0;
+    atomic_store(&pool->epoch, 0);
+    atomic_store(&pool->sleepers, 0);
+    pool->process = getpid();
+}
+
+Pool *native_pool_new(int threads) {
+    if (threads < 1 || threads > MAX_THREADS) return NULL;
+    Pool *pool = calloc(1, sizeof *pool);
+    if (!pool) return NULL;
+    pool->threads = threads;
+    pool->ids = calloc((size_t)threads, sizeof *pool->ids);
+    if (!pool->ids) {
+        free(pool);
+        return NULL;
+    }
+    pool_fresh(pool);
+    if (pool_start(pool) != NATIVE_OK) {
+        native_pool_free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+int native_pool_threads(const Pool *pool) { return pool->threads; }
+
+void native_pool_free(Pool *pool) {
+    if (!pool) return;
+    if (pool->process == getpid()) {
+        pthread_mutex_lock(&pool->lock);
+        pool->stopping = 1;
+        pthread_cond_broadcast(&pool->work);
+        pthread_mutex_unlock(&pool->lock);
+        for (int i = 0; i < pool->started; i++) pthread_join(pool->ids[i], NULL);
+    }
+    free(pool->phases);
+    free(pool->ids);
+    free(pool);
+}
+
+int pool_enter(Pool *pool) {
+    if (pool->process != getpid()) pool_fresh(pool); /* a child has one thread, and nobody holds its locks */
+    pthread_mutex_lock(&pool->entry);
+    return pool_start(pool);
+}
+
+void pool_leave(Pool *pool) { pthread_mutex_unlock(&pool->entry); }
+
+int pool_run(Pool *pool, Job job, void *context, int64_t phase_count) {
+    if (phase_count > pool->phase_capacity) {
+        free(pool->phases);
+        pool->phases = aligned_alloc(64, (size_t)phase_count * sizeof(Phase));
+        pool->phase_capacity = pool->phases ? phase_count : 0;
+        if (!pool->phases) return NATIVE_NO_MEMORY;
+    }
+    memset((void *)pool->phases, 0, (size_t)phase_count * sizeof(Phase));
+    pool->job = job;
+    pool->context = context;
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->epoch, 1);
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    uint64_t arithmetic = plain_arithmetic();
+    Worker self = {.pool = pool, .phases = pool->phases};
+    job(context, &self);
+    former_arithmetic(arithmetic);
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->epoch, 1); /* closed: who has not come yet need not */
+    while (pool->inside) pthread_cond_wait(&pool->rest, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    return NATIVE_OK;
+}
+
+static void phase_wait(Pool *pool, Phase *phase, int64_t total) {
+    for (int64_t until = nanoseconds() + SPIN_NANOSECONDS;;) {
+        for (int i = 0; i < 16; i++) {
+            if (atomic_load(&phase->done) >= total) return;
+            RELAX();
+        }
+        if (nanoseconds() > until) break;
+    }
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->sleepers, 1);
+    while (atomic_load(&phase->done) < total) pthread_cond_wait(&pool->rest, &pool->lock);
+    atomic_fetch_sub(&pool->sleepers, 1);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+int64_t worker_next(Worker *worker, int64_t total) {
+    Pool *pool = worker->pool;
+    Phase *phase = &worker->phases[worker->phase];
+    if (worker->holding && atomic_fetch_add(&phase->done, 1) + 1 == total && atomic_load(&pool->sleepers)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->rest);
+        pthread_mutex_unlock(&pool->lock);
+    }
+    int64_t item = atomic_load(&phase->next) < total ? atomic_fetch_add(&phase->next, 1) : total;
+    worker->holding = item < total;
+    if (worker->holding) return item;
+    phase_wait(pool, phase, total);
+    worker->phase++;
+    return -1;
+}

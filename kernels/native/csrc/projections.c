@@ -1,0 +1,208 @@
+/* The four linear layers of a layer, each one phase: what comes before and after them is done with them. */
+#include <stddef.h>
+
+#include "forward.h"
+
+void prepare_few(const Run *run, Scratch *own, const float *x, int64_t width, const float *weight) {
+    own->act = act_at(run->model->image.spec->format, run->plan.rows, width, own->act_memory);
+    for (int64_t r = 0; r < run->plan.rows; r++) {
+        const float *line = x + r * width;
+        if (weight) run->model->kernels->norm(line, weight, run->model->image.spec->norm_eps, width, own->line);
+        const Row *row = &run->plan.row[r];
+        act_put(run->model, &own->act, row->tile, row->place, 0, width, weight ? own->line : line);
+    }
+}
+
+void prepare_all(const Run *run, Worker *worker, const float *x, int64_t width, const float *weight, const Act *to) {
+    Scratch *own = &run->scratch[worker->index];
+    for (int64_t item; (item = worker_next(worker, run->plan.tile_count)) >= 0;) {
+        const Tile tile = run->plan.tiles[item];
+        for (int64_t i = 0; i < tile.rows; i++) {
+            const float *line = x + (tile.row + i) * width;
+            if (weight) run->model->kernels->norm(line, weight, run->model->image.spec->norm_eps, width, own->line);
+            act_put(run->model, to, tile, i, 0, width, weight ? own->line : line);
+        }
+    }
+}
+
+/* Input of a linear layer: prepared in a phase of its own, or by each thread that found work (`ready` says so). */
+static const Act *input_of(const Run *run, Scratch *own, const float *x, int64_t width, const float *weight, int *ready) {
+    if (run->shared) return &run->input;
+    if (!*ready) prepare_few(run, own, x, width, weight);
+    *ready = 1;
+    return &own->act;
+}
+
+/* Panels first, first + step, ... (count of them) for the tiles of a block: own->out[row][count * 16], with bias. */
+static void block_panels(const Run *run, Scratch *own, const Linear *linear, int64_t first, int64_t count,
+                         const Act *act, int64_t block) {
+    const Tile *tiles;
+    Tile span;
+    const int64_t stride = count * LANES, tile_count = block_tiles(run, block, &tiles, &span);
+    for (int64_t p = 0; p < count; p++)
+        for (int64_t t = 0; t < tile_count; t++) {
+            float *out = own->out + (tiles[t].row - span.row) * stride + p * LANES;
+            linear_tile(run->model, linear, first + p, act, tiles[t], out, stride);
+            add_bias(linear->bias ? linear->bias + (first + p) * LANES : NULL, out, stride, tiles[t].rows);
+        }
+}
+
+/* Head h of the queries, then the keys, then the values of one row: turned, and put where it belongs. */
+static void put_head(const Run *run, int64_t layer, int64_t r, int64_t h, float *x) {
+    const Model *m = run->model;
+    const Spec *s = m->image.spec;
+    const Row *row = &run->plan.row[r];
+    const int64_t dim = s->head_dim, half = s->rotary_dims / 2, rotary = m->image.layer_specs[layer].rotary;
+    const int64_t key = h - s->heads, value = key - s->key_value_heads;
+    if (value >= 0) {
+        m->kernels->store(x, dim, NULL, cache_values(row->cache, layer, value), row->slot, s->key_value_dtype);
+        return;
+    }
+    if (rotary >= 0)
+        m->kernels->rotate(x, m->cosine[rotary] + row->position * half, m->sine[rotary] + row->position * half, half);
+    if (key >= 0) {
+        m->kernels->store(x, dim, cache_keys(row->cache, layer, key), NULL, row->slot, s->key_value_dtype);
+        return;
+    }
+    float *query = run->query + (r * s->heads + h) * dim;
+    for (int64_t d = 0; d < dim; d++) query[d] = x[d] * s->attention_scale;
+}
+
+static void norm_head(const Run *run, int64_t layer, int64_t h, float *x) {
+    const Spec *s = run->model->image.spec;
+    const Layer *l = &run->model->image.layers[layer];
+    if (s->qk_norm == QK_NORM_HEAD && h < s->heads + s->key_value_heads)
+        run->model->kernels->norm(x, h < s->heads ? l->query_norm : l->key_norm, s->norm_eps, s->head_dim, x);
+}
+
+/* Norms over all queries and all keys of a row come before the heads are told apart. */
+static void norm_rows_phase(Run *run, Worker *worker, int64_t layer) {
+    const Spec *s = run->model->image.spec;
+    const Layer *l = &run->model->image.layers[layer];
+    const int64_t dim = s->head_dim, query = s->heads * dim, key = s->key_value_heads * dim;
+    for (int64_t r; (r = worker_next(worker, run->plan.rows)) >= 0;) {
+        float *x = run->wide + r * (query + 2 * key);
+        run->model->kernels->norm(x, l->query_norm, s->norm_eps, query, x);
+        run->model->kernels->norm(x + query, l->key_norm, s->norm_eps, key, x + query);
+        for (int64_t h = 0; h < s->heads + 2 * s->key_value_heads; h++) put_head(run, layer, r, h, x + h * dim);
+    }
+}
+
+void query_key_value_phase(Run *run, Worker *worker, int64_t layer) {
+    const Spec *s = run->model->image.spec;
+    const Layer *l = &run->model->image.layers[layer];
+    const int64_t dim = s->head_dim, heads = s->heads + 2 * (int64_t)s->key_value_heads;
+    Scratch *own = &run->scratch[worker->index];
+    int ready = 0;
+    if (run->shared) prepare_all(run, worker, run->x, s->hidden, l->attention_norm, &run->input);
+    for (int64_t item; (item = worker_next(worker, heads * run->blocks)) >= 0;) {
+        const int64_t h = item / run->blocks, block = item % run->blocks;
+        const Act *act = input_of(run, own, run->x, s->hidden, l->attention_norm, &ready);
+        const Tile *tiles;
+        Tile span;
+        block_tiles(run, block, &tiles, &span);
+        block_panels(run, own, &l->qkv, h * dim / LANES, dim / LANES, act, block);
+        for (int64_t r = 0; r < span.rows; r++) {
+            float *x = own->out + r * dim;
+            if (s->qk_norm == QK_NORM_ROW) {
+                float *to = run->wide + ((span.row + r) * heads + h) * dim;
+                for (int64_t d = 0; d < dim; d++) to[d] = x[d];
+                continue;
+            }
+            norm_head(run, layer, h, x);
+            put_head(run, layer, span.row + r, h, x);
+        }
+    }
+    if (s->qk_norm == QK_NORM_ROW) norm_rows_phase(run, worker, layer);
+}
+
+static float *tap_of(const Run *run, int64_t layer) {
+    for (int64_t i = 0; run->taps && i < run->tap_count; i++)
+        if (run->tap_layers[i] == layer) return run->taps + i * run->plan.rows * run->model->image.spec->hidden;
+    return NULL;
+}
+
+/* Columns from.. of a block's rows in own->out [row][count]: added to the residual stream, or left for a norm. */
+static void add_columns(const Run *run, Scratch *own, int64_t block, int64_t from, int64_t count, int normed, float *tap) {
+    const Spec *s = run->model->image.spec;
+    const Tile *tiles;
+    Tile span;
+    block_tiles(run, block, &tiles, &span);
+    for (int64_t c = 0; c < count; c += LANES) {
+        const int64_t at = span.row * s->hidden + from + c;
+        if (!normed)
+            run->model->kernels->add_scaled(run->x + at, s->hidden, own->out + c, count, s->residual_scale, span.rows);
+        for (int64_t r = 0; r < span.rows && (normed || tap); r++)
+            for (int64_t i = 0; i < LANES; i++) {
+                const int64_t place = at + r * s->hidden + i;
+                if (normed) run->after[place] = own->out[r * count + c + i];
+                else tap[place] = run->x[place];
+            }
+    }
+}
+
+/* x += residual_scale * norm(what the sub-block left) */
+static void norm_after_phase(Run *run, Worker *worker, const float *weight, float *tap) {
+    const Spec *s = run->model->image.spec;
+    float *line = run->scratch[worker->index].line;
+    for (int64_t r; (r = worker_next(worker, run->plan.rows)) >= 0;) {
+        float *x = run->x + r * s->hidden;
+        run->model->kernels->norm(run->after + r * s->hidden, weight, s->norm_eps, s->hidden, line);
+        run->model->kernels->add_scaled(x, LANES, line, LANES, s->residual_scale, s->hidden / LANES);
+        for (int64_t i = 0; tap && i < s->hidden; i++) tap[r * s->hidden + i] = x[i];
+    }
+}
+
+/* Panels taken at a time: more where there are many, so that taking them costs nothing beside them. */
+static int64_t span_of(const Run *run, int64_t panels) {
+    const int64_t fair = panels * run->blocks / (12 * native_pool_threads(run->model->pool));
+    return fair < 1 ? 1 : fair > 4 ? 4 : fair;
+}
+
+static void residual_phase(Run *run, Worker *worker, const Linear *linear, const Act *given, const float *after, float *tap) {
+    const int64_t span = span_of(run, linear->panels), spans = (linear->panels + span - 1) / span;
+    Scratch *own = &run->scratch[worker->index];
+    int ready = 0;
+    for (int64_t item; (item = worker_next(worker, spans * run->blocks)) >= 0;) {
+        const int64_t first = item / run->blocks * span, block = item % run->blocks;
+        const int64_t count = linear->panels - first < span ? linear->panels - first : span;
+        const Act *act = given ? given : input_of(run, own, run->wide, linear->inner, NULL, &ready);
+        block_panels(run, own, linear, first, count, act, block);
+        add_columns(run, own, block, first * LANES, count * LANES, after != NULL, tap);
+    }
+    if (after) norm_after_phase(run, worker, after, tap);
+}
+
+void out_phase(Run *run, Worker *worker, int64_t layer) {
+    const Layer *l = &run->model->image.layers[layer];
+    residual_phase(run, worker, &l->out, run->whole && !run->shared ? NULL : &run->mixed, l->after_attention_norm, NULL);
+}
+
+void down_phase(Run *run, Worker *worker, int64_t layer) {
+    const Layer *l = &run->model->image.layers[layer];
+    residual_phase(run, worker, &l->down, &run->middle, l->after_mlp_norm, tap_of(run, layer));
+}
+
+/* Items of 32 columns: one group of the next layer's input. */
+void gate_up_phase(Run *run, Worker *worker, int64_t layer) {
+    const Spec *s = run->model->image.spec;
+    const Layer *l = &run->model->image.layers[layer];
+    Scratch *own = &run->scratch[worker->index];
+    int ready = 0;
+    if (run->shared) prepare_all(run, worker, run->x, s->hidden, l->mlp_norm, &run->input);
+    for (int64_t item; (item = worker_next(worker, s->inner / GROUP * run->blocks)) >= 0;) {
+        const int64_t group = item / run->blocks, block = item % run->blocks;
+        const Act *act = input_of(run, own, run->x, s->hidden, l->mlp_norm, &ready);
+        const Tile *tiles;
+        Tile span;
+        block_tiles(run, block, &tiles, &span);
+        block_panels(run, own, &l->gate_up, group * 4, 4, act, block); /* gate, up, gate, up */
+        for (int64_t r = 0; r < span.rows; r++) {
+            const Row *row = &run->plan.row[span.row + r];
+            float *x = own->out + r * 4 * LANES, gated[GROUP];
+            run->model->kernels->gated(s->activation, x, x + LANES, LANES, gated);
+            run->model->kernels->gated(s->activation, x + 2 * LANES, x + 3 * LANES, LANES, gated + LANES);
+            act_put(run->model, &run->middle, row->tile, row->place, group * GROUP, GROUP, gated);
+        }
+    }
+}
