@@ -17,15 +17,14 @@ from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
 from playground.config import EngineOptions, PlaygroundError
 from playground.drafter.cell import Drafter
-from playground.drafter.file import load_drafter
+from playground.drafter.file import load_drafter, read_card
 from playground.footprint import free_bytes
 from playground.memory import readable_bytes
+from playground.progress import Report, silent
 from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
 from playground.sources.checkpoint import read_config, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE, cache_folder
 from playground.sources.tokenizer import Tokenizer
-
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,14 @@ def load_pair(
         return BaseModel.load(base, device=device, dtype=getattr(torch, name), kernels=kernels, progress=report)
 
     measuring = _span(tell, "Measuring this machine", 0.6, 0.8)
-    costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, _silent), measuring)
+    costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, silent), measuring)
     model = load(dtype, _span(tell, "Loading the base model", 0.8, 0.95))
     bound = None
     if loaded_drafter and drafter_folder:
         _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
         bound = pair_drafter(loaded_drafter, model)
     tell(Progress("Ready", 1.0, folder.name))
-    card = _card(drafter_folder) if drafter_folder else ""
+    card = read_card(drafter_folder.path) if drafter_folder else ""
     return Pair(model, tokenizer, bound, card, device, dtype, engine, kernels, costs)
 
 
@@ -192,19 +191,6 @@ def _weight_bytes(folder: Path, dtype: str) -> int:
     config = read_config(folder, folder.name)
     stored = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32)
     return weights_bytes(folder) * getattr(torch, dtype).itemsize // stored.itemsize
-
-
-def _card(folder: ModelFolder) -> str:
-    """The drafter's model card, without its front matter."""
-    file = folder.path / "README.md"
-    if not file.is_file():
-        return ""
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return text.split("---\n", 2)[-1].lstrip() if text.startswith("---\n") else text
-
-
-def _silent(_done: float, _message: str) -> None:
-    """Loading only to measure is told by the measuring."""
 
 
 def _span(tell: Callable[[Progress], None], stage: str, start: float, end: float) -> Report:

@@ -28,6 +28,7 @@ from playground.base_model.stock import load_transformers_model
 from playground.base_model.types import BaseOutput
 from playground.config import PlaygroundError
 from playground.memory import explain_out_of_memory
+from playground.progress import Report, silent
 from playground.sources.catalogue import resolve_base
 from playground.trace import ModelInfo
 
@@ -99,7 +100,7 @@ class BaseModel:
         device: torch.device,
         dtype: torch.dtype,
         kernels: KernelSet,
-        progress: Callable[[float, str], None] | None = None,
+        progress: Report = silent,
         device_map: Any = None,
     ) -> BaseModel:
         """Load from a local folder of safetensors or a hub id; None is the default base model.
@@ -112,14 +113,11 @@ class BaseModel:
             PlaygroundError: nothing usable is there, it does not fit into memory, or its family cannot run here.
         """
         found = resolve_base(source, progress)
-        if progress is not None:
-            progress(0.0, f"Loading {found.name}")
+        progress(0.0, f"Loading {found.name}")
         model = load_transformers_model(found, device=device, dtype=dtype, device_map=device_map)
-        if progress is not None:
-            progress(0.9, f"Checking {found.name} against a tree")
+        progress(0.9, f"Checking {found.name} against a tree")
         base = cls.from_model(model, kernels=kernels, name=found.name)
-        if progress is not None:
-            progress(1.0, f"{found.name} is loaded")
+        progress(1.0, f"{found.name} is loaded")
         return base
 
     def info(self) -> ModelInfo:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import add_json, add_pair, add_sampling, add_verb, sampling_of
 from playground.cli.runs import STOPPED, open_session
-from playground.cli.terminal import Output, ProgressLine, output, stop_on_interrupt
+from playground.cli.terminal import LoadingBar, Output, output, stop_on_interrupt
 from playground.config import BeamShape, Message, PlaygroundError, RunRequest
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def run_distill(chosen: argparse.Namespace) -> int:
     from playground.distill.corpus.generate import DistillOptions
     from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
     from playground.distill.disk import explain_full_disk
-    from playground.distill.progress import Bars, Stopped
     from playground.distill.request import sizes_for
+    from playground.progress import Bars, Stopped
 
     if chosen.rows is None and chosen.hours is None:
         raise PlaygroundError("How long should the corpus be? Give --rows, such as 2048, or --hours, such as 0.5.")
@@ -143,10 +143,10 @@ def run_distill(chosen: argparse.Namespace) -> int:
 
 def run_train(chosen: argparse.Namespace) -> int:
     from playground.distill.pipeline import Pipeline
-    from playground.distill.progress import Bars, Stopped
     from playground.distill.request import TrainRequest, sizes_for
     from playground.distill.training.processes import Processes
     from playground.distill.trial import TrialOptions
+    from playground.progress import Bars, Stopped
 
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
@@ -177,6 +177,7 @@ def run_train(chosen: argparse.Namespace) -> int:
 def run_average(chosen: argparse.Namespace) -> int:
     from playground.distill.training.average import average, average_card
     from playground.drafter.file import CARD_FILE, save_drafter
+    from playground.files import write_text
 
     shares = _numbers(chosen.shares) if chosen.shares else None
     if chosen.out.resolve() in [folder.resolve() for folder in chosen.drafters]:
@@ -184,7 +185,7 @@ def run_average(chosen: argparse.Namespace) -> int:
     with output(chosen.json) as out:
         mean = average(chosen.drafters, shares)
         save_drafter(mean, chosen.out)
-        (chosen.out / CARD_FILE).write_text(average_card(chosen.out, chosen.drafters, shares), encoding="utf-8")
+        write_text(chosen.out / CARD_FILE, average_card(chosen.out, chosen.drafters, shares))
         parameters = mean.info().parameters
         out.result({"drafter": str(chosen.out), "members": len(chosen.drafters), "parameters": parameters})
         out.words(f"Drafter in {chosen.out}: the mean of {len(chosen.drafters)}, {parameters / 1e6:.2f}M parameters")
@@ -216,20 +217,20 @@ def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Op
 
     wanted = resolve_device(chosen.device)
     device = Processes.launched(wanted).device(wanted)
-    line = ProgressLine()
+    bar = LoadingBar()
     quiet_transformers()
     try:
-        folder = resolve_base(chosen.base, lambda done, text: line(Progress("Finding the base model", done, text)))
+        folder = resolve_base(chosen.base, lambda done, text: bar(Progress("Finding the base model", done, text)))
         kernels = kernel_set("auto", device)
         base = BaseModel.load(
             chosen.base,
             device=device,
             dtype=getattr(torch, chosen.dtype),
             kernels=kernels,
-            progress=lambda done, text: line(Progress("Loading the base model", done, text)),
+            progress=lambda done, text: bar(Progress("Loading the base model", done, text)),
         )
     finally:
-        line.close()
+        bar.close()
     tokenizer = Tokenizer.load(folder.path)
     turns = chat_turns(tokenizer, base.eos_ids, plain=chosen.no_chat_template)
     encode = tokenizer.encode_text if turns.plain else tokenizer.encode_words
@@ -281,7 +282,7 @@ def _tell_made(out: Output, made: Made) -> None:
 def run_evaluate(chosen: argparse.Namespace) -> int:
     from playground.bench.evaluate import evaluate
     from playground.bench.prompts import read_questions, spread
-    from playground.distill.progress import Bars
+    from playground.progress import Bars
 
     questions = spread(read_questions(chosen.prompts), chosen.limit)
     shapes = _shapes(chosen.shapes) if chosen.shapes else [BeamShape(chosen.beam_width, chosen.beam_length)]

@@ -17,6 +17,7 @@ from playground.distill.training.recipe import Recipe
 from playground.distill.trial import Trial
 from playground.drafter.config import DrafterConfig
 from playground.drafter.file import CARD_FILE
+from playground.files import write_text
 from playground.trace import DrafterInfo, ModelInfo
 
 _CURVE_POINTS = 8
@@ -50,9 +51,7 @@ class CardFacts:
 def write_card(folder: Path, facts: CardFacts) -> Path:
     """Write the card beside the weights."""
     file = folder / CARD_FILE
-    partial = file.with_suffix(".partial")
-    partial.write_text(render(facts), encoding="utf-8")
-    partial.replace(file)
+    write_text(file, render(facts))
     return file
 
 

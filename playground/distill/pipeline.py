@@ -28,7 +28,6 @@ from playground.distill.corpus.generate import DistillOptions
 from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
 from playground.distill.disk import explain_full_disk
 from playground.distill.plan import Plan, Stage
-from playground.distill.progress import Bars
 from playground.distill.request import Source, TrainRequest, sizes_for
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.store import StoreInfo, TeacherStore
@@ -49,6 +48,7 @@ from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter, save_drafter
+from playground.progress import Bars
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from playground.distill.corpus.turns import ChatTurns
 from playground.distill.disk import explain_full_disk
 from playground.distill.pipeline import Made, Pipeline
 from playground.distill.plan import Plan, Spent
-from playground.distill.progress import Bars, Stopped
 from playground.distill.request import Source, TrainRequest, sizes_for
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts
-from playground.drafter.file import card_of, load_drafter
+from playground.drafter.file import CARD_FILE, load_drafter, read_card
 from playground.figures.acceptance import CountedStep, count_steps, pool
+from playground.progress import Bars, Stopped
 from playground.trace import BeamsRecord, StageMs, StepRecord, TreeRecord
 from tests.distill.small import KERNELS, Training, tiny_base
 
@@ -62,7 +62,7 @@ def test_a_drafter_a_trial_and_a_card(made: Made, source: Source) -> None:
 
 
 def test_the_card_is_written_from_the_data(made: Made) -> None:
-    card = card_of(made.folder)
+    card = (made.folder / CARD_FILE).read_text()
     assert card == render(made.facts)
     changed = replace(made.facts, steps=4321, command="another command", base=replace(made.facts.base, name="Other"))
     text = render(changed)
@@ -126,7 +126,7 @@ def test_a_given_corpus(source: Source, tiny: Training, tmp_path: Path) -> None:
     found = run(source, request(tmp_path, corpus=folder, rows=None, max_tokens=600))
     assert not (tmp_path / "work" / "corpus").exists()
     assert found.facts.corpus.tokens == 576 and not found.facts.own_corpus
-    assert "wrote both sides" not in card_of(tmp_path)
+    assert "wrote both sides" not in read_card(tmp_path)
 
 
 def test_a_corpus_of_another_model(source: Source, made: Made, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_training_goes_on_from_an_earlier_drafter(made: Made, source: Source, tm
     before, after = load_drafter(made.folder).state_dict(), load_drafter(again.folder).state_dict()
     weights = [name for name in before if name != "draft_vocabulary"]
     assert weights and all(torch.equal(before[name], after[name]) for name in weights)
-    assert "began with the weights of the drafter mine" in card_of(again.folder)
+    assert "began with the weights of the drafter mine" in read_card(again.folder)
     with pytest.raises(PlaygroundError, match=r"recipe\.start = "):
         run(source, request(tmp_path / "again", **more | {"start": None}))
 

@@ -10,7 +10,6 @@ tokens, then their continuation.
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from playground.config import PlaygroundError
 from playground.distill.corpus.openings import UNASKED, Openings
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns
+from playground.files import write_json, written_whole
 
 SAMPLED_FROM = 100
 """Sampling looks at the 100 largest logits: the whole vocabulary doubles the time of a CPU step."""
@@ -212,9 +212,7 @@ def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> 
 
 def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
     if not file.exists():
-        partial = file.with_suffix(f".{os.getpid()}.partial")  # all processes write it, each the same
-        partial.write_text(json.dumps(settings, indent=1) + "\n")
-        partial.replace(file)
+        write_json(file, settings)  # all processes write it, each the same
         return
     found = json.loads(file.read_text())
     different = [name for name in settings if found.get(name) != settings[name]]
@@ -228,7 +226,5 @@ def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
 
 def _save(file: Path, ids: np.ndarray, assistant: np.ndarray, greedy: np.ndarray) -> None:
     small = ids.astype(np.uint16 if ids.max() < 65_536 else np.int32)
-    partial = file.with_suffix(".partial")
-    with open(partial, "wb") as stream:
+    with written_whole(file) as partial, open(partial, "wb") as stream:
         np.savez_compressed(stream, ids=small, assistant=assistant, greedy=greedy)
-    partial.replace(file)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from playground.distill.corpus.generate import DistillOptions, Shards, write_corpus
 from playground.distill.corpus.openings import UNASKED, Openings
-from playground.distill.progress import Bars
 from playground.distill.request import Source
 from playground.distill.training.processes import Processes
+from playground.progress import Bars
 
 ENDLESS_ROWS = 1 << 20
 """Where only time limits a corpus."""

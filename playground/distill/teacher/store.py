@@ -17,6 +17,7 @@ from torch import Tensor
 
 from playground.config import PlaygroundError
 from playground.distill.disk import reserve
+from playground.files import write_json
 
 TOP_TOKENS = 32
 """Teacher tokens kept at each place: 32 hold 95% of the default base's mass at temperature 1 and all that matters
@@ -105,9 +106,7 @@ class TeacherStore:
 
     def mark(self, done: int) -> None:
         """Write down that the first `done` tokens are filled."""
-        temporary = self.folder / "store.json.partial"
-        temporary.write_text(json.dumps(asdict(self.info) | {"done": done}))
-        temporary.replace(self.folder / "store.json")
+        write_json(self.folder / "store.json", asdict(self.info) | {"done": done}, indent=None)
 
     def hidden_states(self, index: Tensor) -> Tensor:
         """[..., H (1 + taps)] bfloat16 at tokens `index` [...]: final norm first, then the taps."""

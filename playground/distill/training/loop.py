@@ -20,12 +20,13 @@ from torch import nn
 
 from playground.config import BeamShape, PlaygroundError
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.progress import Stopped
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.simulate import simulate
 from playground.drafter.cell import Drafter
+from playground.files import write_text, written_whole
+from playground.progress import Stopped
 
 STATE_FILE = "training.pt"
 LOG_FILE = "training.jsonl"
@@ -208,12 +209,9 @@ def _checkpoint(
     if not all(bool(weight.isfinite().all()) for weight in drafter.parameters()):
         raise _not_finite("A weight became NaN or infinite", step, options)
     state = {"drafter": drafter.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    partial = out / f"{STATE_FILE}.partial"
-    torch.save(state, partial)
-    partial.replace(out / STATE_FILE)
-    lines = out / f"{LOG_FILE}.partial"
-    lines.write_text("".join(json.dumps(entry) + "\n" for entry in log))
-    lines.replace(out / LOG_FILE)
+    with written_whole(out / STATE_FILE) as partial:
+        torch.save(state, partial)
+    write_text(out / LOG_FILE, "".join(json.dumps(entry) + "\n" for entry in log))
 
 
 def _resume(drafter: Drafter, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, list[dict[str, Any]]]:

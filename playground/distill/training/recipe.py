@@ -128,8 +128,3 @@ def assemble(
     drafter = new_drafter(recipe, corpus, base, name)
     source = BatchSource(corpus, store, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
     return drafter, source, Objective(drafter, store, output_rows(drafter, base), recipe.weights)
-
-
-def work_folder(out: Path) -> Path:
-    """Where a run keeps what is not part of the drafter: teacher store, checkpoints."""
-    return out / "work"

@@ -17,8 +17,8 @@ from playground.distill.corpus.generate import Shards
 from playground.distill.corpus.openings import Openings, compose
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns, chat_turns
-from playground.distill.progress import Stopped
 from playground.figures.loops import looped
+from playground.progress import Stopped
 from playground.sources.tokenizer import Tokenizer
 from tests.distill.small import END, OPTIONS, TURNS, tiny_base, write
 from tests.families import build

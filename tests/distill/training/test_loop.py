@@ -13,7 +13,6 @@ import torch
 
 from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, PlaygroundError, Sampling
-from playground.distill.progress import Stopped
 from playground.distill.training import simulate as simulate_module
 from playground.distill.training.loop import STATE_FILE, TrainOptions, train, trained_steps
 from playground.distill.training.objective import LossWeights, StepLoss, unroll
@@ -21,6 +20,7 @@ from playground.distill.training.recipe import apple_config, choose_config, coun
 from playground.distill.training.simulate import held_out_places
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, save_drafter
+from playground.progress import Stopped
 from playground.trace import ModelInfo
 from tests.decode.lanes import drafting_run
 from tests.distill.small import Training
