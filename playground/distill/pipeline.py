@@ -30,10 +30,10 @@ from playground.distill.disk import explain_full_disk
 from playground.distill.plan import Plan, Stage
 from playground.distill.request import Source, TrainRequest, sizes_for
 from playground.distill.teacher.fill import fill
-from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
-from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import (
     Recipe,
@@ -93,8 +93,8 @@ class Pipeline:
         """
         with explain_full_disk(self.request.out):
             corpus = self._corpus()
-            store = self._teacher(corpus)
-            log = self._training(corpus, store)
+            states = self._teacher(corpus)
+            log = self._training(corpus, states)
             drafter = pair_drafter(load_drafter(self.request.out), self.base)
             trial = self._trial(corpus, drafter)
             facts = self._facts(corpus, drafter, trial, log)
@@ -136,9 +136,9 @@ class Pipeline:
         openings = self.request.openings
         distill(self.source, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
 
-    def _teacher(self, corpus: Corpus) -> TeacherStore:
+    def _teacher(self, corpus: Corpus) -> TeacherStates:
         """The base model's word on every token of the corpus; one process fills it, the others wait."""
-        info = StoreInfo(
+        info = StatesInfo(
             self.base.info().config_hash,
             corpus.content_hash,
             corpus.tokens,
@@ -147,13 +147,13 @@ class Pipeline:
         )
         folder = self.work / "teacher"
         if self.processes.main:
-            self._fill(corpus, *TeacherStore.create_or_open(folder, info))
+            self._fill(corpus, *TeacherStates.create_or_open(folder, info))
         self.processes.wait_until(lambda: _is_full(folder, info))
-        store = TeacherStore.open_part(folder, info)
-        store.into_memory()
-        return store
+        states = TeacherStates.open_part(folder, info)
+        states.into_memory()
+        return states
 
-    def _fill(self, corpus: Corpus, store: TeacherStore, done: int) -> None:
+    def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> None:
         if done >= corpus.tokens:
             return
         with (
@@ -166,18 +166,18 @@ class Pipeline:
                 amount(now - done)
                 report(now)
 
-            fill(model, corpus, store, done, tell)
+            fill(model, corpus, states, done, tell)
 
-    def _training(self, corpus: Corpus, store: TeacherStore) -> list[dict[str, Any]]:
+    def _training(self, corpus: Corpus, states: TeacherStates) -> list[dict[str, Any]]:
         """Train to the planned step; every checkpoint leaves a drafter in `out`."""
         request, out = self.request, self.work / "training"
-        drafter, source, objective = assemble(self.recipe, corpus, store, self.base, request.out.resolve().name)
+        drafter, source, objective = assemble(self.recipe, corpus, states, self.base, request.out.resolve().name)
         if source.steps_per_epoch < 1:
             raise PlaygroundError(
                 f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
                 f"Use a larger corpus (--rows, --hours), or a smaller --batch."
             )
-        self._choose_steps(corpus, store, source)
+        self._choose_steps(corpus, states, source)
         assert self.plan.steps is not None and self.plan.checkpoint_every is not None
         options = TrainOptions(
             steps=self.plan.steps, learning_rate=self.learning_rate, checkpoint_every=self.plan.checkpoint_every
@@ -203,14 +203,14 @@ class Pipeline:
         self.processes.wait()
         return log
 
-    def _choose_steps(self, corpus: Corpus, store: TeacherStore, source: BatchSource) -> None:
+    def _choose_steps(self, corpus: Corpus, states: TeacherStates, source: BatchSource) -> None:
         """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate."""
         plan = self.plan
         if self.request.steps is not None:
             plan.steps = self.request.steps
         elif plan.steps is None:
             spare = new_drafter(self.recipe, corpus, self.base, "spare")
-            objective = Objective(spare, store, output_rows(spare, self.base), self.recipe.weights)
+            objective = Objective(spare, states, output_rows(spare, self.base))
             seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
             plan.choose_steps(self.hours, seconds, time.perf_counter() - self._began)
             plan.steps = int(self.processes.largest(plan.steps or 0))
@@ -288,13 +288,10 @@ def weights_fingerprint(base: BaseModel) -> str:
 def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
     info = base.info()
     if request.start is not None:
-        return Recipe(
-            _config_to_go_on(base, request.start, request.draft_vocabulary),
-            LossWeights(),
-            start=str(request.start.resolve()),
-        )
+        config = _config_to_go_on(base, request.start, request.draft_vocabulary)
+        return Recipe(config, start=str(request.start.resolve()))
     config = apple_config(info) if request.apple_format else choose_config(info, request.draft_vocabulary)
-    return Recipe(config, LossWeights())
+    return Recipe(config)
 
 
 def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:
@@ -313,9 +310,9 @@ def _coverage(corpus: Corpus, drafter: Drafter) -> float:
     return 1.0 if drafter.full_ids is None else coverage(corpus, drafter.full_ids.cpu())
 
 
-def _is_full(folder: Path, info: StoreInfo) -> bool:
+def _is_full(folder: Path, info: StatesInfo) -> bool:
     try:
-        TeacherStore.open_part(folder, info)
+        TeacherStates.open_part(folder, info)
     except (PlaygroundError, OSError, ValueError):
         return False
     return True

@@ -122,7 +122,7 @@ def test_hours_are_planned_once(source: Source, tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_given_corpus(source: Source, tiny: Training, tmp_path: Path) -> None:
-    folder = tiny.store.folder.parent / "corpus"
+    folder = tiny.states.folder.parent / "corpus"
     found = run(source, request(tmp_path, corpus=folder, rows=None, max_tokens=600))
     assert not (tmp_path / "work" / "corpus").exists()
     assert found.facts.corpus.tokens == 576 and not found.facts.own_corpus

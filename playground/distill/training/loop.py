@@ -64,7 +64,6 @@ class TrainProgress:
     steps: int
     loss: float
     places_per_second: float
-    seconds_left: float
 
 
 def train(
@@ -104,7 +103,7 @@ def train(
         if step % 10 == 0 or step == last:
             rate = (step - first) / (time.perf_counter() - began)
             mean = sum(losses[-100:]) / len(losses[-100:])
-            report(TrainProgress(step, last, mean, rate * source.size * processes.world, (last - step) / rate))
+            report(TrainProgress(step, last, mean, rate * source.size * processes.world))
             if processes.agree(stop()) and step < last:
                 if processes.main:
                     _checkpoint(drafter, optimizer, options, step, log, out)

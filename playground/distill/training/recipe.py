@@ -15,11 +15,11 @@ import torch
 from playground.base_model.adapter import BaseModel
 from playground.base_model.output_head import OutputHead
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.teacher.store import TeacherStore
+from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import initialise
 from playground.distill.training.loss import OutputRows
-from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.objective import Objective
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter
@@ -33,10 +33,9 @@ UNROLL = 5
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that shapes a drafter and its loss."""
+    """All that shapes a drafter and its training."""
 
     config: DrafterConfig
-    weights: LossWeights
     batch: int = 256
     unroll: int = UNROLL
     seed: int = 0
@@ -122,9 +121,9 @@ def output_rows(drafter: Drafter, base: BaseModel) -> OutputRows | None:
 
 
 def assemble(
-    recipe: Recipe, corpus: Corpus, store: TeacherStore, base: BaseModel, name: str
+    recipe: Recipe, corpus: Corpus, states: TeacherStates, base: BaseModel, name: str
 ) -> tuple[Drafter, BatchSource, Objective]:
     """Drafter, batches and loss of a training run."""
     drafter = new_drafter(recipe, corpus, base, name)
-    source = BatchSource(corpus, store, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
-    return drafter, source, Objective(drafter, store, output_rows(drafter, base), recipe.weights)
+    source = BatchSource(corpus, states, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
+    return drafter, source, Objective(drafter, states, output_rows(drafter, base))
