@@ -15,7 +15,7 @@ from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
-from playground.config import EngineOptions, PlaygroundError
+from playground.config import EngineOptions, PlaygroundError, parse_device_map
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
 from playground.footprint import free_bytes
@@ -61,7 +61,7 @@ def load_pair(
     """
     tell = progress or (lambda _: None)
     quiet_transformers()
-    device = resolve_device(options.device)
+    device = main_device(options)
     engine, kernels = resolve_engine(options, device), resolve_kernels(options, device)
     drafter_folder = None
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
@@ -72,7 +72,14 @@ def load_pair(
     tokenizer = Tokenizer.load(folder.path)
 
     def load(name: str, report: Report) -> BaseModel:
-        return BaseModel.load(base, device=device, dtype=getattr(torch, name), kernels=kernels, progress=report)
+        return BaseModel.load(
+            base,
+            device=device,
+            dtype=getattr(torch, name),
+            kernels=kernels,
+            progress=report,
+            device_map=parse_device_map(options.device_map) if options.device_map else None,
+        )
 
     measuring = _span(tell, "Measuring this machine", 0.6, 0.8)
     costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, silent), measuring)
@@ -83,7 +90,7 @@ def load_pair(
         bound = pair_drafter(loaded_drafter, model)
     tell(Progress("Ready", 1.0, folder.name))
     card = read_card(drafter_folder.path) if drafter_folder else ""
-    return Pair(model, tokenizer, bound, card, device, dtype, engine, kernels, costs)
+    return Pair(model, tokenizer, bound, card, model.device, dtype, engine, kernels, costs)
 
 
 def quiet_transformers() -> None:
@@ -116,6 +123,27 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
+def main_device(options: EngineOptions) -> torch.device:
+    """The device that a pair decodes on: with a device map, the first one that it names.
+
+    Raises:
+        PlaygroundError: no such device here, or a device beside a map.
+    """
+    if options.device_map is None:
+        return resolve_device(options.device)
+    if options.device != "auto":
+        raise PlaygroundError(
+            f"Device is {options.device!r} and the device map {options.device_map!r}, but a map says itself where the "
+            "model goes. Leave the device at auto, or leave the map out."
+        )
+    named = parse_device_map(options.device_map)
+    if isinstance(named, str):
+        return resolve_device("auto")
+    places = [f"cuda:{place}" if isinstance(place, int) else place for place in named.values() if place != "disk"]
+    devices = [resolve_device(place) for place in places]
+    return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
+
+
 def resolve_engine(options: EngineOptions, device: torch.device) -> str:
     """The engine that runs: captured where Triton's kernels run on CUDA, eager elsewhere.
 
@@ -136,7 +164,14 @@ def resolve_engine(options: EngineOptions, device: torch.device) -> str:
             "Engine is 'captured', but kernels are 'reference', which ask the device for numbers while they run, and a "
             "CUDA graph cannot. Use kernels auto or triton, or engine eager."
         )
-    graphs = device.type == "cuda" and options.kernels != "reference"
+    spread = options.device_map is not None
+    if spread and (options.exact or options.engine == "captured"):
+        asked = "exact mode" if options.exact else "engine captured"
+        raise PlaygroundError(
+            f"A device map needs the eager engine, but {asked} keeps the whole model on one device. "
+            "Leave one of the two out."
+        )
+    graphs = device.type == "cuda" and options.kernels != "reference" and not spread
     return options.engine if options.engine != "auto" else "captured" if graphs else "eager"
 
 
@@ -146,8 +181,13 @@ def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
     Raises:
         PlaygroundError: Triton was asked for where it cannot run.
     """
+    if options.device_map is not None and options.kernels == "triton":
+        raise PlaygroundError(
+            "Kernels are 'triton', which run on the first GPU alone, but a device map may use several devices. "
+            "Use kernels auto or reference, or leave the map out."
+        )
     try:
-        found = kernel_set(options.kernels, device, exact=options.exact)
+        found = kernel_set("reference" if options.device_map else options.kernels, device, exact=options.exact)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
     if options.dtype != "auto" and not found.takes(getattr(torch, options.dtype)):
@@ -170,7 +210,8 @@ def _choose_dtype(
     if device.type == "mps" and options.dtype == "float64":
         raise PlaygroundError("Dtype is 'float64', which MPS devices do not have. Use float32, or --device cpu.")
     room = free_bytes(device)
-    names = tuple(name for name in offered(device) if 1.25 * _weight_bytes(folder.path, name) < room)
+    spread = options.device_map is not None  # accelerate finds room elsewhere, on disk if need be
+    names = tuple(name for name in offered(device) if spread or 1.25 * _weight_bytes(folder.path, name) < room)
     if options.dtype != "auto":
         names = tuple(dict.fromkeys((*names, options.dtype)))
     if not names:
@@ -182,6 +223,7 @@ def _choose_dtype(
     if len(names) == 1:
         return {}, names[0]
     key = f"{folder.path.resolve()} {weights_bytes(folder.path)} {read_config(folder.path, folder.name)}"
+    key += f" {options.device_map}" if spread else ""
     costs = known_costs(CostFile(cache_folder(), key, device), names, load, report)
     return costs, fastest_drafting(costs) if options.dtype == "auto" else options.dtype
 

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playground.cli.options import add_json, add_pair, add_sampling, add_verb, sampling_of
+from playground.cli.options import add_device_map, add_json, add_pair, add_sampling, add_verb, sampling_of
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import LoadingBar, Output, output, stop_on_interrupt
-from playground.config import BeamShape, Message, PlaygroundError, RunRequest
+from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, parse_device_map
 
 if TYPE_CHECKING:
     from kernels import KernelSet
@@ -76,6 +76,7 @@ def _add_base(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("base model")
     group.add_argument("--base", metavar="DIR_OR_ID", help="a folder or a hub id (the default pair's)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add_device_map(group)
     group.add_argument(
         "--dtype", default="bfloat16", choices=("bfloat16", "float32", "float16"), help="of the base model's weights"
     )
@@ -211,23 +212,31 @@ def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Op
     from playground.distill.corpus.turns import chat_turns
     from playground.distill.request import Source
     from playground.distill.training.processes import Processes
-    from playground.loading import Progress, quiet_transformers, resolve_device
+    from playground.loading import Progress, main_device, quiet_transformers
     from playground.sources.catalogue import resolve_base
     from playground.sources.tokenizer import Tokenizer
 
-    wanted = resolve_device(chosen.device)
-    device = Processes.launched(wanted).device(wanted)
+    options = EngineOptions(device=chosen.device, device_map=chosen.device_map)
+    wanted = main_device(options)
+    processes = Processes.launched(wanted)
+    if options.device_map is not None and processes.world > 1:
+        raise PlaygroundError(
+            f"{processes.world} processes train together, each with a model of its own, but a device map spreads one "
+            "model over all devices. Leave out --device-map, or start one process."
+        )
+    device = processes.device(wanted)
     bar = LoadingBar()
     quiet_transformers()
     try:
         folder = resolve_base(chosen.base, lambda done, text: bar(Progress("Finding the base model", done, text)))
-        kernels = kernel_set("auto", device)
+        kernels = kernel_set("reference" if options.device_map else "auto", device)
         base = BaseModel.load(
             chosen.base,
             device=device,
             dtype=getattr(torch, chosen.dtype),
             kernels=kernels,
             progress=lambda done, text: bar(Progress("Loading the base model", done, text)),
+            device_map=parse_device_map(options.device_map) if options.device_map else None,
         )
     finally:
         bar.close()

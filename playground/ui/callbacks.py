@@ -97,7 +97,7 @@ def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML
     gr.on(changes, None, controls.kept, None, js=KEEP)
     copied = controls.copy.click(copy, controls.settings, controls.command, **SHORT)
     copied.then(None, controls.command, None, js=COPY)
-    names = [controls.base, controls.drafter, controls.device, controls.dtype]
+    names = [controls.base, controls.drafter, controls.device, controls.dtype, controls.device_map]
     controls.load.click(load, names, stage, **SHORT)
     for button, preset in zip(controls.presets, PRESETS, strict=True):
         button.click(None, None, controls.prompt, js=f"() => {json.dumps(preset.prompt)}")

@@ -125,19 +125,31 @@ class Hub:
         write_trace(self.store.get(key), buffer)
         return buffer.getvalue()
 
-    def load_pair(self, base: str | None, drafter: str | None, device: str | None, dtype: str | None) -> None:
-        """Load another pair in the background; empty names mean the default.
+    def load_pair(
+        self,
+        base: str | None,
+        drafter: str | None,
+        device: str | None,
+        dtype: str | None,
+        device_map: str | None = None,
+    ) -> None:
+        """Load another pair in the background.
+
+        Empty names mean the default pair, an empty device or map the one in use; the map "none" is one device.
 
         Raises:
             PlaygroundError: one is loading already, or an option is wrong.
         """
         current = self.host.options
+        asked = (device_map or "").strip()
+        spread = None if asked.lower() == "none" else asked or current.device_map
         options = EngineOptions(
-            device=(device or "").strip() or current.device,
+            device=(device or "").strip() or ("auto" if spread else current.device),
             dtype=dtype or "auto",  # type: ignore[arg-type]
             engine=current.engine,
             kernels=current.kernels,
             exact=current.exact,
+            device_map=spread,
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options)
 

@@ -130,6 +130,31 @@ def test_the_command_line_is_one_the_cli_takes() -> None:
         assert (parsed.prompt, parsed.top_k, parsed.system) == (prompt, 4, "Brief.")
 
 
+def test_the_models_panel_takes_a_device_map() -> None:
+    """Empty is the map in use, `none` is one device; the command line repeats it."""
+    from playground import cli
+
+    asked: list[EngineOptions] = []
+
+    def opened(_base: Any, _drafter: Any, options: EngineOptions, _tell: Any) -> Scripted:
+        asked.append(options)
+        return Scripted(make_trace())
+
+    host = SessionHost(opened)
+    hub = Hub(host, lambda *_: iter(()))
+    for text, device in (("auto", ""), (" ", ""), ('{"": "disk"}', ""), ("none", ""), (None, "cpu")):
+        hub.load_pair("my/model", "", device, "float32", text)
+        until(lambda: host.status.state == "ready")
+        line = command_line(WIDGETS, *host.wanted, host.options)
+        parsed = cli.parser().parse_args(shlex.split(line)[3:])
+        assert (parsed.device_map, parsed.device) == (host.options.device_map, host.options.device)
+    found = [(options.device_map, options.device) for options in asked]
+    spread = '{"": "disk"}'
+    assert found == [("auto", "auto"), ("auto", "auto"), (spread, "auto"), (None, "auto"), (None, "cpu")]
+    with pytest.raises(PlaygroundError, match="Device map is 'everywhere'"):
+        hub.load_pair(None, None, None, "auto", "everywhere")
+
+
 def test_a_turnstile_is_first_come_first_served() -> None:
     turns, order = Turnstile(limit=3), []
     tickets = [object() for _ in range(3)]

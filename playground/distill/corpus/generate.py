@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.base_model.placement import device_of
 from playground.config import PlaygroundError
 from playground.distill.corpus.openings import UNASKED, Openings
 from playground.distill.corpus.rows_cache import rows_cache
@@ -148,7 +149,7 @@ def _write_batch(
     model: Any, rows: list[_Row], options: DistillOptions, seed: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """All rows of a batch, position by position: ids and assistant flags [rows, row_tokens]."""
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     generator = torch.Generator(device).manual_seed(seed)
     cache = rows_cache(model.config, options.row_tokens)
     ids = np.zeros((len(rows), options.row_tokens), np.int64)

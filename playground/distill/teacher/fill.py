@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.base_model.placement import device_of, weights_at_hand
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher.states import TeacherStates
 
@@ -36,7 +37,7 @@ def fill(
         done: tokens already filled, always the end of a row.
         report: called with tokens done and tokens in all.
     """
-    first, device = int(np.searchsorted(corpus.starts, done)), model.get_input_embeddings().weight.device
+    first, device = int(np.searchsorted(corpus.starts, done)), device_of(model.get_input_embeddings())
     caught: dict[int, Tensor] = {}
     hooks = _tap(model, states.info.taps, caught)
     try:
@@ -66,7 +67,7 @@ def _row_batches(corpus: Corpus, first: int, most: int) -> list[list[int]]:
 def _fill_rows(
     model: Any, corpus: Corpus, states: TeacherStates, caught: dict[int, Tensor], start: int, stop: int, rows: int
 ) -> None:
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     ids = torch.from_numpy(corpus.ids[start:stop].astype(np.int64)).view(rows, -1).to(device)
     hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)  # [tokens, H]
     states.hidden[start:stop] = _bits(hidden)
@@ -75,7 +76,7 @@ def _fill_rows(
     wanted = corpus.assistant[start:stop].copy()
     wanted[:-1] |= corpus.assistant[start + 1 : stop]  # the token before an assistant's token predicts it
     for part in np.array_split(np.nonzero(wanted)[0], max(1, int(wanted.sum()) // _HEAD_ROWS)):
-        log_probabilities, best = _best(model, hidden[torch.from_numpy(part).to(device)], states.info.top_tokens)
+        log_probabilities, best = _best(model, hidden[torch.from_numpy(part).to(hidden.device)], states.info.top_tokens)
         states.top_ids[start + part] = best.cpu().numpy()
         states.top_log_probabilities[start + part] = log_probabilities.cpu().half().numpy()
 
@@ -84,7 +85,10 @@ def _best(model: Any, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Log-probabilities and ids of the `count` best next tokens after hidden [R, H]: [R, k] each."""
     from playground.base_model.output_head import read_output_head
 
-    logits = read_output_head(model.config.get_text_config(), model.get_output_embeddings())(hidden)
+    head = model.get_output_embeddings()
+    with weights_at_hand(head):
+        whole = read_output_head(model.config.get_text_config(), head)
+    logits = whole(hidden.to(whole.weight.device))
     values, ids = logits.topk(count, dim=-1, sorted=False)
     return values.float() - logits.float().logsumexp(-1, keepdim=True), ids
 
