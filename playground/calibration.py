@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from playground.base_model.adapter import BaseModel
+from playground.base_model.cache import KVCache
 from playground.config import BeamShape
 from playground.figures.summary import PlainCosts
 from playground.files import write_json
@@ -63,14 +64,14 @@ def measure(base: BaseModel) -> StepCosts:
     return StepCosts(plain_ms=_forward_ms(base, cache, 1), tree_ms=_forward_ms(base, cache, TREE_NODES))
 
 
-def _forward_ms(base: BaseModel, cache: object, nodes: int) -> float:
+def _forward_ms(base: BaseModel, cache: KVCache, nodes: int) -> float:
     depth = torch.arange(nodes, device=base.device).clamp(max=BeamShape().length)
     sees = torch.ones(nodes, nodes, dtype=torch.bool, device=base.device).tril()
     tokens = torch.arange(nodes, device=base.device) % base.vocab_size
     times = []
     for _ in range(WARM_UPS + REPEATS):
         start = time.perf_counter()
-        logits = base.forward(tokens, depth, sees, cache).logits  # type: ignore[arg-type]
+        logits = base.forward(tokens, depth, sees, cache).logits
         logits[0, 0].item()  # waits for the device
         times.append((time.perf_counter() - start) * 1e3)
     return min(times[WARM_UPS:])

@@ -18,8 +18,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-STALE_SECONDS = 3600.0
+_STALE_SECONDS = 3600.0
 _SUFFIX = ".partial"
+
+
+def cache_folder() -> Path:
+    """Where things are kept that can be made again: REDRAFTER_CACHE, or the user's cache folder."""
+    if chosen := os.environ.get("REDRAFTER_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "redrafter-playground"
 
 
 @contextmanager
@@ -32,7 +39,7 @@ def written_whole(file: Path) -> Iterator[Path]:
         OSError: the folder cannot be written to, or has no room.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(file)
+    _remove_stale(file)
     partial = _beside(file)
     partial.touch(exist_ok=False)
     mode = partial.stat().st_mode
@@ -68,7 +75,7 @@ def folder_written_whole(folder: Path, is_whole: Callable[[Path], bool]) -> Iter
         OSError: the folder around it cannot be written to, or has no room.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(folder)
+    _remove_stale(folder)
     partial = _beside(folder)
     partial.mkdir()
     try:
@@ -78,17 +85,16 @@ def folder_written_whole(folder: Path, is_whole: Callable[[Path], bool]) -> Iter
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def remove_stale(path: Path) -> None:
+def _remove_stale(path: Path) -> None:
     """Remove what writers of `path` left that were cut off; a young leftover may still be at work."""
     for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_SUFFIX}"):
-        remove_if_stale(leftover)
+        _remove_if_stale(leftover)
 
 
-def remove_if_stale(leftover: Path) -> None:
-    """Remove a file or folder that nobody has touched for an hour."""
+def _remove_if_stale(leftover: Path) -> None:
     try:
         age = time.time() - leftover.stat().st_mtime
-        if age <= STALE_SECONDS:
+        if age <= _STALE_SECONDS:
             return
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)

@@ -28,8 +28,8 @@ from playground.decode.race import DraftingLane, PlainLane, race
 from playground.drafter.cell import Drafter
 from playground.figures.summary import summarise, verdict
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tightest
-from playground.loading import Pair, Progress, load_pair
 from playground.memory import is_out_of_memory
+from playground.pair import Pair, Progress, load_pair
 from playground.trace import DrafterInfo, FinishReason, Footer, Header, ModelInfo, Record, RunSettings, Trace
 
 __all__ = ["Progress", "Session", "SessionInfo"]

@@ -20,7 +20,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"decode"}),
     frozenset({"distill"}),
     frozenset({"calibration", "footprint"}),
-    frozenset({"loading"}),
+    frozenset({"pair"}),
     frozenset({"session"}),
     frozenset({"bench"}),
     frozenset({"ui", "cli"}),

@@ -18,7 +18,7 @@ from playground.config import BeamShape, EngineOptions, Message, PlaygroundError
 from playground.drafter.file import save_drafter
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
-from playground.loading import Progress, resolve_device
+from playground.pair import Progress, resolve_device
 from playground.session import Session
 from playground.trace import Footer, Header, ParityRecord, PlainRecord, PromptRecord, Record, StepRecord, Trace
 from tests.tiny import HIDDEN, VOCABULARY, WINDOW, write_base

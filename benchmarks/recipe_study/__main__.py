@@ -29,6 +29,7 @@ from playground.distill.training.loop import TrainOptions, train
 from playground.distill.training.recipe import Recipe, assemble, choose_config
 from playground.distill.training.simulate import simulate
 from playground.files import write_json
+from playground.progress import Bars
 from playground.sources.catalogue import resolve_base
 
 MIXTURE = Mixture(regression=0.3)
@@ -93,7 +94,9 @@ def measure(
     objective = StudyObjective(drafter, states, base, variant.mixture)
     count = int(steps * variant.steps)
     began = time.perf_counter()
-    train(drafter, source, corpus, objective, TrainOptions(steps=count, checkpoint_every=10**9), out)
+    with Bars().stage(out.name, count, "step") as done:
+        options = TrainOptions(steps=count, checkpoint_every=10**9)
+        train(drafter, source, corpus, objective, options, out, lambda now: done(now.step))
     seconds = time.perf_counter() - began
     with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
         found = simulate(drafter, source, corpus, SHAPES)

@@ -16,7 +16,7 @@ import torch
 
 from playground.base_model.attention import TreeAttention, TreeFrame, register, unregister
 from playground.base_model.cache import KVCache
-from playground.base_model.description import decoder_layers, describe, eos_ids
+from playground.base_model.description import decoder_layers, eos_ids, model_info
 from playground.base_model.exact import require_exact
 from playground.base_model.fused import fuse
 from playground.base_model.output_head import OutputHead, read_output_head, select_rows
@@ -59,7 +59,7 @@ class BaseModel:
         self.dtype: torch.dtype = head.weight.dtype
         self.device = device_of(self._embedding)
         self.put_aside = put_aside(model)
-        self._info = describe(model, name, self.vocab_size)
+        self._info = model_info(model, name, self.vocab_size)
         self.window = self._info.window
         config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
         found = probe(model, config.num_hidden_layers, self.window)
@@ -168,7 +168,8 @@ class BaseModel:
 
     def embed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Output of the model's own input embedding, [..., H]."""
-        return self._embedding(tokens)
+        embedded: torch.Tensor = self._embedding(tokens)
+        return embedded
 
     def output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:
         """The output head restricted to vocabulary entries `ids` [V'] (all of them if None), scale and cap included."""
@@ -258,7 +259,8 @@ def _stock_logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Logits [n, V] of the untouched model, its own attention over the whole text."""
     set_attention(model, "eager")
     with torch.inference_mode():
-        return model(input_ids=tokens[None], use_cache=False).logits[0]
+        logits: torch.Tensor = model(input_ids=tokens[None], use_cache=False).logits[0]
+    return logits
 
 
 def _chain(nodes: int, cache: KVCache, device: torch.device) -> TreeFrame:

@@ -87,7 +87,8 @@ def _fuse_gate(module: Any, kernels: KernelSet) -> bool:
         return False
 
     def gated(kind: Gate, x: torch.Tensor) -> torch.Tensor:
-        return down(kernels.gated(gate(x), up(x), kind))
+        out: torch.Tensor = down(kernels.gated(gate(x), up(x), kind))
+        return out
 
     trial = _trial(module, gate.in_features)
     kinds: tuple[Gate, ...] = ("silu", "gelu_tanh")

@@ -14,7 +14,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
-from playground.sources.default_base import cache_folder
+from playground.files import cache_folder
 
 
 class OffloadFolder:

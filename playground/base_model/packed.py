@@ -59,8 +59,8 @@ def linears_called(model: torch.nn.Module) -> Iterator[list[torch.nn.Linear]]:
     called: list[torch.nn.Linear] = []
 
     def note(module: torch.nn.Module, _arguments: Any) -> None:
-        if module not in called:
-            called.append(module)  # type: ignore[arg-type]
+        if isinstance(module, torch.nn.Linear) and module not in called:
+            called.append(module)
 
     hooks = [module.register_forward_pre_hook(note) for module in model.modules() if type(module) is torch.nn.Linear]
     try:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playground.loading import Progress
+    from playground.pair import Progress
 
 
 class Output:

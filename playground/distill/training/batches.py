@@ -2,7 +2,7 @@
 
 A place p is the last committed token; p + 1 is the root. Step k of the unrolled drafter is fed token
 p + k and should predict like the base model at p + k. Batches depend only on (seed, step), so a resumed
-run sees what an unbroken one would.
+run sees what an unbroken one would. Knows neither the drafter's weights nor the loss.
 """
 
 from __future__ import annotations

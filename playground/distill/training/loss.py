@@ -8,6 +8,7 @@ own gradient in chunks and never keeps a [rows, V'] tensor. Knows nothing of cor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +38,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
     """Weighted sum over rows of -sum p log softmax(o E^T + bonus)."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: torch.autograd.function.FunctionCtx,
         projected: Tensor,  # [R, D]
         weight: Tensor,  # [V', D]
@@ -83,7 +84,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return total.float()
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: torch.autograd.function.FunctionCtx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         grad, grad_bonus, grad_weight = ctx.saved_tensors  # type: ignore[attr-defined]
         weight = grad_weight * upstream if grad_weight is not None else None
         return grad * upstream.to(grad.dtype), weight, grad_bonus * upstream, *[None] * 7
@@ -115,4 +116,5 @@ def soft_cross_entropy(
         gated = torch.where(copied.found, bonus.float(), 0.0)
     rows = (teacher.ids, teacher.probabilities, row_weight)
     shape = (head.bias, head.scale, head.softcap)
-    return _SoftCrossEntropy.apply(projected, head.weight, gated, copied.ids, *rows, *shape)  # type: ignore[no-any-return]
+    apply: Callable[..., Tensor] = _SoftCrossEntropy.apply
+    return apply(projected, head.weight, gated, copied.ids, *rows, *shape)

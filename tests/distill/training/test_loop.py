@@ -56,7 +56,11 @@ def test_the_loss_falls(tiny: Training, tmp_path: Path) -> None:
 
 
 def test_resuming_equals_not_stopping(tiny: Training, unbroken: Drafter, tmp_path: Path) -> None:
-    run(tiny, tmp_path, replace(OPTIONS, stop_at=5))
+    def cut_off(_entry: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, tmp_path, replace(OPTIONS, checkpoint_every=5), checkpointed=cut_off)
     assert trained_steps(tmp_path) == 5
     assert same(run(tiny, tmp_path), unbroken)
     assert same(run(tiny, tmp_path), unbroken)  # nothing is left to do

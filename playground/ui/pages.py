@@ -1,6 +1,6 @@
 """What pages can ask of the server: the runs of each page, the store of traces, the pair's state.
 
-Everything the page's own script calls goes through `Hub`; answers are plain JSON values, errors are sentences under
+Everything the page's own script calls goes through `Pages`; answers are plain JSON values, errors are sentences under
 "error". Knows no Gradio.
 """
 
@@ -28,7 +28,7 @@ from playground.views.picture import step_picture, trace_picture
 Sweeper = Callable[[SessionLike, RunRequest, tuple[int, ...], tuple[int, ...], threading.Event], Iterator[SweepRecord]]
 
 
-class Hub:
+class Pages:
     """The pages of one server."""
 
     def __init__(self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None) -> None:

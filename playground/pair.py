@@ -6,7 +6,7 @@ Resolves every `auto` once. Knows where models come from and what they cost here
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,12 +18,13 @@ from playground.calibration import CostFile, Costs, fastest_drafting, known_cost
 from playground.config import EngineOptions, PlaygroundError, parse_device_map
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
+from playground.files import cache_folder
 from playground.footprint import free_bytes
 from playground.memory import readable_bytes
 from playground.progress import Report, silent
 from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
 from playground.sources.checkpoint import read_config, weights_bytes
-from playground.sources.default_base import DEFAULT_BASE, cache_folder
+from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
 
 
@@ -61,6 +62,7 @@ def load_pair(
     """
     tell = progress or (lambda _: None)
     quiet_transformers()
+    options = options_with_map(options)
     device = main_device(options)
     engine, kernels = resolve_engine(options, device), resolve_kernels(options, device)
     drafter_folder = None
@@ -123,19 +125,41 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def main_device(options: EngineOptions) -> torch.device:
-    """The device that a pair decodes on: with a device map, the first one that it names.
+def options_with_map(options: EngineOptions) -> EngineOptions:
+    """With a device map: the engine and the kernels that can follow it.
 
     Raises:
-        PlaygroundError: no such device here, or a device beside a map.
+        PlaygroundError: another device, engine or kernels were asked for besides, or exact mode.
     """
     if options.device_map is None:
-        return resolve_device(options.device)
+        return options
     if options.device != "auto":
         raise PlaygroundError(
             f"Device is {options.device!r} and the device map {options.device_map!r}, but a map says itself where the "
             "model goes. Leave the device at auto, or leave the map out."
         )
+    if options.exact or options.engine not in ("auto", "eager"):
+        asked = "exact mode" if options.exact else f"engine {options.engine!r}"
+        raise PlaygroundError(
+            f"A device map needs the eager engine, but {asked} keeps the whole model on one device. "
+            "Leave one of the two out."
+        )
+    if options.kernels not in ("auto", "reference"):
+        raise PlaygroundError(
+            f"Kernels are {options.kernels!r}, which run on the first GPU alone, but a device map may use several "
+            "devices. Use kernels auto or reference, or leave the map out."
+        )
+    return replace(options, engine="eager", kernels="reference")
+
+
+def main_device(options: EngineOptions) -> torch.device:
+    """The device that a pair decodes on: with a device map, the first GPU that it names.
+
+    Raises:
+        PlaygroundError: no such device here.
+    """
+    if options.device_map is None:
+        return resolve_device(options.device)
     named = parse_device_map(options.device_map)
     if isinstance(named, str):
         return resolve_device("auto")
@@ -164,14 +188,7 @@ def resolve_engine(options: EngineOptions, device: torch.device) -> str:
             "Engine is 'captured', but kernels are 'reference', which ask the device for numbers while they run, and a "
             "CUDA graph cannot. Use kernels auto or triton, or engine eager."
         )
-    spread = options.device_map is not None
-    if spread and (options.exact or options.engine == "captured"):
-        asked = "exact mode" if options.exact else "engine captured"
-        raise PlaygroundError(
-            f"A device map needs the eager engine, but {asked} keeps the whole model on one device. "
-            "Leave one of the two out."
-        )
-    graphs = device.type == "cuda" and options.kernels != "reference" and not spread
+    graphs = device.type == "cuda" and options.kernels != "reference"
     return options.engine if options.engine != "auto" else "captured" if graphs else "eager"
 
 
@@ -181,13 +198,8 @@ def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
     Raises:
         PlaygroundError: Triton was asked for where it cannot run.
     """
-    if options.device_map is not None and options.kernels == "triton":
-        raise PlaygroundError(
-            "Kernels are 'triton', which run on the first GPU alone, but a device map may use several devices. "
-            "Use kernels auto or reference, or leave the map out."
-        )
     try:
-        found = kernel_set("reference" if options.device_map else options.kernels, device, exact=options.exact)
+        found = kernel_set(options.kernels, device, exact=options.exact)
     except ValueError as error:
         raise PlaygroundError(str(error)) from error
     if options.dtype != "auto" and not found.takes(getattr(torch, options.dtype)):
@@ -218,7 +230,7 @@ def _choose_dtype(
         small = min(_weight_bytes(folder.path, name) for name in offered(device))
         raise PlaygroundError(
             f"{folder.name} needs about {readable_bytes(1.25 * small)} of memory, and {readable_bytes(room)} are free. "
-            "Choose a smaller base model, or close other programs."
+            "Spread it with --device-map auto, choose a smaller base model, or close other programs."
         )
     if len(names) == 1:
         return {}, names[0]
@@ -232,7 +244,8 @@ def _weight_bytes(folder: Path, dtype: str) -> int:
     """Bytes of the weights in a dtype, by the files' own."""
     config = read_config(folder, folder.name)
     stored = getattr(torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32)
-    return weights_bytes(folder) * getattr(torch, dtype).itemsize // stored.itemsize
+    wanted: torch.dtype = getattr(torch, dtype)
+    return weights_bytes(folder) * wanted.itemsize // stored.itemsize
 
 
 def _span(tell: Callable[[Progress], None], stage: str, start: float, end: float) -> Report:

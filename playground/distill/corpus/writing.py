@@ -4,7 +4,7 @@ The chat template is followed up to the user's turn; the model samples the user'
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
 stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
 composed requests may open the conversations instead. Without a chat template rows are texts: a few sampled
-tokens, then their continuation.
+tokens, then their continuation. Knows a model that continues tokens; neither a tokenizer nor a drafter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _REPORT_EVERY = 16  # positions
 
 
 @dataclass(frozen=True)
-class DistillOptions:
+class CorpusOptions:
     """Size and seed of a corpus."""
 
     rows: int = 1024
@@ -63,7 +63,7 @@ class Shards:
 class _Row:
     """One conversation as it grows; hands out forced tokens until the model's own are wanted."""
 
-    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: DistillOptions) -> None:
+    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: CorpusOptions) -> None:
         self.turns, self.greedy = turns, greedy
         self.speaker, self.said = "user", 0
         self.forced = deque(turns.opening)
@@ -103,7 +103,7 @@ class _Row:
 def write_corpus(
     model: Any,
     turns: ChatTurns,
-    options: DistillOptions,
+    options: CorpusOptions,
     out: Path,
     *,
     about: dict[str, Any],
@@ -146,7 +146,7 @@ def write_corpus(
 
 @torch.inference_mode()
 def _write_batch(
-    model: Any, rows: list[_Row], options: DistillOptions, seed: int, tick: Callable[[int], None]
+    model: Any, rows: list[_Row], options: CorpusOptions, seed: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """All rows of a batch, position by position: ids and assistant flags [rows, row_tokens]."""
     device = device_of(model.get_input_embeddings())
@@ -182,7 +182,7 @@ def _first_token(model: Any) -> int:
     return 0
 
 
-def _temperatures(rows: list[_Row], options: DistillOptions, device: torch.device) -> Tensor:
+def _temperatures(rows: list[_Row], options: CorpusOptions, device: torch.device) -> Tensor:
     """[rows] temperature of each row's speaker; 0 is greedy."""
     answer = options.answer_temperature
     return torch.tensor(
@@ -199,7 +199,7 @@ def _choose(logits: Tensor, temperature: Tensor, generator: torch.Generator) -> 
     return ids.gather(1, drawn)[:, 0]
 
 
-def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> dict[str, Any]:
+def _settings(options: CorpusOptions, turns: ChatTurns, openings: Openings) -> dict[str, Any]:
     """What decides a shard's contents: all but the number of rows, so that a corpus can grow."""
     return {
         "row_tokens": options.row_tokens,
