@@ -5,6 +5,7 @@ Resolves every `auto` once. Knows where models come from and what they cost here
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,11 +97,12 @@ def load_pair(
 
 
 def quiet_transformers() -> None:
-    """No bars and no advice from transformers: ours is the only progress people see."""
-    from transformers.utils import logging
+    """No bars and no advice from transformers and accelerate: ours is the only progress people see."""
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
 
 
 def resolve_device(name: str) -> torch.device:
