@@ -13,14 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Rooms from left to right; a room may look into itself and into every group left of its own.
 ORDER: tuple[frozenset[str], ...] = (
-    frozenset({"config", "trace", "kernels"}),
+    frozenset({"config", "trace", "files", "progress", "kernels"}),
     frozenset({"figures", "sampling", "memory", "line"}),
     frozenset({"sources", "drafter"}),
     frozenset({"base_model"}),
     frozenset({"decode"}),
     frozenset({"distill"}),
     frozenset({"calibration", "footprint"}),
-    frozenset({"loading"}),
+    frozenset({"pair"}),
     frozenset({"session"}),
     frozenset({"bench"}),
     frozenset({"ui", "cli"}),
@@ -30,10 +30,12 @@ ORDER: tuple[frozenset[str], ...] = (
 ONLY: dict[str, frozenset[str]] = {
     "config": frozenset(),
     "trace": frozenset({"config"}),
+    "files": frozenset(),
+    "progress": frozenset(),
     "kernels": frozenset(),
     "figures": frozenset({"trace", "config"}),
     "views": frozenset({"trace", "figures", "config"}),
-    "export": frozenset({"trace", "figures", "config"}),
+    "export": frozenset({"trace", "figures", "config", "files"}),
 }
 SIDE_ROOMS = frozenset({"views", "export"})  # outside the order: right of the records, left of screen and terminal
 MAY_USE_SIDE_ROOMS = frozenset({"bench", "ui", "cli", "__main__", "app"})
