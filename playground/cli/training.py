@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from playground.distill.pipeline import Made
     from playground.distill.request import Source
     from playground.figures.acceptance import Acceptance
+    from playground.sources.tokenizer import Tokenizer
 
 DISTILL = """Let a base model write a training corpus: both sides of its own conversations, no data set needed.
 Shards already in the folder are kept, so the same command goes on where it was stopped, and more --rows grow it."""
@@ -87,6 +88,12 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rows", type=int, metavar="N", help="exactly so many rows of text")
     group.add_argument("--row-tokens", type=int, default=512, metavar="N", help="tokens of a row")
     group.add_argument("--prompts", metavar="FILE", help="JSON lines whose turns open the first rows, one each")
+    group.add_argument(
+        "--passages",
+        type=Path,
+        metavar="DIR",
+        help="corpus of this model whose answers are given as texts to ask about",
+    )
     group.add_argument(
         "--own-openings", action="store_true", help="let the model open the further rows too, without composed requests"
     )
@@ -233,9 +240,25 @@ def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Op
     tokenizer = Tokenizer.load(folder.path)
     turns = chat_turns(tokenizer, base.eos_ids, plain=chosen.no_chat_template)
     encode = tokenizer.encode_text if turns.plain else tokenizer.encode_words
+    source = Source(base, turns, tokenizer.fingerprint)
     given = tuple(tuple(encode(text)) for text in texts)
-    openings = Openings(given, None if turns.plain or chosen.own_openings else encode)
-    return Source(base, turns, tokenizer.fingerprint), openings, kernels
+    composed = not (turns.plain or chosen.own_openings)
+    passages = _passages(chosen.passages, composed, source, tokenizer) if chosen.passages else ()
+    return source, Openings(given, encode if composed else None, passages), kernels
+
+
+def _passages(folder: Path, composed: bool, source: Source, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Texts to ask about, out of an earlier corpus of this model."""
+    from playground.distill.corpus.corpus import load_corpus, require_corpus_of
+    from playground.distill.corpus.own_passages import passages_of
+
+    if not composed:
+        raise PlaygroundError(
+            f"--passages {folder} needs composed requests. Leave out --own-openings and --no-chat-template."
+        )
+    corpus = load_corpus(folder)
+    require_corpus_of(corpus.about, corpus.ids, source.about, folder)
+    return passages_of(corpus, lambda ids: tokenizer.decode(ids, skip_special=True), folder)
 
 
 def _prompt_texts(file: str | None) -> list[str]:

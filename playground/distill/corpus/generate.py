@@ -3,8 +3,8 @@
 The chat template is followed up to the user's turn; the model samples the user's turn at temperature 1,
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
 stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
-composed requests may open the conversations instead. Without a chat template rows are texts: a few sampled
-tokens, then their continuation.
+composed requests may open the conversations instead, and composed ones may follow the answers. Without a chat
+template rows are texts: a few sampled tokens, then their continuation.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ class DistillOptions:
     longest_user_turn: int = 256  # a user who rambles is interrupted
     sampled_opening: int = 24  # tokens that open a plain text, at temperature 1: else all greedy rows were one text
 
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of a first turn: half a row, so that the answer has as much room."""
+        return self.row_tokens // 2
+
     def __post_init__(self) -> None:
         sizes = (("Rows", self.rows, 1), ("Row tokens", self.row_tokens, 16), ("Shard rows", self.batch, 1))
         for name, value, low in sizes:
@@ -62,13 +67,14 @@ class Shards:
 class _Row:
     """One conversation as it grows; hands out forced tokens until the model's own are wanted."""
 
-    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: DistillOptions) -> None:
+    def __init__(self, turns: ChatTurns, asked: Sequence[Sequence[int]], greedy: bool, options: DistillOptions) -> None:
         self.turns, self.greedy = turns, greedy
         self.speaker, self.said = "user", 0
         self.forced = deque(turns.opening)
         self._user_limit = options.sampled_opening if turns.plain else options.longest_user_turn
-        if prompt is not None:
-            self.forced.extend((*prompt[: options.row_tokens // 2], *turns.to_assistant))
+        self._asked = deque(asked)  # the user's turns that are not the model's own
+        if self._asked:
+            self.forced.extend((*self._asked.popleft()[: options.longest_prompt], *turns.to_assistant))
             self.speaker = "assistant"
 
     def take(self, own: int) -> tuple[int, bool]:
@@ -94,6 +100,9 @@ class _Row:
         """The template's tokens to the other speaker; they begin with the end of this one's turn."""
         self.forced = deque(self.turns.to_user if spoken else self.turns.to_assistant)
         self.speaker, self.said = ("user" if spoken else "assistant"), 0
+        if spoken and self._asked:
+            self.forced.extend((*self._asked.popleft(), *self.turns.to_assistant))
+            self.speaker = "assistant"
         if self.forced and (self.forced[0] == own or not spoken):
             return self.forced.popleft(), spoken
         return own, spoken
@@ -113,7 +122,7 @@ def write_corpus(
     """Write the corpus to `out`, a shard for each batch; shards already there are kept.
 
     Args:
-        openings: what the user says first in each row.
+        openings: what the user says in each row.
         report: called with tokens done, those found already there included.
 
     Raises:
@@ -131,8 +140,8 @@ def write_corpus(
                 continue
             if not shards.may_start(number):
                 return
-            opened = openings.of(range(first, first + count), options.seed)
-            rows = [_Row(turns, prompt, i % 2 == 0, options) for i, prompt in enumerate(opened)]
+            said = openings.of(range(first, first + count), options.seed, options.longest_prompt)
+            rows = [_Row(turns, asked, i % 2 == 0, options) for i, asked in enumerate(said)]
 
             def tick(place: int, done: int = done, count: int = count) -> None:
                 report(done + place * count)
