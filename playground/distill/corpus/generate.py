@@ -3,7 +3,8 @@
 The chat template is followed up to the user's turn; the model samples the user's turn at temperature 1,
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
 stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
-composed requests may open the conversations instead, and composed ones may follow the answers. Without a chat
+composed requests may open the conversations instead, and composed ones may follow the answers. An answer that
+repeats itself is broken off: a small model would fill half of its greedy rows with loops. Without a chat
 template rows are texts: a few sampled tokens, then their continuation.
 """
 
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from playground.config import PlaygroundError
 from playground.distill.corpus.openings import UNASKED, Openings
+from playground.distill.corpus.repetition import Repetition
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns
 
@@ -42,6 +44,7 @@ class DistillOptions:
     answer_temperature: float = 0.7
     seed: int = 0
     longest_user_turn: int = 256  # a user who rambles is interrupted
+    longest_repetition: int = 48  # tokens; an assistant who goes round in circles is interrupted too
     sampled_opening: int = 24  # tokens that open a plain text, at temperature 1: else all greedy rows were one text
 
     @property
@@ -72,6 +75,7 @@ class _Row:
         self.speaker, self.said = "user", 0
         self.forced = deque(turns.opening)
         self._user_limit = options.sampled_opening if turns.plain else options.longest_user_turn
+        self._most_repeated, self._repetition = options.longest_repetition, Repetition()
         self._asked = deque(asked)  # the user's turns that are not the model's own
         if self._asked:
             self.forced.extend((*self._asked.popleft()[: options.longest_prompt], *turns.to_assistant))
@@ -83,12 +87,16 @@ class _Row:
             return self.forced.popleft(), False
         spoken = self.speaker == "assistant"
         self.said += 1
-        ended = own in self.turns.ends
-        if not ended and (spoken or self.said <= self._user_limit):
+        enough = self._in_circles(own) if spoken else self.said > self._user_limit
+        if own not in self.turns.ends and not enough:
             return own, spoken
         if self.turns.plain:
             return self._next_text(own, spoken)
         return self._next_turn(own, spoken)
+
+    def _in_circles(self, own: int) -> bool:
+        """Whether the answer has repeated itself for too long; a text without turns may."""
+        return not self.turns.plain and self._repetition.add(own) > self._most_repeated
 
     def _next_text(self, own: int, spoken: bool) -> tuple[int, bool]:
         """Without turns: the opening is followed by its continuation, the end of a text by another opening."""
@@ -99,7 +107,7 @@ class _Row:
     def _next_turn(self, own: int, spoken: bool) -> tuple[int, bool]:
         """The template's tokens to the other speaker; they begin with the end of this one's turn."""
         self.forced = deque(self.turns.to_user if spoken else self.turns.to_assistant)
-        self.speaker, self.said = ("user" if spoken else "assistant"), 0
+        self.speaker, self.said, self._repetition = ("user" if spoken else "assistant"), 0, Repetition()
         if spoken and self._asked:
             self.forced.extend((*self._asked.popleft(), *self.turns.to_assistant))
             self.speaker = "assistant"
@@ -214,6 +222,7 @@ def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> 
         "batch": options.batch,
         "answer_temperature": options.answer_temperature,
         "seed": options.seed,
+        "longest_repetition": None if turns.plain else options.longest_repetition,
         "chat_template": not turns.plain,
         **openings.settings,
     }

@@ -16,12 +16,13 @@ from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus, load_corpus, require_corpus_of
 from playground.distill.corpus.generate import Shards
 from playground.distill.corpus.openings import Openings, Shares
+from playground.distill.corpus.repetition import Repetition
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns, chat_turns
 from playground.distill.progress import Stopped
 from playground.figures.loops import looped
 from playground.sources.tokenizer import Tokenizer
-from tests.distill.small import END, OPTIONS, TURNS, tiny_base, write
+from tests.distill.small import END, KERNELS, OPTIONS, TURNS, tiny_base, write
 from tests.families import build
 from tests.tiny import write_base
 from tests.toy_tokenizers import byte_level_tokenizer
@@ -133,6 +134,38 @@ def test_composed_follow_ups_come_next(base: BaseModel, tmp_path: Path) -> None:
                 assert list(words) == turn[-len(words) - 3 : -3] and turn[-3:] == list(TURNS.to_assistant)
                 followed += words is not asked[0]
     assert followed > options.rows
+
+
+@pytest.mark.parametrize("most", [4, 20])
+def test_an_assistant_in_circles_is_interrupted(tmp_path: Path, most: int) -> None:
+    """A model without attention hears the last token only, so that greedy answers must go round."""
+    model = build("llama")
+    for layer in model.model.layers:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+    base = BaseModel.from_model(model, kernels=KERNELS)
+    options = replace(OPTIONS, row_tokens=96, longest_repetition=most)
+    turns = replace(TURNS, ends=frozenset({3}))  # which greedy answers do not meet
+    interrupted = 0
+    for number, (ids, spoken) in enumerate(rows(write(base, tmp_path, options, turns=turns))):
+        for start, stop in user_turns([not flag for flag in spoken]):
+            repetition = Repetition()
+            lengths = [repetition.add(token) for token in ids[start:stop]]
+            assert max(lengths) <= most + 1
+            if lengths[-1] == most + 1 and stop + len(TURNS.to_user) <= len(ids):
+                assert ids[stop : stop + len(TURNS.to_user)] == list(TURNS.to_user)
+                interrupted += number % 2 == 0
+    assert interrupted > 3
+    with pytest.raises(PlaygroundError, match="longest_repetition = "):
+        write(base, tmp_path, replace(options, longest_repetition=most + 1))
+
+
+def test_repetition_is_what_loops_are() -> None:
+    ids = [*np.random.default_rng(3).integers(0, 3, 60).tolist(), *[1, 2, 3, 4, 5] * 6, 9, *[1, 2, 3, 4, 5] * 2]
+    repetition = Repetition(4)
+    lengths = np.array([repetition.add(token) for token in ids])
+    flags = looped(ids, window=4)
+    assert (lengths > 0).tolist() == flags.tolist() and lengths.max() > 20
+    assert all(lengths[i] == (lengths[i - 1] + 1 if flags[i] else 0) for i in range(1, len(ids)))
 
 
 def user_turns(spoken: list[bool]) -> list[tuple[int, int]]:
