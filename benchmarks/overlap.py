@@ -4,7 +4,8 @@ A corpus opened by sentences of a benchmark would teach the test. Each FILE of J
 is compared with the word tables behind the composed requests, with the user's turns of --rows composed rows, and with
 the other files: a run of six words in a row that two of them share is printed. Exits with 1 when there is one.
 
-Texts that an earlier corpus's model wrote (`distill --passages`) are not looked at: they are the model's own words.
+With --passages the texts that `distill --passages` takes out of a corpus are looked at too; --base names the model
+whose tokens it holds.
 """
 
 from __future__ import annotations
@@ -18,8 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from playground.bench.prompts import read_questions
+from playground.distill.corpus.corpus import load_corpus
 from playground.distill.corpus.openings import Openings
+from playground.distill.corpus.own_passages import passages_of
 from playground.distill.corpus.slots import SLOT
+from playground.sources.catalogue import resolve_base
+from playground.sources.tokenizer import Tokenizer
 
 RUN = 6
 """Words in a row that count as taken over."""
@@ -76,13 +81,23 @@ def composed_texts(rows: int, seed: int = 0, row_tokens: int = 1024) -> Iterator
     yield from said
 
 
+def own_passages(folder: Path, base: str | None) -> tuple[str, ...]:
+    """Texts out of a corpus of this base model."""
+    tokenizer = Tokenizer.load(resolve_base(base, lambda done, text: None).path)
+    return passages_of(load_corpus(folder), lambda ids: tokenizer.decode(ids, skip_special=True), folder)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="prompt sets, JSON lines")
     parser.add_argument("--rows", type=int, default=20_000, help="composed rows to look at (20000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--passages", type=Path, metavar="DIR", help="a corpus whose answers are given as texts")
+    parser.add_argument("--base", metavar="DIR_OR_ID", help="the model that wrote them (the default pair's)")
     chosen = parser.parse_args()
-    sources = {"requests": runs_of(itertools.chain(table_texts(), composed_texts(chosen.rows, chosen.seed)))}
+    passages = own_passages(chosen.passages, chosen.base) if chosen.passages else ()
+    said = itertools.chain(table_texts(), composed_texts(chosen.rows, chosen.seed), passages)
+    sources = {"requests": runs_of(said)}
     for file in chosen.files:
         sources[str(file)] = runs_of(turn for question in read_questions(file) for turn in question.turns)
     found = 0
