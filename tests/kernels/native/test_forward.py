@@ -213,18 +213,19 @@ def test_packing_takes_every_dtype(library: NativeLibrary) -> None:
     assert np.abs(model.logits(run(model, ids, [9])) - stock(half.float(), ids)).max() < TOLERANCE
 
 
-def test_a_packed_model_is_saved_and_mapped(library: NativeLibrary, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_packed_model_is_saved_and_loaded(library: NativeLibrary, tmp_path: Path, mapped: bool) -> None:
     model, ids = native(library, build("qwen3"), "int8"), tokens(20)
     path = tmp_path / "packed"
     model.save(path)
-    again = NativeModel.load(library, model.spec, path)
+    again = NativeModel.load(library, model.spec, path, mapped)
     assert (bits(run(again, ids, [20])) == bits(run(model, ids, [20]))).all()
     with pytest.raises(NativeError, match="another spec"):
-        NativeModel.load(library, native(library, build("llama"), "int8").spec, path)
+        NativeModel.load(library, native(library, build("llama"), "int8").spec, path, mapped)
     for content in (b"", b"short", path.read_bytes()[:-4096], b"\0" * 8 + path.read_bytes()[8:]):
         (tmp_path / "broken").write_bytes(content)
         with pytest.raises(NativeError, match="pack it anew"):
-            NativeModel.load(library, model.spec, tmp_path / "broken")
+            NativeModel.load(library, model.spec, tmp_path / "broken", mapped)
 
 
 def test_two_threads_take_turns(library: NativeLibrary) -> None:
