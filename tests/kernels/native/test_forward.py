@@ -213,6 +213,12 @@ def test_packing_takes_every_dtype(library: NativeLibrary) -> None:
     assert np.abs(model.logits(run(model, ids, [9])) - stock(half.float(), ids)).max() < TOLERANCE
 
 
+def test_keys_and_values_are_kept_as_the_model_allows() -> None:
+    kept = {family: read_spec(build(family), "int8").key_value_dtype for family in ("mistral-full", "qwen2", "llama")}
+    assert kept == {"mistral-full": "int8", "qwen2": "bfloat16", "llama": "bfloat16"}  # heads of 32; biases; of 16
+    assert read_spec(build("mistral-full"), "bfloat16").key_value_dtype == "float32"
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_a_packed_model_is_saved_and_loaded(library: NativeLibrary, tmp_path: Path, mapped: bool) -> None:
     model, ids = native(library, build("qwen3"), "int8"), tokens(20)
