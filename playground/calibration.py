@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +20,7 @@ from playground.base_model.adapter import BaseModel
 from playground.base_model.cache import KVCache
 from playground.config import BeamShape
 from playground.figures.summary import PlainCosts
+from playground.files import write_json
 
 CONTEXT = 64  # tokens before the measured step
 TREE_NODES = 24  # what the default beam shape leaves after equal prefixes are merged
@@ -102,11 +101,7 @@ class CostFile:
     def write(self, costs: Costs) -> None:
         """Keep the costs; a folder that cannot be written to only means measuring again next time."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
-            with open(handle, "w", encoding="utf-8") as stream:
-                json.dump({dtype: asdict(cost) for dtype, cost in costs.items()}, stream)
-            os.replace(name, self.path)
+            write_json(self.path, {dtype: asdict(cost) for dtype, cost in costs.items()})
         except OSError:
             return
 

@@ -5,6 +5,7 @@ Knows nothing of torch, models or the screen. Every error names the value, the l
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -17,9 +18,13 @@ MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
 
 DtypeName = Literal["auto", "float32", "bfloat16", "float16", "float64"]
+DeviceMap = str | dict[str, int | str]
 EngineName = Literal["auto", "eager", "captured"]
 KernelsName = Literal["auto", "triton", "reference"]
 Role = Literal["system", "user", "assistant"]
+
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+"""Names that transformers takes for a device map; accelerate then places the modules itself."""
 
 
 class PlaygroundError(ValueError):
@@ -90,8 +95,11 @@ class EngineOptions:
     engine: EngineName = "auto"
     kernels: KernelsName = "auto"
     exact: bool = False
+    device_map: str | None = None  # over several devices: one of DEVICE_MAPS, or JSON that names each module's place
 
     def __post_init__(self) -> None:
+        if self.device_map is not None:
+            parse_device_map(self.device_map)
         for name, value, allowed in (
             ("Dtype", self.dtype, get_args(DtypeName)),
             ("Engine", self.engine, get_args(EngineName)),
@@ -99,6 +107,27 @@ class EngineOptions:
         ):
             if value not in allowed:
                 raise PlaygroundError(f"{name} is {value!r}, but must be one of: {', '.join(allowed)}.")
+
+
+def parse_device_map(text: str) -> DeviceMap:
+    """A device map as transformers takes it: one of its names, or a JSON object from modules to places.
+
+    Raises:
+        PlaygroundError: neither.
+    """
+    if text in DEVICE_MAPS:
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    places = list(found.values()) if isinstance(found, dict) else []
+    if not places or not all(isinstance(place, int | str) and not isinstance(place, bool) for place in places):
+        raise PlaygroundError(
+            f"Device map is {text!r}, but must be one of {', '.join(DEVICE_MAPS)}, or a JSON object from module names "
+            'to places, such as {"model.embed_tokens": 0, "model.layers": 1, "model.norm": 1, "lm_head": 1}.'
+        )
+    return dict(found)
 
 
 @dataclass(frozen=True)

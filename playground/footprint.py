@@ -6,6 +6,7 @@ Knows devices and byte counts; nothing of decoding.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +22,20 @@ _WORKING_ROWS = 3  # copies of a node's logits alive at once: the model's, their
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes that a run of one base model takes beyond the weights."""
+    """Bytes that a run of one base model takes on one device, beyond the weights."""
 
-    slot: int  # one cached token, all layers
+    slot: int  # one cached token, all layers on the device
     node: int  # one tree node in a forward, beyond its cache row
+    place: str = ""  # the device's name, where there are several
 
     @classmethod
-    def of(cls, base: BaseModel) -> Footprint:
+    def of(cls, base: BaseModel, device: torch.device | None = None) -> Footprint:
+        """What a run takes on `device`, the base model's own if None: there logits and hidden states stand."""
+        device = device or base.device
+        here = [shape for shape in base.shapes if shape.device == device]
         logits = base.vocab_size * (base.dtype.itemsize + 4 * (_WORKING_ROWS - 1))
-        return cls(slot=bytes_per_slot(base.shapes, base.dtype), node=logits + 16 * base.context_size * 4)
+        node = logits + 16 * base.context_size * 4 if device == base.device else 0
+        return cls(bytes_per_slot(here, base.dtype), node, str(device) if len(base.devices) > 1 else "")
 
     def run(self, shape: BeamShape, tokens: int, lanes: int) -> int:
         """Bytes of a run: caches of `tokens` in `lanes` lanes and the largest tree of `shape`."""
@@ -46,6 +52,14 @@ class Footprint:
         return None
 
 
+def tightest(
+    base: BaseModel, shape: BeamShape, tokens: int, lanes: int, free: Callable[[torch.device], int]
+) -> tuple[Footprint, int]:
+    """The footprint on the device that a run would leave least room on, and the bytes free there."""
+    rooms = [(Footprint.of(base, device), free(device)) for device in base.devices]
+    return min(rooms, key=lambda room: room[1] - room[0].run(shape, tokens, lanes))
+
+
 def no_room(footprint: Footprint, shape: BeamShape, tokens: int, lanes: int, free: int) -> PlaygroundError:
     """The sentence for a run that does not fit into `free` bytes: what it needs, what there is, what would fit."""
     fits = footprint.largest(shape, tokens, lanes, free)
@@ -58,7 +72,8 @@ def no_room(footprint: Footprint, shape: BeamShape, tokens: int, lanes: int, fre
     )
     return PlaygroundError(
         f"There is no room in memory for beam width {shape.width} and beam length {shape.length} over {tokens} tokens: "
-        f"that takes about {readable_bytes(footprint.run(shape, tokens, lanes))}, and {readable_bytes(free)} are free. "
+        f"that takes about {readable_bytes(footprint.run(shape, tokens, lanes))}, and {readable_bytes(free)} are "
+        f"free{f' on {footprint.place}' if footprint.place else ''}. "
         f"{remedy}."
     )
 
@@ -75,22 +90,23 @@ def free_bytes(device: torch.device) -> int:
 
 
 class PeakMemory:
-    """The most memory a run took: of the device's allocator on CUDA, of this process elsewhere."""
+    """The most memory a run took: of the allocators of all its CUDA devices, or of this process where it has none."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, devices: Sequence[torch.device]) -> None:
+        self._cuda = [device for device in devices if device.type == "cuda"]
 
     def reset(self) -> None:
         """Start anew, where the system can forget an earlier peak."""
-        if self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
+        for device in self._cuda:
+            torch.cuda.reset_peak_memory_stats(device)
+        if self._cuda:
             return
         with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
     def bytes(self) -> int:
-        if self._device.type == "cuda":
-            return int(torch.cuda.max_memory_allocated(self._device))
+        if self._cuda:
+            return sum(int(torch.cuda.max_memory_allocated(device)) for device in self._cuda)
         return _process_peak()
 
 

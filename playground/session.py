@@ -18,6 +18,7 @@ import torch
 
 from kernels import KernelSet
 from playground import __version__
+from playground.base_model.adapter import BaseModel
 from playground.calibration import plain_costs
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
@@ -29,10 +30,10 @@ from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
 from playground.figures.sentence import run_sentence
 from playground.figures.summary import run_summary
-from playground.footprint import Footprint, PeakMemory, free_bytes, no_room
+from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tightest
 from playground.line import Line, Place
-from playground.loading import Pair, load_pair
 from playground.memory import is_out_of_memory
+from playground.pair import Pair, load_pair
 from playground.trace import (
     FinishReason,
     Footer,
@@ -54,12 +55,12 @@ class Session:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.line = Line()
-        self._peak = PeakMemory(pair.device)
+        self._peak = PeakMemory(pair.base.devices)
         self._programs = Programs()
         self._info = SessionInfo(
             base=pair.base.info(),
             drafter=pair.drafter.info() if pair.drafter else None,
-            device=_device_name(pair.device),
+            device=_device_names(pair.base),
             dtype=pair.dtype,
             engine=pair.engine,
             kernels=pair.kernels.name,
@@ -214,8 +215,10 @@ class Session:
         return request.chat_template and self._pair.tokenizer.has_chat_template
 
     def _needs(self, request: RunRequest, prompt: int) -> tuple[Footprint, int, int]:
-        """What a run takes, its tokens, and the bytes free."""
-        return Footprint.of(self._pair.base), prompt + request.max_new_tokens, free_bytes(self._pair.device)
+        """What a run takes where it is tightest, its tokens, and the bytes free there."""
+        tokens = prompt + request.max_new_tokens
+        footprint, free = tightest(self._pair.base, request.shape, tokens, 1 + request.race, free_bytes)
+        return footprint, tokens, free
 
     @contextmanager
     def _explained(self, request: RunRequest, prompt: int) -> Iterator[None]:
@@ -240,6 +243,12 @@ def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceReco
     else:
         mentioned = {record.token if isinstance(record, PlainRecord) else record.first_root}
     return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})
+
+
+def _device_names(base: BaseModel) -> str:
+    """Where the model computes, and where the rest of its weights wait."""
+    names = ", ".join(_device_name(device) for device in base.devices)
+    return f"{names}, weights {base.put_aside}" if base.put_aside else names
 
 
 def _device_name(device: torch.device) -> str:

@@ -13,14 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Rooms from left to right; a room may look into itself and into every group left of its own.
 ORDER: tuple[frozenset[str], ...] = (
-    frozenset({"config", "trace", "kernels"}),
+    frozenset({"config", "trace", "files", "progress", "kernels"}),
     frozenset({"figures", "sampling", "memory", "line"}),
     frozenset({"sources", "drafter"}),
     frozenset({"base_model"}),
     frozenset({"decode"}),
     frozenset({"distill"}),
     frozenset({"calibration", "footprint"}),
-    frozenset({"loading"}),
+    frozenset({"pair"}),
     frozenset({"session"}),
     frozenset({"bench"}),
     frozenset({"ui", "cli"}),
@@ -30,10 +30,12 @@ ORDER: tuple[frozenset[str], ...] = (
 ONLY: dict[str, frozenset[str]] = {
     "config": frozenset(),
     "trace": frozenset({"config"}),
+    "files": frozenset(),
+    "progress": frozenset(),
     "kernels": frozenset(),
     "figures": frozenset({"trace", "config"}),
     "views": frozenset({"trace", "figures", "config"}),
-    "export": frozenset({"trace", "figures", "config"}),
+    "export": frozenset({"trace", "figures", "config", "files"}),
 }
 SIDE_ROOMS = frozenset({"views", "export"})  # outside the order: right of the records, left of screen and terminal
 MAY_USE_SIDE_ROOMS = frozenset({"bench", "ui", "cli", "__main__", "app"})
@@ -126,13 +128,27 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def files_named(path: Path, known: set[str]) -> set[str]:
+    """The files of `known` that a file imports; `from package import file` names the file, not the package's face."""
+    by_line: dict[int, list[str]] = {}
+    for line, module in imported(path):
+        by_line.setdefault(line, []).append(module)
+    found: set[str] = set()
+    for modules in by_line.values():
+        package, names = modules[0], modules[1:]
+        found |= set(names) & known
+        if package in known and not (names and all(name in known for name in names)):
+            found.add(package)
+    return found
+
+
 def files_between() -> dict[str, set[str]]:
     """Which product files each product file imports anywhere. A package stands for its `__init__`."""
     known = {module_of(path) for _, path in sources()} | {"playground"}
     arrows: dict[str, set[str]] = {}
     for _, path in sources():
         own = module_of(path)
-        arrows[own] = {module for _, module in imported(path) if module in known and module != own}
+        arrows[own] = {target for target in files_named(path, known) if target != own}
     return arrows
 
 

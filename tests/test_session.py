@@ -20,7 +20,7 @@ from playground.drafter.file import save_drafter
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
 from playground.line import LIMIT
-from playground.loading import resolve_device
+from playground.pair import resolve_device
 from playground.session import Session
 from playground.trace import (
     Footer,

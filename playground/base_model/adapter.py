@@ -16,18 +16,20 @@ import torch
 
 from playground.base_model.attention import TreeAttention, TreeFrame, register, unregister
 from playground.base_model.cache import KVCache
-from playground.base_model.description import decoder_layers, describe, eos_ids
+from playground.base_model.description import decoder_layers, eos_ids, model_info
 from playground.base_model.exact import require_exact
 from playground.base_model.fused import fuse
 from playground.base_model.output_head import OutputHead, read_output_head, select_rows
 from playground.base_model.packed import linears_called, pack
+from playground.base_model.placement import device_of, put_aside, weights_at_hand
 from playground.base_model.probe import probe, set_attention
 from playground.base_model.refusals import refuse_by_flags
 from playground.base_model.self_check import branches, check_tokens, self_check
 from playground.base_model.stock import load_transformers_model
 from playground.base_model.types import BaseOutput
-from playground.config import PlaygroundError
+from playground.config import DeviceMap, PlaygroundError
 from playground.memory import explain_out_of_memory
+from playground.progress import Report, silent
 from playground.sources.catalogue import resolve_base
 from playground.trace import ModelInfo
 
@@ -52,11 +54,12 @@ class BaseModel:
         self._model = model
         self._own_attention = str(model.config._attn_implementation or "sdpa")
         self._embedding = model.get_input_embeddings()
-        self._head = read_output_head(config, model.get_output_embeddings())
-        self.vocab_size: int = self._head.weight.shape[0]
-        self.dtype: torch.dtype = self._head.weight.dtype
-        self.device: torch.device = self._embedding.weight.device
-        self._info = describe(model, name, self.vocab_size)
+        head = model.get_output_embeddings()
+        self.vocab_size: int = head.weight.shape[0]
+        self.dtype: torch.dtype = head.weight.dtype
+        self.device = device_of(self._embedding)
+        self.put_aside = put_aside(model)
+        self._info = model_info(model, name, self.vocab_size)
         self.window = self._info.window
         config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
         found = probe(model, config.num_hidden_layers, self.window)
@@ -70,11 +73,11 @@ class BaseModel:
         self._unregister = weakref.finalize(self, unregister, self._attention.name)
         set_attention(model, self._attention.name)
         self.fused = fuse(model, self._attention, kernels)
-        shared = {self._embedding.weight.data_ptr(), self._head.weight.data_ptr()}
+        shared = {self._embedding.weight.data_ptr(), head.weight.data_ptr()}
         # What is fused stays: exact mode has linear layers of its own, in the interpreter too.
         self.packed = 0 if kernels.fuses else pack(linears, shared, release=True)
         self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
-        model.get_output_embeddings().register_forward_pre_hook(_catch_input(self._caught))
+        head.register_forward_pre_hook(_catch_input(self._caught))
         self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
         self_check(self, tokens, *expected)
         if kernels.exact:
@@ -99,27 +102,24 @@ class BaseModel:
         device: torch.device,
         dtype: torch.dtype,
         kernels: KernelSet,
-        progress: Callable[[float, str], None] | None = None,
-        device_map: Any = None,
+        progress: Report = silent,
+        device_map: DeviceMap | None = None,
     ) -> BaseModel:
         """Load from a local folder of safetensors or a hub id; None is the default base model.
 
         Args:
             progress: called with a share done, 0..1, and a message.
-            device_map: as transformers and accelerate take it; overrides `device`.
+            device_map: as transformers and accelerate take it; then the embedding's device is the base model's.
 
         Raises:
             PlaygroundError: nothing usable is there, it does not fit into memory, or its family cannot run here.
         """
         found = resolve_base(source, progress)
-        if progress is not None:
-            progress(0.0, f"Loading {found.name}")
+        progress(0.0, f"Loading {found.name}")
         model = load_transformers_model(found, device=device, dtype=dtype, device_map=device_map)
-        if progress is not None:
-            progress(0.9, f"Checking {found.name} against a tree")
+        progress(0.9, f"Checking {found.name} against a tree")
         base = cls.from_model(model, kernels=kernels, name=found.name)
-        if progress is not None:
-            progress(1.0, f"{found.name} is loaded")
+        progress(1.0, f"{found.name} is loaded")
         return base
 
     def info(self) -> ModelInfo:
@@ -135,6 +135,11 @@ class BaseModel:
         finally:
             set_attention(self._model, self._attention.name)
             self._caught.clear()
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]:
+        """All devices the model computes on, its own first."""
+        return tuple(dict.fromkeys((self.device, *(shape.device for shape in self.shapes))))
 
     @property
     def context_size(self) -> int:
@@ -173,7 +178,14 @@ class BaseModel:
                 f"{self.name} (family {self._info.family!r}) scales its logits in a way that is not known here, so a "
                 "drafter cannot share its output head. Choose a drafter with a head of its own."
             )
-        return self._head if ids is None else select_rows(self._head, ids)
+        return self._output_rows(ids)
+
+    def _output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:
+        """Rows of the head on the base model's own device, wherever the head stands."""
+        head = self._model.get_output_embeddings()
+        with weights_at_hand(head):
+            whole = read_output_head(self.config, head)
+            return (whole if ids is None else select_rows(whole, ids)).to(self.device)
 
     def forward(self, tokens: torch.Tensor, depth: torch.Tensor, ancestors: torch.Tensor, cache: KVCache) -> BaseOutput:
         """One forward over a tree of N nodes at positions committed + depth; commits nothing.
@@ -221,7 +233,7 @@ class BaseModel:
         some = torch.arange(0, self.vocab_size, max(1, self.vocab_size // _HEAD_ROWS_CHECKED), device=self.device)
         expected = output.logits[:, some]
         with torch.inference_mode():
-            got = select_rows(self._head, some)(output.hidden.to(self._head.weight.device)).to(expected)
+            got = self._output_rows(some)(output.hidden).to(expected)
         error = float((got.double() - expected.double()).abs().max() / output.logits.double().std())
         return error <= (1e-3 if self.dtype.itemsize >= 4 else 0.1)
 

@@ -17,7 +17,7 @@ from playground.trace import ModelInfo
 _UNSAID_WINDOW = 32_768  # where a config names none, positions are computed, not looked up
 
 
-def describe(model: Any, name: str, vocab_size: int) -> ModelInfo:
+def model_info(model: Any, name: str, vocab_size: int) -> ModelInfo:
     """The model as traces and cards name it; `vocab_size` is the width of its logits."""
     config = model.config.get_text_config()
     return ModelInfo(

@@ -34,6 +34,13 @@ class OutputHead:
             logits = torch.tanh(logits / self.softcap) * self.softcap
         return logits
 
+    def to(self, device: torch.device) -> OutputHead:
+        """This head on a device; itself where it stands there."""
+        if self.weight.device == device:
+            return self
+        bias = None if self.bias is None else self.bias.to(device)
+        return OutputHead(self.weight.to(device), bias, self.scale, self.softcap)
+
     @cached_property
     def _product(self) -> Callable[[torch.Tensor], torch.Tensor]:
         return linear_of(self.weight, self.bias)

@@ -13,6 +13,7 @@ import torch
 
 from playground.base_model.attention import layer_index, refuse_unknown, register, unregister
 from playground.base_model.cache import LayerShape
+from playground.base_model.placement import device_of
 from playground.config import PlaygroundError
 
 _TOKENS = 8
@@ -90,8 +91,7 @@ def probe(model: Any, layers: int, window: int) -> ProbeResult:
     AttentionMaskInterface.register(name, recorder.mask)
     try:
         set_attention(model, name)
-        device = model.get_input_embeddings().weight.device
-        tokens = torch.arange(_TOKENS, device=device)[None]
+        tokens = torch.arange(_TOKENS, device=device_of(model.get_input_embeddings()))[None]
         with torch.inference_mode():
             model(input_ids=tokens, position_ids=tokens, past_key_values=None, use_cache=False)
     finally:

@@ -9,22 +9,41 @@ from typing import Any
 
 import torch
 
-from playground.config import PlaygroundError
+from playground.base_model.offload import OffloadFolder
+from playground.config import DeviceMap, PlaygroundError
 from playground.memory import explain_out_of_memory
 from playground.sources.catalogue import ModelFolder
 from playground.sources.checkpoint import first_line, weights_bytes
 
 
-def load_transformers_model(folder: ModelFolder, *, device: torch.device, dtype: torch.dtype, device_map: Any) -> Any:
+def load_transformers_model(
+    folder: ModelFolder, *, device: torch.device, dtype: torch.dtype, device_map: DeviceMap | None
+) -> Any:
     """The stock causal language model in `folder`, in evaluation mode.
 
+    Args:
+        device_map: where accelerate puts its modules, in place of `device`.
+
     Raises:
-        PlaygroundError: weights are missing or do not fit the config, or there is no room in memory.
+        PlaygroundError: weights are missing or do not fit the config or the map, or there is no room in memory.
     """
+    if device_map is None:
+        model = _load(folder, dtype, {}).to(device)
+        return model.eval()
+    offload = OffloadFolder()
+    try:
+        model = _load(folder, dtype, {"device_map": device_map, "offload_folder": str(offload.path)})
+    except BaseException:
+        offload.remove()
+        raise
+    offload.goes_with(model)
+    return model.eval()
+
+
+def _load(folder: ModelFolder, dtype: torch.dtype, placement: dict[str, Any]) -> Any:
     from transformers import AutoModelForCausalLM
 
     loader: Any = AutoModelForCausalLM
-    options: dict[str, Any] = {"device_map": device_map} if device_map is not None else {}
     remedy = "Choose a smaller base model, bfloat16, or a device with more memory"
     try:
         with explain_out_of_memory(f"the weights of {folder.name}", weights_bytes(folder.path), remedy):
@@ -35,19 +54,17 @@ def load_transformers_model(folder: ModelFolder, *, device: torch.device, dtype:
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
-                **options,
+                **placement,
             )
-            if device_map is None:
-                model = model.to(device)
     except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
         if isinstance(error, PlaygroundError):
             raise
-        raise PlaygroundError(
-            f"{folder.name} could not be loaded: {first_line(error)} "
-            "Download or save the model again, or choose another one."
-        ) from error
+        remedy = "Download or save the model again, or choose another one."
+        if placement:
+            remedy = "Use the device map 'auto', or leave it out; or download or save the model again."
+        raise PlaygroundError(f"{folder.name} could not be loaded: {first_line(error)} {remedy}") from error
     _require_whole(folder.name, loaded)
-    return model.eval()
+    return model
 
 
 def _require_whole(name: str, loaded: dict[str, Any]) -> None:

@@ -1,25 +1,26 @@
 """transformers' own generate on the same weights, device and dtype: the plain decoding everyone else has.
 
-Knows transformers only, and nothing of our cache or lanes, so that it is an independent yardstick.
+Knows stock models only, and nothing of our cache or lanes, so that it is an independent yardstick.
 """
 
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import Any
 
 import torch
+
+from playground.base_model.stock import load_transformers_model
+from playground.config import DeviceMap
+from playground.sources.catalogue import ModelFolder
 
 
 class StockGenerate:
     """A stock model with its stock attention and cache, greedy."""
 
-    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
-        from transformers import AutoModelForCausalLM
-
-        loader: Any = AutoModelForCausalLM
-        self._model = loader.from_pretrained(str(folder), dtype=dtype, local_files_only=True).to(device).eval()
+    def __init__(
+        self, folder: ModelFolder, device: torch.device, dtype: torch.dtype, device_map: DeviceMap | None = None
+    ) -> None:
+        self._model = load_transformers_model(folder, device=device, dtype=dtype, device_map=device_map)
         self._device = device
 
     def tokens_per_second(self, prompt_ids: list[int], new_tokens: int) -> float:

@@ -20,7 +20,7 @@ from playground.cli.options import (
 )
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
-from playground.config import BeamShape
+from playground.config import BeamShape, parse_device_map
 from playground.export import to_json
 from playground.figures.sweep import fastest
 from playground.trace import SweepCell, SweepRecord
@@ -104,7 +104,8 @@ def _peer(chosen: argparse.Namespace, session: Session) -> StockGenerate:
     from playground.sources.catalogue import resolve_base
 
     pair = session.pair
-    return StockGenerate(resolve_base(chosen.base).path, pair.device, getattr(torch, pair.dtype))
+    spread = parse_device_map(chosen.device_map) if chosen.device_map else None
+    return StockGenerate(resolve_base(chosen.base), pair.device, getattr(torch, pair.dtype), spread)
 
 
 def _tell(out: Output, results: list[Measured], questions: int) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import Any, get_args
 
 from playground.config import (
+    DEVICE_MAPS,
     MAX_BEAM_LENGTH,
     MAX_BEAM_WIDTH,
     BeamShape,
@@ -55,7 +56,16 @@ def add_engine(group: Any) -> None:
     group.add_argument("--dtype", default="auto", choices=get_args(DtypeName), help="auto: measured once, then chosen")
     group.add_argument("--engine", default="auto", choices=get_args(EngineName), help="which engine decodes")
     group.add_argument("--kernels", default="auto", choices=get_args(KernelsName), help="whose operations it uses")
+    add_device_map(group)
     group.add_argument("--exact", action="store_true", help="both lanes equal bit for bit in bfloat16")
+
+
+def add_device_map(group: Any) -> None:
+    group.add_argument(
+        "--device-map",
+        metavar="MAP",
+        help=f"spread the base model over several devices: {', '.join(DEVICE_MAPS)}, or JSON that names each module's",
+    )
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +99,12 @@ def add_prompt_file(parser: argparse.ArgumentParser) -> None:
 
 def engine_options(chosen: argparse.Namespace) -> EngineOptions:
     return EngineOptions(
-        device=chosen.device, dtype=chosen.dtype, engine=chosen.engine, kernels=chosen.kernels, exact=chosen.exact
+        device=chosen.device,
+        dtype=chosen.dtype,
+        engine=chosen.engine,
+        kernels=chosen.kernels,
+        exact=chosen.exact,
+        device_map=chosen.device_map,
     )
 
 

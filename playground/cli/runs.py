@@ -17,7 +17,7 @@ from playground.cli.options import (
     request_of,
     shape_of,
 )
-from playground.cli.terminal import Output, ProgressLine, TextStream, output, printable, stop_on_interrupt
+from playground.cli.terminal import LoadingBar, Output, TextStream, output, printable, stop_on_interrupt
 from playground.config import PlaygroundError, RunRequest
 from playground.export import to_json, write_records
 from playground.trace import NoRecords, PromptRecord, Record, StepRecord, Trace
@@ -53,11 +53,11 @@ def open_session(chosen: argparse.Namespace) -> Session:
     """The session of a verb's --base, --drafter and engine options, with progress on standard error."""
     from playground.session import Session
 
-    line = ProgressLine()
+    bar = LoadingBar()
     try:
-        return Session.open(chosen.base, chosen.drafter, engine_options(chosen), line)
+        return Session.open(chosen.base, chosen.drafter, engine_options(chosen), bar)
     finally:
-        line.close()
+        bar.close()
 
 
 def _run(chosen: argparse.Namespace, *, race: bool) -> int:

@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import FrameType
@@ -46,35 +45,28 @@ def output(as_json: bool) -> Iterator[Output]:
         yield Output(real, as_json)
 
 
-class ProgressLine:
-    """Loading and measuring, on standard error: a line that redraws itself, or plain lines where that is a file."""
+class LoadingBar:
+    """Loading and measuring, on standard error: a tqdm bar, or a plain line a stage where that is a file."""
 
     def __init__(self) -> None:
-        self._stream = sys.stderr
-        self._tty = self._stream.isatty()
-        self._stage, self._drawn, self._width = "", 0.0, 0
+        from tqdm import tqdm
+
+        self._drawn = sys.stderr.isatty()
+        self._stage = ""
+        looks: dict[str, Any] = {"bar_format": "[{bar:20}] {desc}", "ascii": " #", "dynamic_ncols": True}
+        self._bar = tqdm(total=1.0, miniters=0, leave=False, disable=not self._drawn, **looks)
 
     def __call__(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if self._tty:
-            if now - self._drawn > 0.1 or progress.done >= 1.0:
-                self._draw(f"[{'#' * round(20 * progress.done):<20}] {progress.stage}: {progress.message}")
-                self._drawn = now
+        if self._drawn:
+            self._bar.set_description_str(f"{progress.stage}: {progress.message}", refresh=False)
+            self._bar.update(progress.done - self._bar.n)
         elif progress.stage != self._stage:
-            self._stream.write(f"{progress.stage}: {progress.message}\n")
+            print(f"{progress.stage}: {progress.message}", file=sys.stderr)
         self._stage = progress.stage
 
     def close(self) -> None:
-        """Clear the line."""
-        if self._tty and self._width:
-            self._draw("")
-            self._stream.write("\r")
-            self._stream.flush()
-
-    def _draw(self, text: str) -> None:
-        self._stream.write("\r" + text[:110].ljust(self._width))
-        self._stream.flush()
-        self._width = len(text[:110])
+        """Clear the bar."""
+        self._bar.close()
 
 
 @contextmanager

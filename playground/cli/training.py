@@ -1,4 +1,4 @@
-"""The verbs `distill`, `train`, `average` and `evaluate`: a drafter for any base model, and what it is worth."""
+"""The verbs `distill`, `train` and `average`: a drafter for any base model."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playground.cli.options import add_json, add_pair, add_sampling, add_verb, sampling_of
-from playground.cli.runs import STOPPED, open_session
-from playground.cli.terminal import Output, ProgressLine, output, stop_on_interrupt
-from playground.config import BeamShape, Message, PlaygroundError, RunRequest
+from playground.cli.options import add_device_map, add_json, add_verb
+from playground.cli.runs import STOPPED
+from playground.cli.terminal import LoadingBar, Output, output, stop_on_interrupt
+from playground.config import EngineOptions, PlaygroundError, parse_device_map
 
 if TYPE_CHECKING:
-    from kernels import KernelSet
-    from playground.bench.evaluate import ShapeEvaluation
+    import torch
+
     from playground.distill.corpus.openings import Openings
     from playground.distill.pipeline import Made
-    from playground.distill.request import Source
-    from playground.figures.acceptance import Acceptance
+    from playground.distill.request import Author
+    from playground.sources.tokenizer import Tokenizer
 
 DISTILL = """Let a base model write a training corpus: both sides of its own conversations, no data set needed.
 Shards already in the folder are kept, so the same command goes on where it was stopped, and more --rows grow it."""
@@ -30,8 +30,6 @@ on several GPUs. Without --hours, --steps and --rows it takes an hour on a CPU a
 for the default base model."""
 AVERAGE = """Make one drafter out of several that grew from one training run: the mean of their weights, which often
 drafts better than each of them. The model card says what it was made of."""
-EVALUATE = """Measure a drafter on a prompt set: tokens per step over all tokens and without those inside loops,
-acceptance by position and by category."""
 
 
 def add_verbs(verbs: Any) -> None:
@@ -60,22 +58,12 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument("--shares", metavar="LIST", help="how much each counts, like 0.4,0.3,0.3 (equally much)")
     add_json(parser)
 
-    parser = add_verb(verbs, "evaluate", run_evaluate, "measure a drafter on a prompt set, by position and category")
-    parser.description = EVALUATE
-    parser.add_argument("--prompts", required=True, metavar="FILE", help="Spec-Bench or MT-Bench style JSON lines")
-    parser.add_argument("--limit", type=int, metavar="N", help="so many prompts, taken in turn from every category")
-    parser.add_argument("--beam-width", type=int, default=BeamShape().width, metavar="W", help="beam width")
-    parser.add_argument("--beam-length", type=int, default=BeamShape().length, metavar="L", help="beam length")
-    parser.add_argument("--shapes", metavar="LIST", help="several beam shapes in one go, like 8x5,1x3")
-    add_sampling(parser.add_argument_group("run"))
-    add_pair(parser)
-    add_json(parser)
-
 
 def _add_base(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("base model")
     group.add_argument("--base", metavar="DIR_OR_ID", help="a folder or a hub id (the default pair's)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    add_device_map(group)
     group.add_argument(
         "--dtype", default="bfloat16", choices=("bfloat16", "float32", "float16"), help="of the base model's weights"
     )
@@ -111,27 +99,29 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def run_distill(chosen: argparse.Namespace) -> int:
     from playground.distill.corpus.corpus import load_corpus
-    from playground.distill.corpus.generate import DistillOptions
-    from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
+    from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
+    from playground.distill.corpus.writing import CorpusOptions
     from playground.distill.disk import explain_full_disk
-    from playground.distill.progress import Bars, Stopped
     from playground.distill.request import sizes_for
+    from playground.progress import Bars, Stopped
 
     if chosen.rows is None and chosen.hours is None:
         raise PlaygroundError("How long should the corpus be? Give --rows, such as 2048, or --hours, such as 0.5.")
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        source, openings, _ = _open_base(chosen, texts)
-        options = DistillOptions(
+        author, tokenizer = _open_base(chosen)
+        openings = _openings(chosen, texts, tokenizer, plain=author.turns.plain)
+        options = CorpusOptions(
             rows=ENDLESS_ROWS if chosen.rows is None else chosen.rows,
-            row_tokens=min(chosen.row_tokens, source.base.window),
-            batch=sizes_for(source.base.device).shard_rows if chosen.shard_rows is None else chosen.shard_rows,
+            row_tokens=min(chosen.row_tokens, author.base.window),
+            batch=sizes_for(author.base.device).shard_rows if chosen.shard_rows is None else chosen.shard_rows,
             seed=chosen.seed,
         )
         seconds = None if chosen.hours is None else chosen.hours * 3600
         try:
             with explain_full_disk(chosen.out):
-                distill(source, options, chosen.out, Bars(stop=stop.is_set), openings=openings, seconds=seconds)
+                bars = Bars(stop=stop.is_set)
+                write_own_corpus(author, options, chosen.out, bars, openings=openings, seconds=seconds)
         except Stopped:
             return _stopped()
         corpus = load_corpus(chosen.out)
@@ -143,15 +133,15 @@ def run_distill(chosen: argparse.Namespace) -> int:
 
 def run_train(chosen: argparse.Namespace) -> int:
     from playground.distill.pipeline import Pipeline
-    from playground.distill.progress import Bars, Stopped
     from playground.distill.request import TrainRequest, sizes_for
     from playground.distill.training.processes import Processes
     from playground.distill.trial import TrialOptions
+    from playground.progress import Bars, Stopped
 
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        source, openings, kernels = _open_base(chosen, texts)
-        count = chosen.trial_prompts or sizes_for(source.base.device).trial_prompts
+        author, tokenizer = _open_base(chosen)
+        count = chosen.trial_prompts or sizes_for(author.base.device).trial_prompts
         names = ("out", "work", "corpus", "hours", "steps", "rows", "row_tokens", "max_tokens", "draft_vocabulary")
         request = TrainRequest(
             **{name: getattr(chosen, name) for name in names},
@@ -159,14 +149,14 @@ def run_train(chosen: argparse.Namespace) -> int:
             start=chosen.start,
             places=chosen.batch,
             learning_rate=chosen.learning_rate,
-            openings=openings,
+            openings=_openings(chosen, texts, tokenizer, plain=author.turns.plain),
             trial=TrialOptions(count, chosen.trial_tokens),
             seed=chosen.seed,
             command=shlex.join(("python", "-m", "playground", *sys.argv[1:])),
         )
-        main = Processes.launched(source.base.device).main
+        main = Processes.launched(author.base.device).main
         try:
-            made = Pipeline(source, request, kernels, Bars(silent=not main, stop=stop.is_set)).run()
+            made = Pipeline(author, request, Bars(silent=not main, stop=stop.is_set)).run()
         except Stopped:
             return _stopped()
         if main:
@@ -177,6 +167,7 @@ def run_train(chosen: argparse.Namespace) -> int:
 def run_average(chosen: argparse.Namespace) -> int:
     from playground.distill.training.average import average, average_card
     from playground.drafter.file import CARD_FILE, save_drafter
+    from playground.files import write_text
 
     shares = _numbers(chosen.shares) if chosen.shares else None
     if chosen.out.resolve() in [folder.resolve() for folder in chosen.drafters]:
@@ -184,7 +175,7 @@ def run_average(chosen: argparse.Namespace) -> int:
     with output(chosen.json) as out:
         mean = average(chosen.drafters, shares)
         save_drafter(mean, chosen.out)
-        (chosen.out / CARD_FILE).write_text(average_card(chosen.out, chosen.drafters, shares), encoding="utf-8")
+        write_text(chosen.out / CARD_FILE, average_card(chosen.out, chosen.drafters, shares))
         parameters = mean.info().parameters
         out.result({"drafter": str(chosen.out), "members": len(chosen.drafters), "parameters": parameters})
         out.words(f"Drafter in {chosen.out}: the mean of {len(chosen.drafters)}, {parameters / 1e6:.2f}M parameters")
@@ -200,43 +191,66 @@ def _numbers(text: str) -> list[float]:
         ) from None
 
 
-def _open_base(chosen: argparse.Namespace, texts: list[str]) -> tuple[Source, Openings, KernelSet]:
-    """The base model on this process's device, with what opens its rows."""
+def _open_base(chosen: argparse.Namespace) -> tuple[Author, Tokenizer]:
+    """The base model on this process's device, as the author of a corpus, and its tokenizer."""
     import torch
 
     from kernels import kernel_set
     from playground.base_model.adapter import BaseModel
-    from playground.distill.corpus.openings import Openings
     from playground.distill.corpus.turns import chat_turns
-    from playground.distill.request import Source
-    from playground.distill.training.processes import Processes
-    from playground.loading import quiet_transformers, resolve_device
+    from playground.distill.request import Author
+    from playground.pair import options_with_map, quiet_transformers
     from playground.sources.catalogue import resolve_base
     from playground.sources.tokenizer import Tokenizer
     from playground.trace import Progress
 
-    wanted = resolve_device(chosen.device)
-    device = Processes.launched(wanted).device(wanted)
-    line = ProgressLine()
+    options = options_with_map(EngineOptions(device=chosen.device, device_map=chosen.device_map))
+    device = _own_device(options)
+    bar = LoadingBar()
     quiet_transformers()
     try:
-        folder = resolve_base(chosen.base, lambda done, text: line(Progress("Finding the base model", done, text)))
-        kernels = kernel_set("auto", device)
+        folder = resolve_base(chosen.base, lambda done, text: bar(Progress("Finding the base model", done, text)))
         base = BaseModel.load(
             chosen.base,
             device=device,
             dtype=getattr(torch, chosen.dtype),
-            kernels=kernels,
-            progress=lambda done, text: line(Progress("Loading the base model", done, text)),
+            kernels=kernel_set(options.kernels, device),
+            progress=lambda done, text: bar(Progress("Loading the base model", done, text)),
+            device_map=parse_device_map(options.device_map) if options.device_map else None,
         )
     finally:
-        line.close()
+        bar.close()
     tokenizer = Tokenizer.load(folder.path)
     turns = chat_turns(tokenizer, base.eos_ids, plain=chosen.no_chat_template)
-    encode = tokenizer.encode_text if turns.plain else tokenizer.encode_words
+    return Author(base, turns, tokenizer.fingerprint), tokenizer
+
+
+def _own_device(options: EngineOptions) -> torch.device:
+    """This process's device; several processes have one each.
+
+    Raises:
+        PlaygroundError: several processes and a device map.
+    """
+    from playground.distill.training.processes import Processes
+    from playground.pair import main_device
+
+    wanted = main_device(options)
+    processes = Processes.launched(wanted)
+    if options.device_map is not None and processes.world > 1:
+        raise PlaygroundError(
+            f"{processes.world} processes train together, each with a model of its own, but a device map spreads one "
+            "model over all devices. Leave out --device-map, or start one process."
+        )
+    return processes.device(wanted)
+
+
+def _openings(chosen: argparse.Namespace, texts: list[str], tokenizer: Tokenizer, *, plain: bool) -> Openings:
+    """What opens the rows: the prompts given, then composed requests unless the model is to open them itself."""
+    from playground.distill.corpus.openings import Openings
+
+    encode = tokenizer.encode_text if plain else tokenizer.encode_words
     given = tuple(tuple(encode(text)) for text in texts)
-    openings = Openings(given, None if turns.plain or chosen.own_openings else encode)
-    return Source(base, turns, tokenizer.fingerprint), openings, kernels
+    return Openings(given, None if plain or chosen.own_openings else encode)
 
 
 def _prompt_texts(file: str | None) -> list[str]:
@@ -277,75 +291,3 @@ def _tell_made(out: Output, made: Made) -> None:
             f"  beam width {one.shape.width}, length {one.shape.length}: {found.tokens_per_step:.2f} tokens per step "
             f"({found.tokens_per_step_no_loops:.2f} outside loops), predicted speed-up here {one.speedup:.2f}"
         )
-
-
-def run_evaluate(chosen: argparse.Namespace) -> int:
-    from playground.bench.evaluate import evaluate
-    from playground.bench.prompts import read_questions, spread
-    from playground.distill.progress import Bars
-
-    questions = spread(read_questions(chosen.prompts), chosen.limit)
-    shapes = _shapes(chosen.shapes) if chosen.shapes else [BeamShape(chosen.beam_width, chosen.beam_length)]
-    messages = (Message("user", questions[0].turns[0]),)
-    sampling = sampling_of(chosen)
-    request = RunRequest(messages, shapes[0], sampling, chosen.max_new_tokens, race=False)
-    with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
-        found: list[ShapeEvaluation] = []
-        with Bars().stage("evaluate", len(questions) * len(shapes), "prompt", stops=False) as report:
-            found.extend(evaluate(session, questions, request, shapes, stop, report))
-        if not found:
-            return STOPPED
-        info = session.info
-        settings = {
-            "prompts_file": Path(chosen.prompts).name,
-            "max_new_tokens": chosen.max_new_tokens,
-            **asdict(sampling),
-            "base": info.base.name,
-            "drafter": info.drafter.name if info.drafter else None,
-            "device": info.device,
-            "dtype": info.dtype,
-        }
-        out.result({**_flat(found[0]), **settings, "shapes": [_flat(one) for one in found]})
-        for one in found:
-            _tell_shape(out, one)
-        return 0 if len(found) == len(shapes) and found[-1].finished else STOPPED
-
-
-def _shapes(text: str) -> list[BeamShape]:
-    """'8x5,1x3' as beam shapes.
-
-    Raises:
-        PlaygroundError: anything else.
-    """
-    found = []
-    for part in text.split(","):
-        width, cross, length = part.strip().lower().partition("x")
-        if not (cross and width.isdecimal() and length.isdecimal()):
-            raise PlaygroundError(f"{text!r} is no list of beam shapes. Write width x length, like 8x5,1x3.")
-        found.append(BeamShape(int(width), int(length)))
-    return found
-
-
-def _flat(one: ShapeEvaluation) -> dict[str, Any]:
-    """One shape as JSON: its overall figures beside its settings."""
-    figures = asdict(one)
-    return {**figures, **figures.pop("overall")}
-
-
-def _tell_shape(out: Output, one: ShapeEvaluation) -> None:
-    out.words(f"\nBeam width {one.beam_width}, length {one.beam_length}; {one.prompts} prompts")
-    out.words("category         tokens/step  outside loops  in loops  accepted at 1, 2, ...")
-    for name, figures in {**one.categories, "all": one.overall}.items():
-        out.words(_row(name, figures))
-    overall = one.overall
-    out.words(f"accepted by step: {' '.join(map(str, overall.accepted_histogram))} (0, 1, ... tokens)")
-    out.words(f"drafting takes {overall.draft_over_verify:.0%} of verifying; {overall.mean_nodes:.1f} nodes a tree")
-
-
-def _row(name: str, figures: Acceptance) -> str:
-    accepted = " ".join(f"{share:.2f}" for share in figures.accepted_at)
-    return (
-        f"{name:<16} {figures.tokens_per_step:11.2f}  {figures.tokens_per_step_no_loops:13.2f}  "
-        f"{figures.loop_share:8.0%}  {accepted}"
-    )

@@ -1,1 +1,1 @@
-"""Training a drafter: corpus from the base model's own text, teacher store, loss, loop, evaluation."""
+"""Training a drafter: corpus from the base model's own text, teacher states, loss, loop, evaluation."""

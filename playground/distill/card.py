@@ -13,10 +13,12 @@ from typing import Any
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus
 from playground.distill.corpus.openings import OWN_EVERY, Openings
 from playground.distill.plan import Spent
+from playground.distill.training.objective import STEP_DECAY
 from playground.distill.training.recipe import Recipe
 from playground.distill.trial import Trial
 from playground.drafter.config import DrafterConfig
 from playground.drafter.file import CARD_FILE
+from playground.files import write_text
 from playground.trace import DrafterInfo, ModelInfo
 
 _CURVE_POINTS = 8
@@ -50,9 +52,7 @@ class CardFacts:
 def write_card(folder: Path, facts: CardFacts) -> Path:
     """Write the card beside the weights."""
     file = folder / CARD_FILE
-    partial = file.with_suffix(".partial")
-    partial.write_text(render(facts), encoding="utf-8")
-    partial.replace(file)
+    write_text(file, render(facts))
     return file
 
 
@@ -151,7 +151,7 @@ def _written_by(openings: Openings) -> str:
 
 
 def _recipe(facts: CardFacts) -> Iterator[str]:
-    recipe, weights = facts.recipe, facts.recipe.weights
+    recipe = facts.recipe
     places = facts.steps * recipe.batch * facts.processes
     yield "## Recipe"
     yield ""
@@ -161,12 +161,7 @@ def _recipe(facts: CardFacts) -> Iterator[str]:
         f"{recipe.seed}."
         + (f" It began with the weights of the drafter {Path(recipe.start).name}." if recipe.start else "")
     )
-    regression = f", {weights.regression:g} x regression on its hidden states" if weights.regression else ""
-    label = f", {weights.label_share:g} of the target on the text's own token" if weights.label_share else ""
-    yield (
-        f"Loss: {weights.cross_entropy:g} x cross-entropy against the base model's own distribution"
-        f"{regression}{label}; step k weighs {weights.step_decay:g}^(k-1)."
-    )
+    yield f"Loss: cross-entropy against the base model's own distribution; step k weighs {STEP_DECAY:g}^(k-1)."
 
 
 def _rates(facts: CardFacts) -> Iterator[str]:

@@ -12,43 +12,40 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from kernels import KernelSet
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.config import PlaygroundError
 from playground.distill.card import CardFacts, write_card
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
-from playground.distill.corpus.generate import DistillOptions
-from playground.distill.corpus.self_written import ENDLESS_ROWS, distill
+from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
+from playground.distill.corpus.writing import CorpusOptions
 from playground.distill.disk import explain_full_disk
 from playground.distill.plan import Plan, Stage
-from playground.distill.progress import Bars
-from playground.distill.request import Source, TrainRequest, sizes_for
+from playground.distill.request import Author, TrainRequest, sizes_for
 from playground.distill.teacher.fill import fill
-from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
-from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import (
     Recipe,
-    apple_config,
     assemble,
-    choose_config,
+    config_for,
     coverage,
     new_drafter,
     output_rows,
 )
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_drafter
 from playground.drafter.cell import Drafter
-from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter, save_drafter
+from playground.progress import Bars
 
 
 @dataclass(frozen=True)
@@ -65,14 +62,15 @@ class Made:
 class Pipeline:
     """The stages of one run, in order. Make one and call `run`."""
 
-    def __init__(self, source: Source, request: TrainRequest, kernels: KernelSet, bars: Bars) -> None:
-        self.source, self.base, self.request, self.kernels, self.bars = source, source.base, request, kernels, bars
+    def __init__(self, author: Author, request: TrainRequest, bars: Bars) -> None:
+        self.author, self.base, self.request, self.bars = author, author.base, request, bars
         self.processes, self._began = Processes.launched(self.base.device), time.perf_counter()
         self.sizes = sizes_for(self.base.device)
         self.hours = request.hours or self.sizes.hours
         self.work = request.work or request.out / "work"
-        places = request.places or self.sizes.places
-        self.recipe = replace(_recipe(self.base, request), batch=places, seed=request.seed)
+        config = config_for(self.base, request.start, request.draft_vocabulary, apple_format=request.apple_format)
+        start = str(request.start.resolve()) if request.start else None
+        self.recipe = Recipe(config, batch=request.places or self.sizes.places, seed=request.seed, start=start)
         settings = {
             "base": weights_fingerprint(self.base),
             "corpus": str(request.corpus.resolve()) if request.corpus else None,
@@ -93,8 +91,8 @@ class Pipeline:
         """
         with explain_full_disk(self.request.out):
             corpus = self._corpus()
-            store = self._teacher(corpus)
-            log = self._training(corpus, store)
+            states = self._teacher(corpus)
+            log = self._training(corpus, states)
             drafter = pair_drafter(load_drafter(self.request.out), self.base)
             trial = self._trial(corpus, drafter)
             facts = self._facts(corpus, drafter, trial, log)
@@ -114,7 +112,7 @@ class Pipeline:
         if request.corpus is None and plan.corpus_tokens is None:
             self._write(folder)
         corpus = load_corpus(folder)
-        require_corpus_of(corpus.about, corpus.ids, self.source.about, folder)
+        require_corpus_of(corpus.about, corpus.ids, self.author.about, folder)
         corpus = corpus.first(request.max_tokens or corpus.tokens)
         if plan.corpus_tokens is None:
             plan.corpus_tokens = corpus.tokens
@@ -122,7 +120,7 @@ class Pipeline:
         return corpus
 
     def _write(self, folder: Path) -> None:
-        options = DistillOptions(
+        options = CorpusOptions(
             rows=self.request.rows or ENDLESS_ROWS,
             row_tokens=min(self.request.row_tokens, self.base.window),
             batch=self.sizes.shard_rows,
@@ -134,11 +132,11 @@ class Pipeline:
             self._spend("corpus", seconds, tokens)
 
         openings = self.request.openings
-        distill(self.source, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
+        write_own_corpus(self.author, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
 
-    def _teacher(self, corpus: Corpus) -> TeacherStore:
+    def _teacher(self, corpus: Corpus) -> TeacherStates:
         """The base model's word on every token of the corpus; one process fills it, the others wait."""
-        info = StoreInfo(
+        info = StatesInfo(
             self.base.info().config_hash,
             corpus.content_hash,
             corpus.tokens,
@@ -147,13 +145,13 @@ class Pipeline:
         )
         folder = self.work / "teacher"
         if self.processes.main:
-            self._fill(corpus, *TeacherStore.create_or_open(folder, info))
+            self._fill(corpus, *TeacherStates.create_or_open(folder, info))
         self.processes.wait_until(lambda: _is_full(folder, info))
-        store = TeacherStore.open_part(folder, info)
-        store.into_memory()
-        return store
+        states = TeacherStates.open_part(folder, info)
+        states.into_memory()
+        return states
 
-    def _fill(self, corpus: Corpus, store: TeacherStore, done: int) -> None:
+    def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> None:
         if done >= corpus.tokens:
             return
         with (
@@ -166,18 +164,18 @@ class Pipeline:
                 amount(now - done)
                 report(now)
 
-            fill(model, corpus, store, done, tell)
+            fill(model, corpus, states, done, tell)
 
-    def _training(self, corpus: Corpus, store: TeacherStore) -> list[dict[str, Any]]:
+    def _training(self, corpus: Corpus, states: TeacherStates) -> list[dict[str, Any]]:
         """Train to the planned step; every checkpoint leaves a drafter in `out`."""
         request, out = self.request, self.work / "training"
-        drafter, source, objective = assemble(self.recipe, corpus, store, self.base, request.out.resolve().name)
+        drafter, source, objective = assemble(self.recipe, corpus, states, self.base, request.out.resolve().name)
         if source.steps_per_epoch < 1:
             raise PlaygroundError(
                 f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
                 f"Use a larger corpus (--rows, --hours), or a smaller --batch."
             )
-        self._choose_steps(corpus, store, source)
+        self._choose_steps(corpus, states, source)
         assert self.plan.steps is not None and self.plan.checkpoint_every is not None
         options = TrainOptions(
             steps=self.plan.steps, learning_rate=self.learning_rate, checkpoint_every=self.plan.checkpoint_every
@@ -203,14 +201,14 @@ class Pipeline:
         self.processes.wait()
         return log
 
-    def _choose_steps(self, corpus: Corpus, store: TeacherStore, source: BatchSource) -> None:
+    def _choose_steps(self, corpus: Corpus, states: TeacherStates, source: BatchSource) -> None:
         """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate."""
         plan = self.plan
         if self.request.steps is not None:
             plan.steps = self.request.steps
         elif plan.steps is None:
             spare = new_drafter(self.recipe, corpus, self.base, "spare")
-            objective = Objective(spare, store, output_rows(spare, self.base), self.recipe.weights)
+            objective = Objective(spare, states, output_rows(spare, self.base))
             seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
             plan.choose_steps(self.hours, seconds, time.perf_counter() - self._began)
             plan.steps = int(self.processes.largest(plan.steps or 0))
@@ -285,37 +283,13 @@ def weights_fingerprint(base: BaseModel) -> str:
     return hashlib.sha256(base.info().config_hash.encode() + rows.numpy().tobytes()).hexdigest()[:16]
 
 
-def _recipe(base: BaseModel, request: TrainRequest) -> Recipe:
-    info = base.info()
-    if request.start is not None:
-        return Recipe(
-            _config_to_go_on(base, request.start, request.draft_vocabulary),
-            LossWeights(),
-            start=str(request.start.resolve()),
-        )
-    config = apple_config(info) if request.apple_format else choose_config(info, request.draft_vocabulary)
-    return Recipe(config, LossWeights())
-
-
-def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:
-    """The config of the drafter to start from, with another draft vocabulary where one is asked for."""
-    earlier = load_drafter(start).bind(base)
-    size = draft_vocabulary or earlier.config.draft_vocab_size
-    if size != earlier.config.draft_vocab_size and not earlier.config.tied_head:
-        raise PlaygroundError(
-            f"--draft-vocabulary is {size}, but {start} has an output layer for {earlier.config.head_vocab} tokens. "
-            f"Leave it out, or train a new drafter without --from."
-        )
-    return replace(earlier.config, draft_vocab_size=size if size < base.vocab_size else 0)
-
-
 def _coverage(corpus: Corpus, drafter: Drafter) -> float:
     return 1.0 if drafter.full_ids is None else coverage(corpus, drafter.full_ids.cpu())
 
 
-def _is_full(folder: Path, info: StoreInfo) -> bool:
+def _is_full(folder: Path, info: StatesInfo) -> bool:
     try:
-        TeacherStore.open_part(folder, info)
+        TeacherStates.open_part(folder, info)
     except (PlaygroundError, OSError, ValueError):
         return False
     return True

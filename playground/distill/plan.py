@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from playground.config import PlaygroundError
+from playground.files import write_json
 
 Stage = Literal["corpus", "teacher", "training"]
 
@@ -70,10 +71,7 @@ class Plan:
         """Write the plan down, whole or not at all."""
         kept = {name: value for name, value in self.__dict__.items() if name != "file"}
         kept["spent"] = {stage: asdict(cost) for stage, cost in self.spent.items()}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.file.with_suffix(".partial")
-        partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-        partial.replace(self.file)
+        write_json(self.file, kept)
 
     def spend(self, stage: Stage, seconds: float, amount: int) -> None:
         """Add to what a stage has cost."""

@@ -37,8 +37,8 @@ def sizes_for(device: torch.device) -> Sizes:
 
 
 @dataclass(frozen=True)
-class Source:
-    """The base model as a corpus sees it."""
+class Author:
+    """Who writes a corpus: a base model, how its chats are written, and whose tokens they are."""
 
     base: BaseModel
     turns: ChatTurns

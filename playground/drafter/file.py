@@ -20,6 +20,7 @@ from torch import Tensor
 from playground.config import PlaygroundError
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
+from playground.files import write_json, written_whole
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -64,22 +65,22 @@ def save_drafter(drafter: Drafter, folder: Path, dtype: torch.dtype = torch.bflo
     """Write config.json and model.safetensors, weights in `dtype`; readable by Apple's code where the shape allows."""
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
     tensors = {}
     for name, tensor in drafter.state_dict().items():
         kind = dtype if tensor.is_floating_point() else torch.int32
         tensors[_file_name(name, drafter.config)] = tensor.detach().to("cpu", kind).contiguous()
-    partial = folder / f"{WEIGHTS_FILE}.partial"
-    save_file(tensors, partial, metadata={"format": "pt"})
-    (folder / CONFIG_FILE).write_text(json.dumps(drafter.config.to_json(), indent=2) + "\n")
-    partial.chmod(0o644)  # safetensors writes for the owner alone
-    partial.replace(folder / WEIGHTS_FILE)
+    with written_whole(folder / WEIGHTS_FILE) as partial:
+        save_file(tensors, partial, metadata={"format": "pt"})
+        write_json(folder / CONFIG_FILE, drafter.config.to_json(), indent=2)
 
 
-def card_of(folder: Path) -> str:
-    """The model card beside the weights, empty where there is none."""
-    card = folder / CARD_FILE
-    return card.read_text(encoding="utf-8") if card.is_file() else ""
+def read_card(folder: Path) -> str:
+    """The model card beside the weights, Markdown without its front matter; empty where there is none."""
+    file = folder / CARD_FILE
+    if not file.is_file():
+        return ""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return text.split("---\n", 2)[-1].lstrip() if text.startswith("---\n") else text
 
 
 def file_hash(path: Path) -> str:

@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -39,6 +40,15 @@ LONGEST_LINE = 64 * 2**20  # bytes; the widest and longest beams make lines of a
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a file, parsed but not yet checked."""
+
+    number: int  # from 1
+    text: bytes
+    value: dict[str, Any]
 
 
 class TraceError(PlaygroundError):
@@ -104,23 +114,23 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _lines(name: str, stream: IO[bytes]) -> Iterator[tuple[int, bytes, dict[str, Any]]]:
-    """(line number, text, object) of each line; a half-written last line is left out."""
+def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
+    """The lines that are not empty; a half-written last one is left out."""
     number = 0
-    while line := stream.readline(LONGEST_LINE):
+    while text := stream.readline(LONGEST_LINE):
         number += 1
-        whole = line.endswith(b"\n")
-        if not line.strip():
+        whole = text.endswith(b"\n")
+        if not text.strip():
             continue
         try:
-            value = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+            value = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
         except (UnicodeDecodeError, ValueError, RecursionError) as error:
-            if number > 1 and not whole and len(line) < LONGEST_LINE:
+            if number > 1 and not whole and len(text) < LONGEST_LINE:
                 return
             raise _not_a_trace(name, number, "it is not JSON") from error
         if not isinstance(value, dict):
             raise _not_a_trace(name, number, "it is not a JSON object")
-        yield number, line, value
+        yield Line(number, text, value)
 
 
 def _no_constant(text: str) -> float:
@@ -134,7 +144,7 @@ def _not_a_trace(name: str, line: int, why: str) -> TraceError:
     return TraceError(f"{name}, line {line}: {why}. {remedy}")
 
 
-def _assemble(name: str, lines: Iterator[tuple[int, bytes, dict[str, Any]]]) -> Trace:
+def _assemble(name: str, lines: Iterator[Line]) -> Trace:
     try:
         trace = Trace.collect(_records(name, lines))
     except NoRecords:
@@ -146,54 +156,54 @@ def _assemble(name: str, lines: Iterator[tuple[int, bytes, dict[str, Any]]]) -> 
     return trace
 
 
-def _records(name: str, lines: Iterator[tuple[int, bytes, dict[str, Any]]]) -> Iterator[Record]:
+def _records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
     """The records of a file, each checked by itself; those of kinds not known here, and sweeps, are left out."""
-    for number, line, value in lines:
-        yield _header(name, number, line, value)
+    for first in lines:
+        yield _header(name, first)
         break
     complete = False
-    for number, line, value in lines:
-        kind = value.get("type")
+    for line in lines:
+        kind = line.value.get("type")
         if kind == "header":
-            raise _not_a_trace(name, number, "a second header")
+            raise _not_a_trace(name, line.number, "a second header")
         if not isinstance(kind, str):
-            raise _not_a_trace(name, number, f"its type is {kind!r}, not a name")
+            raise _not_a_trace(name, line.number, f"its type is {kind!r}, not a name")
         if complete:
-            raise _not_a_trace(name, number, "a record after the footer")
+            raise _not_a_trace(name, line.number, "a record after the footer")
         if kind not in RECORD_TYPES:
             continue
-        record = _decode(name, number, line, RECORD_TYPES[kind])
+        record = _decode(name, line, RECORD_TYPES[kind])
         if isinstance(record, StepRecord):
             for problem in step_problems(record):
-                raise _not_a_trace(name, number, problem)
+                raise _not_a_trace(name, line.number, problem)
         complete = isinstance(record, Footer)
         yield record
 
 
-def _header(name: str, number: int, line: bytes, value: dict[str, Any]) -> Header:
-    if value.get("type") != "header" or value.get("schema") != SCHEMA:
+def _header(name: str, line: Line) -> Header:
+    if line.value.get("type") != "header" or line.value.get("schema") != SCHEMA:
         raise TraceError(
-            f'{name}, line {number}: no header with "schema": "{SCHEMA}". '
+            f'{name}, line {line.number}: no header with "schema": "{SCHEMA}". '
             "Choose a .jsonl file that this playground wrote."
         )
-    version = str(value.get("schema_version"))
+    version = str(line.value.get("schema_version"))
     if not re.fullmatch(r"[0-9]{1,6}\.[0-9]{1,6}", version):
         shown = version if len(version) <= 20 else version[:20] + "..."
-        raise _not_a_trace(name, number, f"schema_version is {shown!r}, not a version like {SCHEMA_VERSION}")
+        raise _not_a_trace(name, line.number, f"schema_version is {shown!r}, not a version like {SCHEMA_VERSION}")
     ours = SCHEMA_VERSION.split(".")[0]
     if int(version.split(".")[0]) > int(ours):
         raise TraceError(
             f"{name} has schema version {version}, newer than the {ours}.x that this playground reads. "
             "Update the playground to open it."
         )
-    header = _decode(name, number, line, Header)
+    header = _decode(name, line, Header)
     for problem in header_problems(header):
-        raise _not_a_trace(name, number, problem)
+        raise _not_a_trace(name, line.number, problem)
     return header
 
 
-def _decode(name: str, number: int, line: bytes, expected: type[R]) -> R:
+def _decode(name: str, line: Line, expected: type[R]) -> R:
     try:
-        return from_json(expected, line)
+        return from_json(expected, line.text)
     except InvalidRecord as error:
-        raise _not_a_trace(name, number, str(error)) from error
+        raise _not_a_trace(name, line.number, str(error)) from error

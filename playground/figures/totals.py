@@ -56,6 +56,13 @@ class StepTotals:
         self._reach(length)
 
     @classmethod
+    def of(cls, step: StepRecord) -> StepTotals:
+        """One step by itself."""
+        totals = cls()
+        totals.add(step)
+        return totals
+
+    @classmethod
     def merged(cls, parts: Iterable[StepTotals], length: int = 0) -> StepTotals:
         """Several runs as one."""
         whole = cls(length)
@@ -127,7 +134,7 @@ class StepTotals:
 
     @property
     def saving(self) -> float:
-        """Share of the beam slots that merging prefixes saved."""
+        """Share of the beam slots that merging prefixes saved, 1 - (N - 1) / (W L)."""
         return 1.0 - self.draft_tokens / self.slots if self.slots else 0.0
 
     @property

@@ -5,17 +5,15 @@ Turns what a person typed into a checked local folder. Does not load weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playground.config import PlaygroundError
+from playground.progress import Report, silent
 from playground.sources import hub
 from playground.sources.checkpoint import check_config, check_safetensors, check_weights, read_config
 from playground.sources.default_base import DEFAULT_BASE, ensure_default_base
-
-Progress = Callable[[float, str], None]
 
 DEFAULT_DRAFTER = "SmolLM2-135M-Instruct-drafter"
 DEFAULT_DRAFTER_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "drafters" / "smollm2-135m-instruct"
@@ -29,13 +27,12 @@ class ModelFolder:
     path: Path
 
 
-def resolve_base(source: str | Path | None, progress: Progress | None = None) -> ModelFolder:
+def resolve_base(source: str | Path | None, report: Report = silent) -> ModelFolder:
     """The base model's folder. None, or the default's name, gives the default one, converting it at first use.
 
     Raises:
         PlaygroundError: nothing usable is there; the sentence says why and what to do.
     """
-    report = progress or _silent
     if source is None or str(source) == DEFAULT_BASE:
         return ModelFolder(DEFAULT_BASE, ensure_default_base(report))
     found = _local_folder(source)
@@ -47,7 +44,7 @@ def resolve_base(source: str | Path | None, progress: Progress | None = None) ->
     return found
 
 
-def resolve_drafter(source: str | Path | None, progress: Progress | None = None) -> ModelFolder:
+def resolve_drafter(source: str | Path | None, report: Report = silent) -> ModelFolder:
     """The drafter's folder: config.json and model.safetensors. None gives the default one.
 
     Raises:
@@ -60,7 +57,7 @@ def resolve_drafter(source: str | Path | None, progress: Progress | None = None)
     else:
         local = _local_folder(source)
         name = str(source)
-        found = local or ModelFolder(name, hub.fetch(name, progress or _silent, _any_config))
+        found = local or ModelFolder(name, hub.fetch(name, report, _any_config))
     read_config(found.path, found.name)
     weights = found.path / "model.safetensors"
     if not weights.is_file():
@@ -89,7 +86,3 @@ def _local_folder(source: str | Path) -> ModelFolder | None:
 
 def _any_config(_config: dict[str, Any], _name: str) -> None:
     """A drafter's config is the drafter's to judge."""
-
-
-def _silent(_done: float, _message: str) -> None:
-    """Nobody asked for progress."""

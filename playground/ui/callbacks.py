@@ -1,4 +1,4 @@
-"""Events of the page: each takes widget values to the hub and the hub's answer back, and does nothing else."""
+"""Events of the page: each takes widget values to `Pages` and its answer back, and does nothing else."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import gradio as gr
 from playground.config import Message, PlaygroundError
 from playground.line import LIMIT
 from playground.ui.controls import Controls
-from playground.ui.hub import Hub
 from playground.ui.live_work import LiveWork, encode
+from playground.ui.pages import Pages
 from playground.ui.presets import PRESETS
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 from playground.views.page import FailedFrame, Loading, Said
@@ -27,30 +27,30 @@ LONG: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": LET_IN, 
 SHORT: dict[str, Any] = {"show_progress": "hidden", "queue": False}
 
 
-def wire(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML) -> None:
-    """Connect the rail, the stage and the hub."""
-    _wire_runs(hub, controls, stage)
-    _wire_stage(hub, controls, stage)
-    _wire_settings(page, hub, controls, stage)
+def wire(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.HTML) -> None:
+    """Connect the rail, the stage and what pages can ask for."""
+    _wire_runs(pages, controls, stage)
+    _wire_stage(pages, controls, stage)
+    _wire_settings(page, pages, controls, stage)
 
     def leave(request: gr.Request) -> None:
-        hub.leave(_owner(request))
+        pages.leave(_owner(request))
 
     page.unload(leave)
 
 
-def _wire_runs(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+def _wire_runs(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
     def run(request: gr.Request, *values: Any) -> Iterator[str]:
-        yield from _stream(hub, _owner(request), lambda owner: hub.begin_run(owner, run_request(Widgets(*values))))
+        yield from _stream(pages, _owner(request), lambda owner: pages.begin_run(owner, run_request(Widgets(*values))))
 
     def follow(request: gr.Request, key: str, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
-            return hub.begin_run(owner, run_request(Widgets(*values), _history(hub, key)))
+            return pages.begin_run(owner, run_request(Widgets(*values), _history(pages, key)))
 
-        yield from _stream(hub, _owner(request), begin)
+        yield from _stream(pages, _owner(request), begin)
 
     def stop(request: gr.Request) -> None:
-        hub.stop(_owner(request))
+        pages.stop(_owner(request))
 
     shown = gr.Textbox(visible=False)
     controls.run.click(run, controls.settings, stage, **LONG)
@@ -58,7 +58,7 @@ def _wire_runs(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
     controls.stop.click(stop, None, None, **SHORT)
 
 
-def _wire_stage(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
     """What the stage's own script triggers: a sweep, a shape taken from a heat map, a trace that came from a file."""
 
     def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
@@ -66,48 +66,48 @@ def _wire_stage(hub: Hub, controls: Controls, stage: gr.HTML) -> None:
             widths, lengths = (tuple(sorted({int(item) for item in event._data[key]})) for key in ("widths", "lengths"))
             if not widths or not lengths:
                 raise PlaygroundError("No beam shape is chosen. Tick at least one width and one length.")
-            return hub.begin_sweep(owner, run_request(Widgets(*values)), widths, lengths)
+            return pages.begin_sweep(owner, run_request(Widgets(*values)), widths, lengths)
 
-        yield from _stream(hub, _owner(request), begin, kind="sweep")
+        yield from _stream(pages, _owner(request), begin, kind="sweep")
 
     def take_shape(event: gr.EventData) -> tuple[int, int]:
         return int(event._data["width"]), int(event._data["length"])
 
     def adopt(request: gr.Request, event: gr.EventData) -> None:
-        hub.store.adopt(str(event._data["key"]), _owner(request))
+        pages.store.adopt(str(event._data["key"]), _owner(request))
 
     stage.submit(sweep, controls.settings, stage, **LONG)
     stage.select(take_shape, None, [controls.width, controls.length], **SHORT)
     stage.upload(adopt, None, None, **SHORT)
 
 
-def _wire_settings(page: gr.Blocks, hub: Hub, controls: Controls, stage: gr.HTML) -> None:
+def _wire_settings(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.HTML) -> None:
     def copy(*values: Any) -> str:
         try:
-            return command_line(Widgets(*values), *hub.host.wanted, hub.host.options)
+            return command_line(Widgets(*values), *pages.host.wanted, pages.host.options)
         except PlaygroundError as error:
             return str(error)
 
     def load(*names: str) -> str:
         try:
-            hub.load_pair(*names)
+            pages.load_pair(*names)
         except PlaygroundError as error:
             return encode(Said(kind="said", tone="error", message=str(error)))
-        return encode(Loading(kind="loading", status=hub.status()))
+        return encode(Loading(kind="loading", status=pages.status()))
 
     page.load(None, controls.kept, controls.kept, js=RESTORE)
     changes = [widget.change for widget in controls.kept]  # type: ignore[attr-defined]
     gr.on(changes, None, controls.kept, None, js=KEEP)
     copied = controls.copy.click(copy, controls.settings, controls.command, **SHORT)
     copied.then(None, controls.command, None, js=COPY)
-    names = [controls.base, controls.drafter, controls.device, controls.dtype]
+    names = [controls.base, controls.drafter, controls.device, controls.dtype, controls.device_map]
     controls.load.click(load, names, stage, **SHORT)
     for button, preset in zip(controls.presets, PRESETS, strict=True):
         button.click(None, None, controls.prompt, js=f"() => {json.dumps(preset.prompt)}")
 
 
 def _stream(
-    hub: Hub, owner: str, begin: Callable[[str], LiveWork], *, kind: Literal["run", "sweep"] = "run"
+    pages: Pages, owner: str, begin: Callable[[str], LiveWork], *, kind: Literal["run", "sweep"] = "run"
 ) -> Iterator[str]:
     """Frames of what `begin` starts; when the page closes this generator, the work ends too."""
     try:
@@ -118,13 +118,13 @@ def _stream(
     try:
         yield from live.frames()
     finally:
-        hub.ended(owner, live)
+        pages.ended(owner, live)
 
 
-def _history(hub: Hub, key: str) -> tuple[Message, ...]:
+def _history(pages: Pages, key: str) -> tuple[Message, ...]:
     if not key:
         raise PlaygroundError("There is no run to follow up. Run a prompt first.")
-    return history_of(hub.store.get(key))
+    return history_of(pages.store.get(key))
 
 
 def _owner(request: gr.Request) -> str:

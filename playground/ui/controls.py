@@ -33,6 +33,7 @@ class Controls:
     drafter: gr.Textbox
     device: gr.Textbox
     dtype: gr.Dropdown
+    device_map: gr.Textbox
     load: gr.Button
     command: gr.Textbox
     copy: gr.Button
@@ -80,6 +81,9 @@ def build_controls() -> Controls:
         drafter = gr.Textbox(label="Drafter", placeholder="Default, or folder")
         device = gr.Textbox(label="Device", placeholder="auto")
         dtype = gr.Dropdown(["auto", "float32", "bfloat16", "float16"], value="auto", label="Dtype")
+        device_map = gr.Textbox(
+            label="Device map", placeholder="none", info="auto spreads a large model; none: one device"
+        )
         load = gr.Button("Load", elem_id="rp-load")
     with gr.Accordion("Command line", open=False, elem_id="rp-command"):
         command = gr.Textbox(
@@ -92,5 +96,5 @@ def build_controls() -> Controls:
         copy = gr.Button("Copy as command line", size="sm", elem_id="rp-copy")
     return Controls(
         prompt, presets, run, stop, follow, width, length, new_tokens, race, temperature, top_p, top_k, seed,
-        chat_template, system, base, drafter, device, dtype, load, command, copy,
+        chat_template, system, base, drafter, device, dtype, device_map, load, command, copy,
     )  # fmt: skip

@@ -11,9 +11,9 @@ from playground.ui.assets import EXAMPLES
 from playground.ui.callbacks import wire
 from playground.ui.controls import build_controls
 from playground.ui.host import SessionHost
-from playground.ui.hub import Hub, Sweeper, first_trace
 from playground.ui.live_work import encode
 from playground.ui.page_calls import page_calls
+from playground.ui.pages import Pages, Sweeper, first_trace
 from playground.ui.store import TraceStore, load_examples
 from playground.views.glossary import GLOSSARY
 from playground.views.page import Hello
@@ -30,9 +30,9 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
         store: traces to offer besides the bundled examples (tests).
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    hub = Hub(host, sweeper or sweep, store)
-    if not hub.store.examples:
-        load_examples(hub.store, EXAMPLES)
+    pages = Pages(host, sweeper or sweep, store)
+    if not pages.store.examples:
+        load_examples(pages.store, EXAMPLES)
     page = gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True)
     with page:
         with gr.Row(elem_id="rp-page", equal_height=False):
@@ -40,25 +40,25 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
                 controls = build_controls()
             with gr.Column(scale=1, min_width=320, elem_id="rp-main"):
                 stage = gr.HTML(
-                    value=encode(greeting(hub)),
+                    value=encode(greeting(pages)),
                     html_template="<div class='rp-app' data-state='starting'></div>",
                     js_on_load=BOOT,
                     apply_default_css=False,
                     elem_id="rp-stage",
-                    server_functions=page_calls(hub),
+                    server_functions=page_calls(pages),
                 )
-        wire(page, hub, controls, stage)
+        wire(page, pages, controls, stage)
     return page
 
 
-def greeting(hub: Hub) -> Hello:
+def greeting(pages: Pages) -> Hello:
     """What a fresh page draws before anything else: the first example, whole, and the words of the Learn view."""
-    first = first_trace(hub.store)
+    first = first_trace(pages.store)
     return {
         "kind": "hello",
-        "status": hub.status(),
-        "examples": [(key, name) for key, (name, _) in hub.store.examples.items()],
-        "example": hub.open_trace(first[0]) if first else None,
+        "status": pages.status(),
+        "examples": [(key, name) for key, (name, _) in pages.store.examples.items()],
+        "example": pages.open_trace(first[0]) if first else None,
         "glossary": [(term.word, term.meaning) for term in GLOSSARY],
         "tour": [(stop.view, stop.target, stop.title, stop.words) for stop in TOUR],
     }

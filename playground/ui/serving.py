@@ -12,8 +12,8 @@ from playground.config import PlaygroundError
 from playground.ui.assets import page_css, page_head
 from playground.ui.callbacks import LET_IN
 from playground.ui.host import SessionHost
-from playground.ui.hub import Sweeper
 from playground.ui.layout import build
+from playground.ui.pages import Sweeper
 from playground.ui.store import TraceStore
 
 SANS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]

@@ -88,6 +88,7 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
         ("--base", base, None),
         ("--drafter", drafter, None),
         ("--device", options.device, "auto"),
+        ("--device-map", options.device_map, None),
         ("--dtype", options.dtype, "auto"),
         ("--engine", options.engine, "auto"),
         ("--kernels", options.kernels, "auto"),

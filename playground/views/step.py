@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from playground.figures.format import percent, plural
+from playground.figures.totals import StepTotals
 from playground.trace import Pick, StageMs, StepRecord
 from playground.views.reasons import Reasons
 from playground.views.token_text import hex_bytes, quoted, token_label
@@ -140,7 +141,7 @@ def saving_words(step: StepRecord) -> str:
     """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`."""
     beams, slots = plural(step.beams.width, "beam"), plural(step.beam_slots, "slot")
     shape = f"{beams} × {step.beams.length} = {slots} → {plural(step.tree.nodes - 1, 'node')}"
-    saved = step.saving
+    saved = StepTotals.of(step).saving
     return f"{shape}, {percent(saved)} fewer to verify" if saved > 0 else f"{shape}, nothing to merge"
 
 

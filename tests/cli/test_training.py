@@ -13,7 +13,7 @@ import pytest
 
 from playground.bench.prompts import read_questions
 from playground.cli import main
-from playground.cli.training import _shapes
+from playground.cli.evaluation import _shapes
 from playground.config import BeamShape, PlaygroundError
 from tests.tiny import write_base
 

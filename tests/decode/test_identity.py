@@ -15,6 +15,7 @@ import torch
 
 from playground.base_model.adapter import BaseModel
 from playground.base_model.cache import KVCache
+from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, Sampling
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
@@ -157,8 +158,7 @@ def test_an_untrained_drafter_changes_nothing(sampling: Sampling) -> None:
         20, 32, 64, context_layers=(1,), context_tokens=3, context_dim=8, lookup_tokens=2, logit_cut=0
     )
     torch.manual_seed(0)
-    drafter = Drafter(config).double().eval().bind(base)
-    base.set_taps(drafter.taps)
+    drafter = pair_drafter(Drafter(config), base)
     truth = plain_run(base, prompt, sampling, NEW).tokens
     steps = []
     for shape in (BeamShape(64, 3), BeamShape(32, 2), BeamShape(2, 5)):

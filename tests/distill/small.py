@@ -1,4 +1,4 @@
-"""What the training tests share: a tiny base model, a corpus it wrote, its teacher store, a drafter in training."""
+"""What the training tests share: a tiny base model, a corpus it wrote, its teacher's states, a drafter in training."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.distill.corpus.corpus import Corpus, load_corpus
-from playground.distill.corpus.generate import DistillOptions, write_corpus
 from playground.distill.corpus.turns import ChatTurns
+from playground.distill.corpus.writing import CorpusOptions, write_corpus
 from playground.distill.teacher.fill import fill
-from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
-from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.objective import Objective
 from playground.distill.training.recipe import Recipe, assemble, choose_config
 from playground.drafter.cell import Drafter
 from tests.families import build
@@ -25,7 +25,7 @@ KERNELS = kernel_set("reference", torch.device("cpu"))
 END = 2
 TURNS = ChatTurns(opening=(5, 6, 7), to_assistant=(END, 8, 9), to_user=(END, 8, 5), ends=frozenset({END}))
 PLAIN = ChatTurns(ends=frozenset({END}), plain=True)
-OPTIONS = DistillOptions(rows=12, row_tokens=48, batch=6, longest_user_turn=6, sampled_opening=5)
+OPTIONS = CorpusOptions(rows=12, row_tokens=48, batch=6, longest_user_turn=6, sampled_opening=5)
 
 
 def tiny_base(**overrides: Any) -> BaseModel:
@@ -35,22 +35,22 @@ def tiny_base(**overrides: Any) -> BaseModel:
     return BaseModel.from_model(model, kernels=KERNELS)
 
 
-def write(base: BaseModel, folder: Path, options: DistillOptions = OPTIONS, **more: Any) -> Corpus:
+def write(base: BaseModel, folder: Path, options: CorpusOptions = OPTIONS, **more: Any) -> Corpus:
     turns = more.pop("turns", TURNS)
     with base.stock() as model:
         write_corpus(model, turns, options, folder, about=more.pop("about", {}), **more)
     return load_corpus(folder)
 
 
-def info_of(base: BaseModel, corpus: Corpus, taps: tuple[int, ...] = (1,)) -> StoreInfo:
-    return StoreInfo(base.info().config_hash, corpus.content_hash, corpus.tokens, base.hidden_size, taps)
+def info_of(base: BaseModel, corpus: Corpus, taps: tuple[int, ...] = (1,)) -> StatesInfo:
+    return StatesInfo(base.info().config_hash, corpus.content_hash, corpus.tokens, base.hidden_size, taps)
 
 
-def teach(base: BaseModel, corpus: Corpus, folder: Path) -> TeacherStore:
-    store, done = TeacherStore.create_or_open(folder, info_of(base, corpus))
+def teach(base: BaseModel, corpus: Corpus, folder: Path) -> TeacherStates:
+    states, done = TeacherStates.create_or_open(folder, info_of(base, corpus))
     with base.stock() as model:
-        fill(model, corpus, store, done)
-    return store
+        fill(model, corpus, states, done)
+    return states
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,11 @@ class Training:
 
     base: BaseModel
     corpus: Corpus
-    store: TeacherStore
+    states: TeacherStates
     recipe: Recipe
 
     def assemble(self) -> tuple[Drafter, BatchSource, Objective]:
-        return assemble(self.recipe, self.corpus, self.store, self.base, "tiny")
+        return assemble(self.recipe, self.corpus, self.states, self.base, "tiny")
 
 
 def training(folder: Path, rows: int = 36) -> Training:
@@ -71,4 +71,4 @@ def training(folder: Path, rows: int = 36) -> Training:
     base = tiny_base()
     corpus = write(base, folder / "corpus", replace(OPTIONS, rows=rows, batch=rows), turns=PLAIN)
     config = replace(choose_config(base.info()), draft_vocab_size=64)
-    return Training(base, corpus, teach(base, corpus, folder / "teacher"), Recipe(config, LossWeights(), batch=64))
+    return Training(base, corpus, teach(base, corpus, folder / "teacher"), Recipe(config, batch=64))

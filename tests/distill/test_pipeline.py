@@ -19,20 +19,20 @@ from playground.distill.corpus.turns import ChatTurns
 from playground.distill.disk import explain_full_disk
 from playground.distill.pipeline import Made, Pipeline
 from playground.distill.plan import Plan, Spent
-from playground.distill.progress import Bars, Stopped
-from playground.distill.request import Source, TrainRequest, sizes_for
+from playground.distill.request import Author, TrainRequest, sizes_for
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts
-from playground.drafter.file import card_of, load_drafter
-from tests.distill.small import KERNELS, Training, tiny_base
+from playground.drafter.file import CARD_FILE, load_drafter, read_card
+from playground.progress import Bars, Stopped
+from tests.distill.small import Training, tiny_base
 
 TRIAL = TrialOptions(prompts=2, new_tokens=8, shapes=(BeamShape(1, 2), BeamShape(2, 3)))
 
 
 @pytest.fixture(scope="module")
-def source() -> Source:
+def author() -> Author:
     base = tiny_base()
     base.eos_ids = frozenset()  # a trial's text must not end at once
-    return Source(base, ChatTurns(plain=True), "t" * 64)
+    return Author(base, ChatTurns(plain=True), "t" * 64)
 
 
 def request(out: Path, **more: Any) -> TrainRequest:
@@ -40,27 +40,27 @@ def request(out: Path, **more: Any) -> TrainRequest:
     return TrainRequest(out=out, command="train it", **settings | more)
 
 
-def run(source: Source, asked: TrainRequest, stop: Any = lambda: False) -> Made:
-    return Pipeline(source, asked, KERNELS, Bars(silent=True, stop=stop)).run()
+def run(author: Author, asked: TrainRequest, stop: Any = lambda: False) -> Made:
+    return Pipeline(author, asked, Bars(silent=True, stop=stop)).run()
 
 
 @pytest.fixture(scope="module")
-def made(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return run(source, request(tmp_path_factory.mktemp("run") / "mine"))
+def made(author: Author, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return run(author, request(tmp_path_factory.mktemp("run") / "mine"))
 
 
-def test_a_drafter_a_trial_and_a_card(made: Made, source: Source) -> None:
+def test_a_drafter_a_trial_and_a_card(made: Made, author: Author) -> None:
     loaded = load_drafter(made.folder)
     assert loaded.config == made.drafter.config and loaded.hashes == made.drafter.hashes
     assert made.trial.prompts == 1 and [one.shape for one in made.trial.shapes] == list(TRIAL.shapes)
     assert all(1.0 <= one.acceptance.tokens_per_step <= one.shape.length + 1 for one in made.trial.shapes)
     assert made.trial.best.speedup == max(one.speedup for one in made.trial.shapes) > 0
     corpus = json.loads((made.folder / "work" / "corpus" / "corpus.json").read_text())
-    assert {name: corpus[name] for name in source.about} == source.about
+    assert {name: corpus[name] for name in author.about} == author.about
 
 
 def test_the_card_is_written_from_the_data(made: Made) -> None:
-    card = card_of(made.folder)
+    card = (made.folder / CARD_FILE).read_text()
     assert card == render(made.facts)
     changed = replace(made.facts, steps=4321, command="another command", base=replace(made.facts.base, name="Other"))
     text = render(changed)
@@ -72,19 +72,19 @@ def test_the_card_is_written_from_the_data(made: Made) -> None:
         assert f"- {stage}: {made.facts.spent[stage].amount:,} " in card
 
 
-def test_running_again_repeats_nothing(made: Made, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_again_repeats_nothing(made: Made, author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("work was repeated")
 
-    for name in ("distill", "fill", "try_drafter", "seconds_per_step"):
+    for name in ("write_own_corpus", "fill", "try_drafter", "seconds_per_step"):
         monkeypatch.setattr(pipeline_module, name, never)
-    again = run(source, request(made.folder))
+    again = run(author, request(made.folder))
     assert again.trial == made.trial and again.drafter.hashes == made.drafter.hashes
     assert again.facts.spent == made.facts.spent
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 4, 6])
-def test_stopping_anywhere_and_going_on(made: Made, source: Source, tmp_path: Path, stop_after: int) -> None:
+def test_stopping_anywhere_and_going_on(made: Made, author: Author, tmp_path: Path, stop_after: int) -> None:
     asked = request(tmp_path / "mine")
     calls = 0
 
@@ -94,41 +94,41 @@ def test_stopping_anywhere_and_going_on(made: Made, source: Source, tmp_path: Pa
         return calls == stop_after
 
     with pytest.raises(Stopped):
-        run(source, asked, stop)
-    again = run(source, asked)
+        run(author, asked, stop)
+    again = run(author, asked)
     assert again.drafter.hashes == made.drafter.hashes  # the same weights, bit for bit
     assert again.facts.corpus.content_hash == made.facts.corpus.content_hash
 
 
-def test_more_steps_go_on(source: Source, tmp_path: Path) -> None:
-    run(source, request(tmp_path))
-    more = run(source, request(tmp_path, steps=20))
+def test_more_steps_go_on(author: Author, tmp_path: Path) -> None:
+    run(author, request(tmp_path))
+    more = run(author, request(tmp_path, steps=20))
     assert more.log[-1]["step"] == 20 and more.facts.steps == 20
 
 
-def test_hours_are_planned_once(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hours_are_planned_once(author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 0.05)
     monkeypatch.setattr("playground.distill.plan._FEWEST_STEPS", 7)
     asked = request(tmp_path, rows=None, steps=None, hours=8 / 3600)
-    first = run(source, asked)
+    first = run(author, asked)
     plan = json.loads((tmp_path / "work" / "plan.json").read_text())
     assert plan["steps"] == first.facts.steps >= 7
     assert plan["spent"]["corpus"]["seconds"] < 8
     monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 1e-9)
-    again = run(source, asked)
+    again = run(author, asked)
     assert again.facts.steps == first.facts.steps and again.facts.corpus.tokens == first.facts.corpus.tokens
 
 
-def test_a_given_corpus(source: Source, tiny: Training, tmp_path: Path) -> None:
-    folder = tiny.store.folder.parent / "corpus"
-    found = run(source, request(tmp_path, corpus=folder, rows=None, max_tokens=600))
+def test_a_given_corpus(author: Author, tiny: Training, tmp_path: Path) -> None:
+    folder = tiny.states.folder.parent / "corpus"
+    found = run(author, request(tmp_path, corpus=folder, rows=None, max_tokens=600))
     assert not (tmp_path / "work" / "corpus").exists()
     assert found.facts.corpus.tokens == 576 and not found.facts.own_corpus
-    assert "wrote both sides" not in card_of(tmp_path)
+    assert "wrote both sides" not in read_card(tmp_path)
 
 
-def test_a_corpus_of_another_model(source: Source, made: Made, tmp_path: Path) -> None:
-    other = replace(source, tokenizer_hash="u" * 64)
+def test_a_corpus_of_another_model(author: Author, made: Made, tmp_path: Path) -> None:
+    other = replace(author, tokenizer_hash="u" * 64)
     with pytest.raises(PlaygroundError, match="tokenizer hash tttttttttttttttt, but"):
         run(other, request(tmp_path, corpus=made.folder / "work" / "corpus", rows=None))
 
@@ -141,37 +141,37 @@ def test_a_corpus_of_another_model(source: Source, made: Made, tmp_path: Path) -
         ({"apple_format": True}, r"recipe\.config\.\w+ = .*, but this one has"),
     ],
 )
-def test_a_folder_with_another_run(made: Made, source: Source, more: dict[str, Any], message: str) -> None:
+def test_a_folder_with_another_run(made: Made, author: Author, more: dict[str, Any], message: str) -> None:
     with pytest.raises(PlaygroundError, match=message):
-        run(source, request(made.folder, **more))
+        run(author, request(made.folder, **more))
 
 
-def test_training_goes_on_from_an_earlier_drafter(made: Made, source: Source, tmp_path: Path) -> None:
+def test_training_goes_on_from_an_earlier_drafter(made: Made, author: Author, tmp_path: Path) -> None:
     """One step at a vanishing rate leaves the weights it started from, on a corpus and a vocabulary of its own."""
     more = {"start": made.folder, "steps": 1, "learning_rate": 1e-9, "seed": 3}
-    again = run(source, request(tmp_path / "again", **more))
+    again = run(author, request(tmp_path / "again", **more))
     before, after = load_drafter(made.folder).state_dict(), load_drafter(again.folder).state_dict()
     weights = [name for name in before if name != "draft_vocabulary"]
     assert weights and all(torch.equal(before[name], after[name]) for name in weights)
-    assert "began with the weights of the drafter mine" in card_of(again.folder)
+    assert "began with the weights of the drafter mine" in read_card(again.folder)
     with pytest.raises(PlaygroundError, match=r"recipe\.start = "):
-        run(source, request(tmp_path / "again", **more | {"start": None}))
+        run(author, request(tmp_path / "again", **more | {"start": None}))
 
 
-def test_a_start_that_does_not_fit(made: Made, source: Source, tmp_path: Path) -> None:
+def test_a_start_that_does_not_fit(made: Made, author: Author, tmp_path: Path) -> None:
     with pytest.raises(PlaygroundError, match="Leave out one of the two"):
         request(tmp_path, start=made.folder, apple_format=True)
     with pytest.raises(PlaygroundError, match=r"cannot be read.*Choose a folder"):
-        run(source, request(tmp_path, start=tmp_path / "nowhere"))
-    other = replace(source, base=tiny_base(hidden_size=48))
+        run(author, request(tmp_path, start=tmp_path / "nowhere"))
+    other = replace(author, base=tiny_base(hidden_size=48))
     with pytest.raises(PlaygroundError, match="hidden size 32, but"):
         run(other, request(tmp_path, start=made.folder))
     assert not (tmp_path / "work").exists()
 
 
-def test_a_corpus_too_small_for_a_batch(source: Source, tmp_path: Path) -> None:
+def test_a_corpus_too_small_for_a_batch(author: Author, tmp_path: Path) -> None:
     with pytest.raises(PlaygroundError, match=r"places to learn from, but a batch takes 5000.*smaller --batch"):
-        run(source, request(tmp_path, places=5000))
+        run(author, request(tmp_path, places=5000))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import torch
 
 from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
+from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
@@ -35,8 +36,7 @@ def pair(kernels: KernelSet, dtype: torch.dtype = torch.float32) -> tuple[BaseMo
     model.config.eos_token_id = model.generation_config.eos_token_id = None
     base = BaseModel.from_model(model, kernels=kernels)
     config = DrafterConfig(20, 128, 256, logit_cut=0, context_tokens=3, context_dim=8, lookup_tokens=2)
-    drafter = Drafter(config).to(DEVICE, dtype).eval().bind(base)
-    base.set_taps(drafter.taps)
+    drafter = pair_drafter(Drafter(config), base)
     return base, drafter
 
 

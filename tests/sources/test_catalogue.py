@@ -17,12 +17,12 @@ import torch
 from huggingface_hub import errors
 
 from kernels import KernelSet
+from playground import files
 from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
 from playground.sources import default_base, hub
 from playground.sources.catalogue import DEFAULT_DRAFTER, resolve_base, resolve_drafter
 from playground.sources.default_base import DEFAULT_BASE, default_base_folder, ensure_default_base
-from playground.sources.gguf_llama import read_gguf_llama
 from playground.sources.tokenizer import Tokenizer
 from tests.families import Sequential, build
 
@@ -42,7 +42,7 @@ def tiny_llama() -> Any:
     return build("llama", vocab_size=260, intermediate_size=64, tie_word_embeddings=True, eos_token_id=2)
 
 
-def write_gguf(file: Path, model: Any) -> None:
+def write_gguf(file: Path, model: Any, without: str = "") -> None:
     """llama.cpp's layout of a tiny Llama: its names, its row order for rotary embeddings, its tokenizer fields."""
     config = model.config
     writer = gguf.GGUFWriter(str(file), "llama")
@@ -73,6 +73,8 @@ def write_gguf(file: Path, model: Any) -> None:
     for name, weight in model.model.named_parameters():
         parts, array = name.split("."), weight.detach().float().numpy()
         part = parts[-2]
+        if layer_names.get(part) == without:
+            continue
         if part in ("q_proj", "k_proj"):
             heads = config.num_attention_heads if part == "q_proj" else config.num_key_value_heads
             array = array.reshape(heads, 2, -1, array.shape[1]).swapaxes(1, 2).reshape(array.shape)
@@ -128,23 +130,13 @@ def test_the_default_base_is_converted_once_with_progress(wheel: Path, kernels: 
     assert tokenizer.decode(tokenizer.encode_text("é t\n")) == "é t\n"
 
 
-def test_our_reading_of_the_gguf_is_transformers(wheel: Path) -> None:
-    from transformers import AutoModelForCausalLM
-
-    file = next(wheel.glob("*.gguf"))
-    theirs = AutoModelForCausalLM.from_pretrained(str(wheel), gguf_file=file.name, dtype=torch.float32).state_dict()
-    ours = read_gguf_llama(file, torch.float32, lambda share: None).weights
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert set(theirs) - set(ours) == {"lm_head.weight"}
-
-
 @pytest.mark.parametrize("moment", ["weights", "tokenizer", "publish"])
 def test_an_interrupted_conversion_is_redone(wheel: Path, moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        target = {"weights": (default_base, "read_gguf_llama"), "publish": (default_base, "_publish")}.get(moment)
+        target = {"weights": (default_base, "_read_weights"), "publish": (files, "_publish")}.get(moment)
         if target is None:
             from transformers import AutoTokenizer
 
@@ -153,13 +145,13 @@ def test_an_interrupted_conversion_is_redone(wheel: Path, moment: str, monkeypat
         with pytest.raises(KeyboardInterrupt):
             ensure_default_base(quiet)
     folder = default_base_folder()
-    assert not folder.exists() and not list(folder.parent.glob(".converting-*"))
+    assert not folder.exists() and list(folder.parent.iterdir()) == []
     assert (ensure_default_base(quiet) / "model.safetensors").is_file()
 
 
 def test_a_killed_conversion_leaves_nothing_that_is_taken_for_a_model(wheel: Path) -> None:
     folder = default_base_folder()
-    old, young = folder.parent / ".converting-old", folder.parent / ".converting-young"
+    old, young = (folder.parent / f".{DEFAULT_BASE}.{age}.partial" for age in ("old", "young"))
     for leftover in (old, young, folder):  # `folder` without a config: something else died there
         leftover.mkdir(parents=True)
         (leftover / "model.safetensors").write_bytes(b"half")
@@ -171,13 +163,13 @@ def test_a_killed_conversion_leaves_nothing_that_is_taken_for_a_model(wheel: Pat
 
 
 def test_two_conversions_at_once_end_in_one_folder(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = default_base._publish
+    publish = files._publish
 
-    def beaten(workplace: Path, folder: Path) -> None:
+    def beaten(workplace: Path, folder: Path, is_whole: Any) -> None:
         shutil.copytree(workplace, folder)  # the other process was faster
-        publish(workplace, folder)
+        publish(workplace, folder, is_whole)
 
-    monkeypatch.setattr(default_base, "_publish", beaten)
+    monkeypatch.setattr(files, "_publish", beaten)
     folder = ensure_default_base(quiet)
     assert [entry.name for entry in folder.parent.iterdir()] == [DEFAULT_BASE]
 
@@ -194,6 +186,13 @@ def test_a_damaged_wheel_is_said(wheel: Path) -> None:
     file.write_bytes(b"not a gguf file at all, but long enough to be looked at")
     with pytest.raises(PlaygroundError, match=r"not a readable GGUF file.*force-reinstall"):
         ensure_default_base(quiet)
+
+
+def test_a_wheel_without_all_weights_is_said(wheel: Path) -> None:
+    write_gguf(next(wheel.glob("*.gguf")), tiny_llama(), without="ffn_up")
+    with pytest.raises(PlaygroundError, match=r"lacks 2 weights.*up_proj.*force-reinstall"):
+        ensure_default_base(quiet)
+    assert not default_base_folder().exists()
 
 
 def test_an_unwritable_cache_is_said(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -333,75 +332,11 @@ def test_a_drafter_folder(model_folder: Path, tmp_path: Path) -> None:
         assert "Restore the assets" in str(error)
 
 
-# --- the hub ------------------------------------------------------------------------------------------------------
-
-
-class FakeHub:
-    """The hub's two calls that matter, answered from a folder."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        import huggingface_hub
-
-        self.folder, self.fetched, self.error = folder, list[str](), None
-        monkeypatch.setattr(hub, "_held", lambda repository: None)
-        monkeypatch.setattr(huggingface_hub, "HfApi", lambda: self)
-        monkeypatch.setattr(huggingface_hub, "hf_hub_download", self.download)
-
-    def model_info(self, repository: str, files_metadata: bool) -> Any:
-        if self.error is not None:
-            raise self.error
-        from types import SimpleNamespace
-
-        files = [file for file in self.folder.rglob("*") if file.is_file()]
-        siblings = [
-            SimpleNamespace(rfilename=str(file.relative_to(self.folder)), size=file.stat().st_size) for file in files
-        ]
-        return SimpleNamespace(siblings=siblings)
-
-    def download(self, repository: str, name: str, tqdm_class: Any = None) -> str:
-        self.fetched.append(name)
-        if tqdm_class is not None:
-            size = (self.folder / name).stat().st_size
-            with tqdm_class(total=size, initial=0, desc=name, name="huggingface_hub.http_get") as bar:
-                bar.update(size // 2)
-                bar.update(size - size // 2)
-        return str(self.folder / name)
+# --- the hub (its protocol is tested in test_hub_protocol.py) -----------------------------------------------------
 
 
 def response(status: int) -> Any:
     return httpx.Response(status, request=httpx.Request("GET", "https://huggingface.co/api/models/owner/model"))
-
-
-def test_a_hub_model_is_fetched_with_progress(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (model_folder / "pytorch_model.bin").write_bytes(b"never wanted")
-    (model_folder / "onnx").mkdir()
-    (model_folder / "onnx" / "config.json").write_text("{}")
-    fake = FakeHub(model_folder, monkeypatch)
-    told: list[tuple[float, str]] = []
-    found = resolve_base("owner/model", lambda *step: told.append(step))
-    assert (found.name, found.path) == ("owner/model", model_folder)
-    assert fake.fetched[0] == "config.json" and "model.safetensors" in fake.fetched
-    assert "pytorch_model.bin" not in fake.fetched and "onnx/config.json" not in fake.fetched
-    shares = [share for share, _ in told]
-    assert shares == sorted(shares) and shares[-1] == 1.0 and len(set(shares)) > 4
-    assert all("owner/model" in message for _, message in told)
-
-
-def test_a_hub_model_that_cannot_run_is_refused_before_its_weights(
-    model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edit_config(model_folder, quantization_config={"quant_method": "awq"})
-    fake = FakeHub(model_folder, monkeypatch)
-    with pytest.raises(PlaygroundError, match=r"owner/model is quantised \(awq\)"):
-        resolve_base("owner/model")
-    assert fake.fetched == ["config.json"]
-
-
-def test_a_hub_model_without_safetensors_is_refused(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    only_pickle(model_folder)
-    FakeHub(model_folder, monkeypatch)
-    with pytest.raises(PlaygroundError, match=r"owner/model has no safetensors"):
-        resolve_base("owner/model")
 
 
 @pytest.mark.parametrize(
@@ -412,25 +347,36 @@ def test_a_hub_model_without_safetensors_is_refused(model_folder: Path, monkeypa
         (errors.HFValidationError("bad name"), r"neither a folder on this machine nor a hub id"),
         (errors.HfHubHTTPError("500 oops", response=response(500)), r"could not be downloaded.*500 oops.*connection"),
         (httpx.ConnectError("no route to host"), r"could not be downloaded.*no route.*connection"),
+        (errors.RevisionResolutionError("nowhere"), r"could not be downloaded.*nowhere.*connection"),
+        (errors.XetDownloadError("broke off"), r"could not be downloaded.*broke off.*connection"),
         (OSError(28, "No space left on device"), r"disk is full"),
         (errors.OfflineModeIsEnabled("offline"), r"could not be downloaded.*connection"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_hub_trouble_is_said(
-    error: Exception, sentence: str, model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    FakeHub(model_folder, monkeypatch).error = error
+def test_hub_trouble_is_said(error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def fail(_repository: str) -> None:
+        raise error
+
+    monkeypatch.setattr(hub, "_held", lambda repository: None)
+    monkeypatch.setattr(huggingface_hub, "resolve_revision", fail)
     with pytest.raises(PlaygroundError, match=sentence):
         resolve_base("owner/model")
 
 
-def test_a_model_in_the_hubs_cache_needs_no_network(
-    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_in_the_hubs_cache_needs_no_network(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import huggingface_hub
 
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repository, name: str(model_folder / name))
-    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: pytest.fail("asked the hub"))
+    asked: list[dict[str, Any]] = []
+
+    def cached(_repository: str, **named: Any) -> str:
+        asked.append(named)
+        return str(model_folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", cached)
+    monkeypatch.setattr(huggingface_hub, "resolve_revision", lambda repository: pytest.fail("asked the hub"))
     assert resolve_base("owner/model").path == model_folder
     assert resolve_base("owner/model").name == "owner/model"
+    assert all(named["local_files_only"] for named in asked)

@@ -20,9 +20,9 @@ from playground.line import LIMIT, Line, Place
 from playground.trace import Record, SweepRecord, Trace
 from playground.ui.callbacks import LONG
 from playground.ui.host import SessionHost
-from playground.ui.hub import Hub
 from playground.ui.layout import build
 from playground.ui.live_sweep import LiveSweep
+from playground.ui.pages import Pages
 from playground.ui.serving import QUEUE_LOOK_SECONDS, serve
 from playground.ui.settings import Widgets, command_line, history_of, run_request
 from playground.ui.store import TraceStore
@@ -62,7 +62,7 @@ class Scripted:
             self.running -= 1
 
 
-def hub_of(session: Any) -> Hub:
+def pages_of(session: Any) -> Pages:
     host = SessionHost(lambda *_: session)
     host.start()
     until(lambda: host.status.state == "ready")
@@ -70,7 +70,7 @@ def hub_of(session: Any) -> Hub:
     def no_sweep(*_: Any) -> Iterator[SweepRecord]:
         raise PlaygroundError("No sweep here.")
 
-    return Hub(host, no_sweep)
+    return Pages(host, no_sweep)
 
 
 def until(true: Any) -> None:
@@ -135,6 +135,31 @@ def test_the_command_line_is_one_the_cli_takes() -> None:
         assert (parsed.prompt, parsed.top_k, parsed.system) == (prompt, 4, "Brief.")
 
 
+def test_the_models_panel_takes_a_device_map() -> None:
+    """Empty is the map in use, `none` is one device; the command line repeats it."""
+    from playground import cli
+
+    asked: list[EngineOptions] = []
+
+    def opened(_base: Any, _drafter: Any, options: EngineOptions, _tell: Any) -> Scripted:
+        asked.append(options)
+        return Scripted(make_trace())
+
+    host = SessionHost(opened)
+    pages = Pages(host, lambda *_: iter(()))
+    for text, device in (("auto", ""), (" ", ""), ('{"": "disk"}', ""), ("none", ""), (None, "cpu")):
+        pages.load_pair("my/model", "", device, "float32", text)
+        until(lambda: host.status.state == "ready")
+        line = command_line(WIDGETS, *host.wanted, host.options)
+        parsed = cli.parser().parse_args(shlex.split(line)[3:])
+        assert (parsed.device_map, parsed.device) == (host.options.device_map, host.options.device)
+    found = [(options.device_map, options.device) for options in asked]
+    spread = '{"": "disk"}'
+    assert found == [("auto", "auto"), ("auto", "auto"), (spread, "auto"), (None, "auto"), (None, "cpu")]
+    with pytest.raises(PlaygroundError, match="Device map is 'everywhere'"):
+        pages.load_pair(None, None, None, "auto", "everywhere")
+
+
 def test_the_store_is_bounded_and_forgets_a_closed_page() -> None:
     store, trace = TraceStore(limit=2), make_trace(new_tokens=6)
     store.add_example("Kept", trace)
@@ -183,22 +208,22 @@ def test_a_failed_load_keeps_the_pair_in_use() -> None:
 
 def test_frames_are_dropped_but_records_are_not() -> None:
     trace = make_trace(new_tokens=120, seed=2)
-    hub = hub_of(Scripted(trace, seconds=0.001))
-    run = hub.begin_run("page", run_request(WIDGETS))
+    pages = pages_of(Scripted(trace, seconds=0.001))
+    run = pages.begin_run("page", run_request(WIDGETS))
     frames = [json.loads(frame) for frame in run.frames()]
     assert len(frames) < len(trace.steps) and frames[-1]["state"] == "done"
     assert frames[-1]["steps"] == len(trace.steps) and "replay" in frames[-1]
-    kept = hub.store.get(frames[-1]["key"])
+    kept = pages.store.get(frames[-1]["key"])
     assert kept.steps == trace.steps and kept.plain == trace.plain and kept.footer == trace.footer
 
 
 def test_stop_ends_the_worker_and_frees_the_device() -> None:
     session = Scripted(make_trace(new_tokens=200), seconds=0.01)
-    hub = hub_of(session)
-    run = hub.begin_run("page", run_request(WIDGETS))
+    pages = pages_of(session)
+    run = pages.begin_run("page", run_request(WIDGETS))
     frames = run.frames()
     next(frames)
-    hub.stop("page")
+    pages.stop("page")
     begun = time.monotonic()
     last = [json.loads(frame) for frame in frames][-1]
     assert last["state"] == "done" and time.monotonic() - begun < 2.0
@@ -207,9 +232,9 @@ def test_stop_ends_the_worker_and_frees_the_device() -> None:
 
 def test_one_run_at_a_time_and_the_second_sees_its_place() -> None:
     session = Scripted(make_trace(new_tokens=60), seconds=0.004)
-    hub = hub_of(session)
-    first = hub.begin_run("one", run_request(WIDGETS))
-    second = hub.begin_run("two", run_request(WIDGETS))
+    pages = pages_of(session)
+    first = pages.begin_run("one", run_request(WIDGETS))
+    second = pages.begin_run("two", run_request(WIDGETS))
     waiting = json.loads(next(second.frames()))
     assert (waiting["state"], waiting["position"], waiting["key"]) == ("queued", 1, "")
     threads = [threading.Thread(target=lambda live=live: list(live.frames())) for live in (first, second)]
@@ -222,30 +247,30 @@ def test_one_run_at_a_time_and_the_second_sees_its_place() -> None:
 
 def test_a_waiting_run_can_be_stopped_and_those_behind_move_up() -> None:
     session = Scripted(make_trace(new_tokens=60), seconds=0.01)
-    hub = hub_of(session)
-    runs = [hub.begin_run(owner, run_request(WIDGETS)) for owner in ("one", "two", "three")]
+    pages = pages_of(session)
+    runs = [pages.begin_run(owner, run_request(WIDGETS)) for owner in ("one", "two", "three")]
     assert [json.loads(next(run.frames()))["position"] for run in runs[1:]] == [1, 2]
-    hub.stop("two")
+    pages.stop("two")
     until(lambda: runs[1].over)
     last = [json.loads(frame) for frame in runs[1].frames()][-1]
     assert (last["state"], last["message"], runs[1].trace) == ("done", "", None)
     assert json.loads(next(runs[2].frames()))["position"] == 1
-    hub.stop("one")
-    hub.stop("three")
+    pages.stop("one")
+    pages.stop("three")
     until(lambda: len(session.line) == 0)
 
 
 def test_a_full_line_is_told_at_once() -> None:
     session = Scripted(make_trace(new_tokens=60), seconds=0.05)
-    hub = hub_of(session)
-    runs = [hub.begin_run(f"page {index}", run_request(WIDGETS)) for index in range(LIMIT)]
+    pages = pages_of(session)
+    runs = [pages.begin_run(f"page {index}", run_request(WIDGETS)) for index in range(LIMIT)]
     with pytest.raises(PlaygroundError, match=f"{LIMIT} runs are waiting for this device already"):
-        hub.begin_run("one more", run_request(WIDGETS))
+        pages.begin_run("one more", run_request(WIDGETS))
     for index in range(LIMIT):
-        hub.stop(f"page {index}")
+        pages.stop(f"page {index}")
     until(lambda: all(run.over for run in runs))
-    hub.begin_run("one more", run_request(WIDGETS))
-    hub.stop("one more")
+    pages.begin_run("one more", run_request(WIDGETS))
+    pages.stop("one more")
 
 
 def test_gradio_lets_in_more_than_the_line_takes() -> None:
@@ -267,10 +292,10 @@ def test_another_pair_stands_in_the_same_line() -> None:
 
 
 def test_a_refused_request_starts_nothing() -> None:
-    hub = hub_of(Scripted(make_trace(new_tokens=6)))
+    pages = pages_of(Scripted(make_trace(new_tokens=6)))
     with pytest.raises(PlaygroundError, match="window is 3"):
-        hub.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
-    session = hub.host.session
+        pages.begin_run("page", RunRequest((Message("user", "too long"),), BeamShape(1, 1)))
+    session = pages.host.session
     assert session is not None and len(session.line) == 0
 
 
@@ -318,15 +343,15 @@ def test_the_queue_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_steps_and_files_through_the_hub() -> None:
     trace = make_trace(new_tokens=20)
-    hub = hub_of(Scripted(trace))
-    key = hub.store.add(trace, "page")
-    assert hub.step(key, 0)["index"] == 0
+    pages = pages_of(Scripted(trace))
+    key = pages.store.add(trace, "page")
+    assert pages.step(key, 0)["index"] == 0
     with pytest.raises(PlaygroundError, match="does not exist"):
-        hub.step(key, 999)
-    text = hub.download(key)
-    opened = hub.load_trace("../run of mine.jsonl", text)
-    assert opened["steps"] == len(trace.steps) and opened["message"] == "" and hub.store.get(opened["key"]) == trace
+        pages.step(key, 999)
+    text = pages.download(key)
+    opened = pages.load_trace("../run of mine.jsonl", text)
+    assert opened["steps"] == len(trace.steps) and opened["message"] == "" and pages.store.get(opened["key"]) == trace
     cut = "\n".join(text.splitlines()[:-2]) + "\n"
-    assert "cut off" in hub.load_trace("cut.jsonl", cut)["message"]
+    assert "cut off" in pages.load_trace("cut.jsonl", cut)["message"]
     with pytest.raises(PlaygroundError, match=r"holiday\.txt"):
-        hub.load_trace("holiday.txt", "Dear diary")
+        pages.load_trace("holiday.txt", "Dear diary")

@@ -31,7 +31,7 @@ class Openings:
 
     def of(self, rows: range, seed: int) -> list[Sequence[int] | None]:
         """Token ids for each of these rows, None where the model is to open it."""
-        composed = compose(rows.stop, seed) if self.encode else []
+        composed = composed_requests(rows.stop, seed) if self.encode else []
         return [self._of(row, composed) for row in rows]
 
     def _of(self, row: int, composed: list[str]) -> Sequence[int] | None:
@@ -57,7 +57,7 @@ UNASKED = Openings()
 """Every row opens itself."""
 
 
-def compose(count: int, seed: int) -> list[str]:
+def composed_requests(count: int, seed: int) -> list[str]:
     """`count` requests, every kind equally often; the first ones stay the same when more are asked for.
 
     None is said twice while a kind has more to say.

@@ -1,4 +1,7 @@
-"""The base model writes a corpus of its own within a number of rows or a time. Knows no drafter."""
+"""The base model writes a corpus of its own, up to a number of rows or for a time, alone or with other processes.
+
+Knows shards and clocks; neither what stands in a row nor what it is for.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from playground.distill.corpus.generate import DistillOptions, Shards, write_corpus
 from playground.distill.corpus.openings import UNASKED, Openings
-from playground.distill.progress import Bars
-from playground.distill.request import Source
+from playground.distill.corpus.writing import CorpusOptions, Shards, write_corpus
+from playground.distill.request import Author
 from playground.distill.training.processes import Processes
+from playground.progress import Bars
 
 ENDLESS_ROWS = 1 << 20
 """Where only time limits a corpus."""
 
 
-def distill(
-    source: Source,
-    options: DistillOptions,
+def write_own_corpus(
+    author: Author,
+    options: CorpusOptions,
     folder: Path,
     bars: Bars,
     *,
@@ -32,7 +35,7 @@ def distill(
         seconds: no shard is started that would end after this time; one is written in any case.
         spend: told the seconds and the tokens of whole shards, also when the work is broken off.
     """
-    processes = Processes.launched(source.base.device)
+    processes = Processes.launched(author.base.device)
     began, before, started = time.perf_counter(), tokens_in(folder, options), 0
 
     def may_start(_number: int) -> bool:
@@ -46,13 +49,13 @@ def distill(
     total = options.rows * options.row_tokens if options.rows < ENDLESS_ROWS else None
     shards = Shards(lambda number: number % processes.world == processes.rank, may_start)
     try:
-        with bars.stage("corpus", total, "tok", before) as report, source.base.stock() as model:
+        with bars.stage("corpus", total, "tok", before) as report, author.base.stock() as model:
             write_corpus(
                 model,
-                source.turns,
+                author.turns,
                 options,
                 folder,
-                about=source.about,
+                about=author.about,
                 openings=openings,
                 shards=shards,
                 report=report,
@@ -62,7 +65,7 @@ def distill(
     processes.wait()
 
 
-def tokens_in(folder: Path, options: DistillOptions) -> int:
+def tokens_in(folder: Path, options: CorpusOptions) -> int:
     """Tokens of the whole shards in a folder."""
     rows = min(options.rows, len(list(folder.glob("rows-*.npz"))) * options.batch)
     return rows * options.row_tokens

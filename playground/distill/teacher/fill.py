@@ -1,4 +1,4 @@
-"""Fills a teacher store: one forward of the base model over every row of a corpus.
+"""Fills the teacher's states: one forward of the base model over every row of a corpus.
 
 Runs the transformers model itself, rows in batches, causal attention, no cache. Knows nothing of drafters.
 """
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.base_model.placement import device_of, weights_at_hand
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.teacher.store import TeacherStore
+from playground.distill.teacher.states import TeacherStates
 
 BATCH_TOKENS = {"cpu": 2048}
 """Tokens of one forward where it is not 4,096: a CPU's caches hold the activations of half as many."""
@@ -25,7 +26,7 @@ _HEAD_ROWS = 512  # rows of logits at once, so that [rows, V] stays small
 def fill(
     model: Any,
     corpus: Corpus,
-    store: TeacherStore,
+    states: TeacherStates,
     done: int,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
@@ -36,14 +37,14 @@ def fill(
         done: tokens already filled, always the end of a row.
         report: called with tokens done and tokens in all.
     """
-    first, device = int(np.searchsorted(corpus.starts, done)), model.get_input_embeddings().weight.device
+    first, device = int(np.searchsorted(corpus.starts, done)), device_of(model.get_input_embeddings())
     caught: dict[int, Tensor] = {}
-    hooks = _tap(model, store.info.taps, caught)
+    hooks = _tap(model, states.info.taps, caught)
     try:
         for rows in _row_batches(corpus, first, BATCH_TOKENS.get(device.type, 4096)):
             start, stop = int(corpus.starts[rows[0]]), int(corpus.starts[rows[-1] + 1])
-            _fill_rows(model, corpus, store, caught, start, stop, len(rows))
-            store.mark(stop)
+            _fill_rows(model, corpus, states, caught, start, stop, len(rows))
+            states.mark(stop)
             report(stop, corpus.tokens)
     finally:
         for hook in hooks:
@@ -64,27 +65,30 @@ def _row_batches(corpus: Corpus, first: int, most: int) -> list[list[int]]:
 
 
 def _fill_rows(
-    model: Any, corpus: Corpus, store: TeacherStore, caught: dict[int, Tensor], start: int, stop: int, rows: int
+    model: Any, corpus: Corpus, states: TeacherStates, caught: dict[int, Tensor], start: int, stop: int, rows: int
 ) -> None:
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     ids = torch.from_numpy(corpus.ids[start:stop].astype(np.int64)).view(rows, -1).to(device)
     hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)  # [tokens, H]
-    store.hidden[start:stop] = _bits(hidden)
-    for array, layer in zip(store.taps, store.info.taps, strict=True):
+    states.hidden[start:stop] = _bits(hidden)
+    for array, layer in zip(states.taps, states.info.taps, strict=True):
         array[start:stop] = _bits(caught[layer].flatten(0, 1))
     wanted = corpus.assistant[start:stop].copy()
     wanted[:-1] |= corpus.assistant[start + 1 : stop]  # the token before an assistant's token predicts it
     for part in np.array_split(np.nonzero(wanted)[0], max(1, int(wanted.sum()) // _HEAD_ROWS)):
-        log_probabilities, best = _best(model, hidden[torch.from_numpy(part).to(device)], store.info.top_tokens)
-        store.top_ids[start + part] = best.cpu().numpy()
-        store.top_log_probabilities[start + part] = log_probabilities.cpu().half().numpy()
+        log_probabilities, best = _best(model, hidden[torch.from_numpy(part).to(hidden.device)], states.info.top_tokens)
+        states.top_ids[start + part] = best.cpu().numpy()
+        states.top_log_probabilities[start + part] = log_probabilities.cpu().half().numpy()
 
 
 def _best(model: Any, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Log-probabilities and ids of the `count` best next tokens after hidden [R, H]: [R, k] each."""
     from playground.base_model.output_head import read_output_head
 
-    logits = read_output_head(model.config.get_text_config(), model.get_output_embeddings())(hidden)
+    head = model.get_output_embeddings()
+    with weights_at_hand(head):
+        whole = read_output_head(model.config.get_text_config(), head)
+    logits = whole(hidden.to(whole.weight.device))
     values, ids = logits.topk(count, dim=-1, sorted=False)
     return values.float() - logits.float().logsumexp(-1, keepdim=True), ids
 

@@ -2,7 +2,7 @@
 
 A place p is the last committed token; p + 1 is the root. Step k of the unrolled drafter is fed token
 p + k and should predict like the base model at p + k. Batches depend only on (seed, step), so a resumed
-run sees what an unbroken one would.
+run sees what an unbroken one would. Knows neither the drafter's weights nor the loss.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.teacher.store import TeacherStore
+from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.loss import Teacher
 from playground.drafter.config import DrafterConfig
 from playground.drafter.lookup import Lookback, look_back
@@ -35,7 +35,7 @@ class Batch:
     taught: Tensor  # [B, K] bool, the token behind the target is the assistant's
 
     def to(self, device: torch.device) -> Batch:
-        """This batch on a device; `targets` index the store and stay on the host."""
+        """This batch on a device; `targets` index the states and stay on the host."""
         seen = Lookback(*(part.to(device) for part in (self.seen.recent, self.seen.continuation, self.seen.match)))
         moved = (part.to(device) for part in (self.tokens, self.labels, self.taught))
         tokens, labels, taught = moved
@@ -43,12 +43,12 @@ class Batch:
 
 
 class BatchSource:
-    """Draws batches from a corpus and its teacher store."""
+    """Draws batches from a corpus and its teacher's states."""
 
     def __init__(
-        self, corpus: Corpus, store: TeacherStore, config: DrafterConfig, *, unroll: int, size: int, seed: int
+        self, corpus: Corpus, states: TeacherStates, config: DrafterConfig, *, unroll: int, size: int, seed: int
     ) -> None:
-        self.store, self.config, self.unroll, self.size, self.seed = store, config, unroll, size, seed
+        self.states, self.config, self.unroll, self.size, self.seed = states, config, unroll, size, seed
         self._ids = torch.from_numpy(corpus.ids.astype(np.int64))
         self._taught = torch.from_numpy(corpus.assistant)
         self.recent, self.continuation, self.match = _lookbacks(corpus, config)
@@ -74,7 +74,7 @@ class BatchSource:
         ahead = places[:, None] + torch.arange(1, self.unroll + 1)  # [B, K]
         seen = self.look_back(places + 1)
         return Batch(
-            hidden=self.store.hidden_states(places),
+            hidden=self.states.hidden_states(places),
             seen=seen,
             tokens=self._ids[ahead],
             targets=ahead,
@@ -100,13 +100,13 @@ def startable(corpus: Corpus, unroll: int) -> np.ndarray:
     return places
 
 
-def teacher_rows(store: TeacherStore, index: Tensor, draft_of: Tensor) -> Teacher:
+def teacher_rows(states: TeacherStates, index: Tensor, draft_of: Tensor) -> Teacher:
     """The base's best next tokens at `index` [R] as draft ids, renormalised over the draft vocabulary.
 
     Args:
         draft_of: [V] int64, draft id of each full id, -1 for none.
     """
-    ids, log_probabilities = store.best_next(index)
+    ids, log_probabilities = states.best_next(index)
     draft = draft_of[ids]
     p = log_probabilities.exp() * (draft >= 0)
     return Teacher(draft.clamp(min=0), p / p.sum(-1, keepdim=True).clamp(min=1e-9))

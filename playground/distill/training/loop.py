@@ -20,12 +20,13 @@ from torch import nn
 
 from playground.config import BeamShape, PlaygroundError
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.progress import Stopped
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.simulate import simulate
 from playground.drafter.cell import Drafter
+from playground.files import write_text, written_whole
+from playground.progress import Stopped
 
 STATE_FILE = "training.pt"
 LOG_FILE = "training.jsonl"
@@ -45,7 +46,6 @@ class TrainOptions:
     checkpoint_every: int = 1000
     clip_norm: float = 1.0
     shapes: tuple[BeamShape, ...] = (BeamShape(1, 3), BeamShape(8, 5))
-    stop_at: int | None = None  # stop early, leaving the schedule as it is
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -57,13 +57,11 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """What a progress line shows."""
+    """What a progress bar shows."""
 
     step: int
-    steps: int
     loss: float
     places_per_second: float
-    seconds_left: float
 
 
 def train(
@@ -90,46 +88,37 @@ def train(
     Raises:
         PlaygroundError: the loss became NaN or infinite; the last checkpoint stays.
     """
-    processes = Processes.launched(drafter.device)
-    out.mkdir(parents=True, exist_ok=True)
-    optimizer = _optimizer(drafter, options)
-    step, log = _resume(drafter, optimizer, out)
-    last = min(options.steps, options.stop_at or options.steps)
-    began, first, losses = time.perf_counter(), step, []
-    saved = began
-    while step < last:
-        losses.append(_one_step(drafter, source, objective, optimizer, options, step, processes))
-        step += 1
-        if step % 10 == 0 or step == last:
-            rate = (step - first) / (time.perf_counter() - began)
-            mean = sum(losses[-100:]) / len(losses[-100:])
-            report(TrainProgress(step, last, mean, rate * source.size * processes.world, (last - step) / rate))
-            if processes.agree(stop()) and step < last:
-                if processes.main:
-                    _checkpoint(drafter, optimizer, options, step, log, out)
+    run = _Run(drafter, source, objective, options)
+    main = run.processes.main
+    run.resume(out)
+    while run.step < options.steps:
+        run.one_step()
+        over = run.step == options.steps
+        if run.step % 10 == 0 or over:
+            report(run.progress())
+            if run.processes.agree(stop()) and not over:
+                if main:
+                    run.save(out)
                 raise Stopped
-        measured = step % options.checkpoint_every == 0 or step == last
-        if measured and processes.main:
-            log.append(_measure(drafter, source, corpus, options, step, losses, began))
-            losses = []
-        if processes.main and (measured or time.perf_counter() - saved > _SAVE_SECONDS):
-            _checkpoint(drafter, optimizer, options, step, log, out)
-            saved = time.perf_counter()
-        if measured and processes.main:
-            checkpointed(log[-1])
-    return log
+        measured = run.step % options.checkpoint_every == 0 or over
+        if measured and main:
+            run.measure(corpus)
+        if main and (measured or run.seconds_unsaved > _SAVE_SECONDS):
+            run.save(out)
+        if measured and main:
+            checkpointed(run.log[-1])
+    return run.log
 
 
 def seconds_per_step(
     drafter: Drafter, source: BatchSource, objective: Objective, options: TrainOptions, steps: int = 8
 ) -> float:
     """Measured on a drafter that is thrown away afterwards: this trains it."""
-    processes, optimizer = Processes.launched(drafter.device), _optimizer(drafter, options)
-    began = 0.0
+    run, began = _Run(drafter, source, objective, options), 0.0
     for step in range(_WARM_UP_STEPS + steps):
         if step == _WARM_UP_STEPS:
             began = time.perf_counter()
-        _one_step(drafter, source, objective, optimizer, options, step, processes)
+        run.one_step()
     return (time.perf_counter() - began) / steps
 
 
@@ -145,102 +134,80 @@ def trained_steps(out: Path) -> int:
     return int(torch.load(file, map_location="cpu", weights_only=True, mmap=True)["step"]) if file.exists() else 0
 
 
-def _optimizer(drafter: Drafter, options: TrainOptions) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(drafter.parameters(), lr=options.learning_rate, weight_decay=0.0, fused=True)
+class _Run:
+    """A training run between two checkpoints: the drafter, its optimiser, and how far they are."""
 
+    def __init__(self, drafter: Drafter, source: BatchSource, objective: Objective, options: TrainOptions) -> None:
+        self.drafter, self.source, self.objective, self.options = drafter, source, objective, options
+        self.processes = Processes.launched(drafter.device)
+        rate = options.learning_rate
+        self.optimizer = torch.optim.AdamW(drafter.parameters(), lr=rate, weight_decay=0.0, fused=True)
+        self.step, self.log = 0, list[dict[str, Any]]()
+        self._losses: list[float] = []  # since the log's newest entry
+        self._first, self._began = 0, time.perf_counter()
+        self._saved = self._began
 
-def _one_step(
-    drafter: Drafter,
-    source: BatchSource,
-    objective: Objective,
-    optimizer: torch.optim.Optimizer,
-    options: TrainOptions,
-    step: int,
-    processes: Processes,
-) -> float:
-    """One optimiser step; returns its cross-entropy."""
-    for group in optimizer.param_groups:
-        group["lr"] = options.rate(step)
-    batch = source.batch(step * processes.world + processes.rank).to(drafter.device)
-    with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
-        loss = objective(batch)
-    if not math.isfinite(loss.cross_entropy):
-        raise _not_finite(f"The loss became {loss.cross_entropy}", step, options)
-    optimizer.zero_grad(set_to_none=True)
-    loss.total.backward()
-    processes.average(drafter)
-    nn.utils.clip_grad_norm_(drafter.parameters(), options.clip_norm)
-    optimizer.step()
-    return loss.cross_entropy
+    def resume(self, out: Path) -> None:
+        """Take up the checkpoint in `out`, if there is one."""
+        out.mkdir(parents=True, exist_ok=True)
+        file = out / STATE_FILE
+        if file.exists():
+            state = torch.load(file, map_location=self.drafter.device, weights_only=True)
+            self.drafter.load_state_dict(state["drafter"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = self._first = int(state["step"])
+            self.log = [entry for entry in read_log(out) if entry["step"] <= self.step]
+        self._began = self._saved = time.perf_counter()
 
+    def one_step(self) -> None:
+        """One optimiser step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.options.rate(self.step)
+        processes = self.processes
+        batch = self.source.batch(self.step * processes.world + processes.rank).to(self.drafter.device)
+        with torch.autocast(self.drafter.device.type, dtype=torch.bfloat16):
+            loss = self.objective(batch)
+        if not math.isfinite(loss.cross_entropy):
+            raise self._not_finite(f"The loss became {loss.cross_entropy}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        processes.average(self.drafter)
+        nn.utils.clip_grad_norm_(self.drafter.parameters(), self.options.clip_norm)
+        self.optimizer.step()
+        self._losses.append(loss.cross_entropy)
+        self.step += 1
 
-def _not_finite(what: str, step: int, options: TrainOptions) -> PlaygroundError:
-    return PlaygroundError(
-        f"{what} at step {step}. The last good checkpoint is kept; continue from it with a lower --learning-rate than "
-        f"{options.learning_rate:g}."
-    )
+    def progress(self) -> TrainProgress:
+        """Where this run stands."""
+        rate = (self.step - self._first) / (time.perf_counter() - self._began)
+        latest = self._losses[-100:]
+        return TrainProgress(self.step, sum(latest) / len(latest), rate * self.source.size * self.processes.world)
 
+    def measure(self, corpus: Corpus) -> None:
+        """A log entry: where training stands, on held-out text."""
+        with torch.autocast(self.drafter.device.type, dtype=torch.bfloat16):
+            found = simulate(self.drafter, self.source, corpus, self.options.shapes)
+        loss, seconds = sum(self._losses) / max(len(self._losses), 1), time.perf_counter() - self._began
+        self.log.append({"step": self.step, "loss": round(loss, 4), "seconds": round(seconds)} | asdict(found))
+        self._losses = []
 
-def _measure(
-    drafter: Drafter,
-    source: BatchSource,
-    corpus: Corpus,
-    options: TrainOptions,
-    step: int,
-    losses: list[float],
-    began: float,
-) -> dict[str, Any]:
-    """A log entry: where training stands, on held-out text."""
-    with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
-        found = simulate(drafter, source, corpus, options.shapes)
-    loss, seconds = sum(losses) / max(len(losses), 1), time.perf_counter() - began
-    return {"step": step, "loss": round(loss, 4), "seconds": round(seconds)} | asdict(found)
+    @property
+    def seconds_unsaved(self) -> float:
+        """Of work that an interruption would cost now."""
+        return time.perf_counter() - self._saved
 
+    def save(self, out: Path) -> None:
+        """Write the checkpoint and the log."""
+        if not all(bool(weight.isfinite().all()) for weight in self.drafter.parameters()):
+            raise self._not_finite("A weight became NaN or infinite")
+        state = {"drafter": self.drafter.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        with written_whole(out / STATE_FILE) as partial:
+            torch.save(state, partial)
+        write_text(out / LOG_FILE, "".join(json.dumps(entry) + "\n" for entry in self.log))
+        self._saved = time.perf_counter()
 
-def _checkpoint(
-    drafter: Drafter,
-    optimizer: torch.optim.Optimizer,
-    options: TrainOptions,
-    step: int,
-    log: list[dict[str, Any]],
-    out: Path,
-) -> None:
-    if not all(bool(weight.isfinite().all()) for weight in drafter.parameters()):
-        raise _not_finite("A weight became NaN or infinite", step, options)
-    state = {"drafter": drafter.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    partial = out / f"{STATE_FILE}.partial"
-    torch.save(state, partial)
-    partial.replace(out / STATE_FILE)
-    lines = out / f"{LOG_FILE}.partial"
-    lines.write_text("".join(json.dumps(entry) + "\n" for entry in log))
-    lines.replace(out / LOG_FILE)
-
-
-def _resume(drafter: Drafter, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, list[dict[str, Any]]]:
-    """Load the checkpoint in `out`, if there is one; returns its step and log."""
-    file = out / STATE_FILE
-    if not file.exists():
-        return 0, []
-    state = torch.load(file, map_location=drafter.device, weights_only=True)
-    drafter.load_state_dict(state["drafter"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"]), [entry for entry in read_log(out) if entry["step"] <= state["step"]]
-
-
-def initialise(drafter: Drafter, embedding_rms: float, seed: int) -> None:
-    """Fresh weights at the scales of the base model: embeddings may be 15 times smaller than hidden states."""
-    torch.manual_seed(seed)
-    for module in drafter.modules():
-        if isinstance(module, nn.Linear):
-            module.reset_parameters()
-    with torch.no_grad():
-        gain = 1.7 / max(embedding_rms, 1e-4)  # brings W e to unit variance under the default uniform init
-        for name in ("rnn_w", "lookup_w"):
-            layer = getattr(drafter, name, None)
-            if layer is not None:
-                layer.weight.mul_(gain)
-        if drafter.config.context_dim:
-            drafter.context_out.weight.zero_()
-            drafter.context_out.bias.zero_()
-        if drafter.config.lookup_tokens:
-            drafter.lookup_bonus.weight.zero_()
+    def _not_finite(self, what: str) -> PlaygroundError:
+        return PlaygroundError(
+            f"{what} at step {self.step}. The last good checkpoint is kept; continue from it with a lower "
+            f"--learning-rate than {self.options.learning_rate:g}."
+        )

@@ -1,7 +1,6 @@
-"""The training loss: distillation on the base model's own distribution, and regression on its hidden states.
+"""The training loss: cross-entropy against the base model's own distribution (distillation).
 
-    cross-entropy  -sum_v p(v) log q(v),  p the base model's distribution cut to its k best tokens in V'
-    regression     |o - h'|^2 / |h'|^2,   o the tied head's projection, h' the base's hidden state there
+    -sum_v p(v) log q(v),  p the base model's distribution cut to its k best tokens in V'
 
 A softmax over V' for every unrolled step is the cost of training, so the cross-entropy computes its
 own gradient in chunks and never keeps a [rows, V'] tensor. Knows nothing of corpora or optimisers.
@@ -119,9 +118,3 @@ def soft_cross_entropy(
     shape = (head.bias, head.scale, head.softcap)
     apply: Callable[..., Tensor] = _SoftCrossEntropy.apply
     return apply(projected, head.weight, gated, copied.ids, *rows, *shape)
-
-
-def hidden_regression(projected: Tensor, target: Tensor, row_weight: Tensor) -> Tensor:
-    """Weighted sum over rows of |o - h'|^2 / mean |h'|^2; both [R, H]."""
-    error = (projected.float() - target.float()).square().mean(-1)
-    return (row_weight * error).sum() / target.float().square().mean()

@@ -10,20 +10,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from playground.distill.teacher.store import TeacherStore
+from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import Batch, teacher_rows
-from playground.distill.training.loss import Copied, OutputRows, Teacher, hidden_regression, soft_cross_entropy
+from playground.distill.training.loss import Copied, OutputRows, Teacher, soft_cross_entropy
 from playground.drafter.cell import Drafter, HeadInput
+
+STEP_DECAY = 0.9
+"""Step k weighs STEP_DECAY ** (k - 1): an early miss makes later hits worthless."""
 
 
 @dataclass(frozen=True)
-class LossWeights:
-    """How the parts of the loss are mixed."""
+class UnrolledRows:
+    """R = K B rows of a batch, step after step: what the head's last layer is multiplied with, and its target."""
 
-    cross_entropy: float = 1.0
-    regression: float = 0.0  # on the base's hidden states; adds nothing beside the cross-entropy (recipe study)
-    label_share: float = 0.0  # of the cross-entropy's target, on the corpus's own next token; 1 is Apple's loss
-    step_decay: float = 0.9  # step k weighs step_decay ** (k - 1): an early miss makes later hits worthless
+    projected: Tensor  # [R, D]
+    head: OutputRows
+    copied: Copied
+    bonus: Tensor | None  # [R]
+    targets: Tensor  # [R] int64, on the host like the teacher's states
+    labels: Tensor  # [R] int64, the corpus's own next token
+    weight: Tensor  # [R] float32
 
 
 @dataclass(frozen=True)
@@ -35,49 +41,45 @@ class StepLoss:
 
 
 class Objective:
-    """Loss of a drafter on batches of a teacher store."""
+    """Loss of a drafter on batches of a teacher's states: cross-entropy against the base model's own distribution."""
 
-    def __init__(
-        self, drafter: Drafter, store: TeacherStore, base_rows: OutputRows | None, weights: LossWeights
-    ) -> None:
+    def __init__(self, drafter: Drafter, states: TeacherStates, base_rows: OutputRows | None) -> None:
         """base_rows: the base's output rows for a tied head; None for a drafter with a projection of its own."""
-        self.drafter, self.store, self.base_rows, self.weights = drafter, store, base_rows, weights
-        self.draft_of = draft_ids_of_all(drafter)  # [V], on the host like the store
+        self.drafter, self.states, self.base_rows = drafter, states, base_rows
+        self.draft_of = draft_ids_of_all(drafter)  # [V], on the host like the states
 
     def __call__(self, batch: Batch) -> StepLoss:
+        rows = self.rows(batch)
+        entropy = self.cross_entropy(rows)
+        scale = rows.weight.sum().clamp(min=1e-6)
+        return StepLoss(entropy / scale, float(entropy.detach() / scale))
+
+    def rows(self, batch: Batch) -> UnrolledRows:
+        """The drafter unrolled over a batch."""
         heads = unroll(self.drafter, batch)
-        features = torch.cat([head.features for head in heads])  # [K B, exit_dim], step after step
+        features = torch.cat([head.features for head in heads])  # [R, exit_dim]
         bonuses = [head.bonus for head in heads if head.bonus is not None]
-        copied = Copied(torch.cat([head.copied for head in heads]), torch.cat([head.found for head in heads]))
-        row_weight = self._row_weight(batch)
-        targets = batch.targets.T.reshape(-1)  # [K B]
-        projected, rows = features, OutputRows(self.drafter.output.weight.to(torch.bfloat16))
-        if self.base_rows is not None:
-            projected, rows = self.drafter.output(features), self.base_rows
-        bonus = torch.cat(bonuses) if bonuses else None
-        teacher = self._teacher(targets, batch.labels.T.reshape(-1))
-        entropy = soft_cross_entropy(projected.to(torch.bfloat16), rows, teacher, row_weight, copied, bonus)
-        total = self.weights.cross_entropy * entropy
-        if self.weights.regression and self.base_rows is not None:
-            error = hidden_regression(projected, self.store.final_hidden(targets).to(projected.device), row_weight)
-            total = total + self.weights.regression * error
-        scale = row_weight.sum().clamp(min=1e-6)
-        return StepLoss(total / scale, float(entropy.detach() / scale))
+        own = self.base_rows is None
+        decay = STEP_DECAY ** torch.arange(batch.tokens.shape[1], device=batch.taught.device)
+        return UnrolledRows(
+            projected=features if own else self.drafter.output(features),
+            head=self.base_rows or OutputRows(self.drafter.output.weight.to(torch.bfloat16)),
+            copied=Copied(torch.cat([head.copied for head in heads]), torch.cat([head.found for head in heads])),
+            bonus=torch.cat(bonuses) if bonuses else None,
+            targets=batch.targets.T.reshape(-1),
+            labels=batch.labels.T.reshape(-1),
+            weight=(batch.taught * decay).T.reshape(-1).float(),
+        )
 
-    def _row_weight(self, batch: Batch) -> Tensor:
-        decay = self.weights.step_decay ** torch.arange(batch.tokens.shape[1], device=batch.taught.device)
-        return (batch.taught * decay).T.reshape(-1).float()  # [K B]
+    def cross_entropy(self, rows: UnrolledRows) -> Tensor:
+        """Weighted sum over rows of the cross-entropy against the teacher."""
+        projected = rows.projected.to(torch.bfloat16)
+        return soft_cross_entropy(projected, rows.head, self.teacher(rows), rows.weight, rows.copied, rows.bonus)
 
-    def _teacher(self, targets: Tensor, labels: Tensor) -> Teacher:
-        """Teacher of rows [R], the corpus's own next token mixed in as one more column."""
-        soft, share = teacher_rows(self.store, targets, self.draft_of), self.weights.label_share
-        soft = Teacher(soft.ids.to(labels.device), soft.probabilities.to(labels.device))
-        if not share:
-            return soft
-        label = self.draft_of.to(labels.device)[labels]
-        ids = torch.cat((soft.ids, label.clamp(min=0)[:, None]), dim=1)
-        own = share * (label >= 0).float()[:, None]
-        return Teacher(ids, torch.cat((soft.probabilities * (1 - share), own), dim=1))
+    def teacher(self, rows: UnrolledRows) -> Teacher:
+        """What each row should predict."""
+        soft = teacher_rows(self.states, rows.targets, self.draft_of)
+        return Teacher(soft.ids.to(rows.labels.device), soft.probabilities.to(rows.labels.device))
 
 
 def draft_ids_of_all(drafter: Drafter) -> Tensor:

@@ -6,20 +6,21 @@ read more than about a third of the base model's. Knows the base's figures, not 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from playground.base_model.adapter import BaseModel
 from playground.base_model.output_head import OutputHead
+from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.teacher.store import TeacherStore
+from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource
-from playground.distill.training.loop import initialise
 from playground.distill.training.loss import OutputRows
-from playground.distill.training.objective import LossWeights, Objective
+from playground.distill.training.objective import Objective
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter
@@ -33,14 +34,26 @@ UNROLL = 5
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that shapes a drafter and its loss."""
+    """All that shapes a drafter and its training."""
 
     config: DrafterConfig
-    weights: LossWeights
     batch: int = 256
     unroll: int = UNROLL
     seed: int = 0
     start: str | None = None  # folder of the drafter whose weights training starts from
+
+
+def config_for(
+    base: BaseModel, start: Path | None, draft_vocabulary: int | None, *, apple_format: bool
+) -> DrafterConfig:
+    """The config of the drafter to train: that of the drafter to start from, Apple's, or one of a size that suits.
+
+    Raises:
+        PlaygroundError: the drafter to start from does not fit the base model or the vocabulary asked for.
+    """
+    if start is not None:
+        return _config_to_go_on(base, start, draft_vocabulary)
+    return apple_config(base.info()) if apple_format else choose_config(base.info(), draft_vocabulary)
 
 
 def choose_config(base: ModelInfo, draft_vocabulary: int | None = None) -> DrafterConfig:
@@ -99,8 +112,27 @@ def new_drafter(recipe: Recipe, corpus: Corpus, base: BaseModel, name: str) -> D
         _take_weights(drafter, load_drafter(Path(recipe.start)))
     else:
         sample = torch.from_numpy(corpus.ids[:4096].astype(np.int64)).to(base.device)
-        initialise(drafter, float(base.embed(sample).float().square().mean().sqrt()), recipe.seed)
+        _initialise(drafter, float(base.embed(sample).float().square().mean().sqrt()), recipe.seed)
     return drafter.to(base.device).bind(base)
+
+
+def _initialise(drafter: Drafter, embedding_rms: float, seed: int) -> None:
+    """Fresh weights at the scales of the base model: embeddings may be 15 times smaller than hidden states."""
+    torch.manual_seed(seed)
+    for module in drafter.modules():
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()
+    with torch.no_grad():
+        gain = 1.7 / max(embedding_rms, 1e-4)  # brings W e to unit variance under the default uniform init
+        for name in ("rnn_w", "lookup_w"):
+            layer = getattr(drafter, name, None)
+            if layer is not None:
+                layer.weight.mul_(gain)
+        if drafter.config.context_dim:
+            drafter.context_out.weight.zero_()
+            drafter.context_out.bias.zero_()
+        if drafter.config.lookup_tokens:
+            drafter.lookup_bonus.weight.zero_()
 
 
 def _take_weights(drafter: Drafter, earlier: Drafter) -> None:
@@ -122,14 +154,21 @@ def output_rows(drafter: Drafter, base: BaseModel) -> OutputRows | None:
 
 
 def assemble(
-    recipe: Recipe, corpus: Corpus, store: TeacherStore, base: BaseModel, name: str
+    recipe: Recipe, corpus: Corpus, states: TeacherStates, base: BaseModel, name: str
 ) -> tuple[Drafter, BatchSource, Objective]:
     """Drafter, batches and loss of a training run."""
     drafter = new_drafter(recipe, corpus, base, name)
-    source = BatchSource(corpus, store, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
-    return drafter, source, Objective(drafter, store, output_rows(drafter, base), recipe.weights)
+    source = BatchSource(corpus, states, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
+    return drafter, source, Objective(drafter, states, output_rows(drafter, base))
 
 
-def work_folder(out: Path) -> Path:
-    """Where a run keeps what is not part of the drafter: teacher store, checkpoints."""
-    return out / "work"
+def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:
+    """The config of the drafter to start from, with another draft vocabulary where one is asked for."""
+    earlier = load_drafter(start).bind(base)
+    size = draft_vocabulary or earlier.config.draft_vocab_size
+    if size != earlier.config.draft_vocab_size and not earlier.config.tied_head:
+        raise PlaygroundError(
+            f"--draft-vocabulary is {size}, but {start} has an output layer for {earlier.config.head_vocab} tokens. "
+            f"Leave it out, or train a new drafter without --from."
+        )
+    return replace(earlier.config, draft_vocab_size=size if size < base.vocab_size else 0)

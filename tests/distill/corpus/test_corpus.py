@@ -13,12 +13,12 @@ import torch
 from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus, load_corpus, require_corpus_of
-from playground.distill.corpus.generate import Shards
-from playground.distill.corpus.openings import Openings, compose
+from playground.distill.corpus.openings import Openings, composed_requests
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns, chat_turns
-from playground.distill.progress import Stopped
+from playground.distill.corpus.writing import Shards
 from playground.figures.loops import looped
+from playground.progress import Stopped
 from playground.sources.tokenizer import Tokenizer
 from tests.distill.small import END, OPTIONS, TURNS, tiny_base, write
 from tests.families import build
@@ -104,7 +104,7 @@ def test_composed_requests_open_the_rows_but_every_fifth(base: BaseModel, tmp_pa
 
     openings = Openings(((11, 12, 13),), encode)
     written = [ids[3:9] for ids, _ in rows(write(base, tmp_path, openings=openings))]
-    requests = compose(OPTIONS.rows, OPTIONS.seed)
+    requests = composed_requests(OPTIONS.rows, OPTIONS.seed)
     assert written[0][:3] == [11, 12, 13]
     for number, words in enumerate(written[1:], 1):
         assert (words == encode(requests[number])) == (number % 5 != 4)

@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import playground.distill.corpus.openings as module
-from playground.distill.corpus.openings import compose
+from playground.distill.corpus.openings import composed_requests
 
 TABLE = json.loads(Path(module.__file__).with_name("openings.json").read_text("utf-8"))
 
 
 def test_no_slot_is_left_open() -> None:
-    assert not [text for text in compose(3000, 5) if re.search(r"[{}|]", text)]
+    assert not [text for text in composed_requests(3000, 5) if re.search(r"[{}|]", text)]
 
 
 def test_every_template_can_be_filled() -> None:
@@ -26,16 +26,16 @@ def test_every_template_can_be_filled() -> None:
 
 
 def test_seeded_and_growing() -> None:
-    assert compose(200, 1) == compose(500, 1)[:200]
-    assert compose(200, 1) != compose(200, 2)
+    assert composed_requests(200, 1) == composed_requests(500, 1)[:200]
+    assert composed_requests(200, 1) != composed_requests(200, 2)
 
 
 def test_requests_seldom_repeat() -> None:
-    assert len(set(compose(10_000, 0))) > 9_900
+    assert len(set(composed_requests(10_000, 0))) > 9_900
 
 
 def test_every_kind_opens_equally_often() -> None:
     kinds = list(TABLE["kinds"])
-    said = compose(9 * 40, 3)
+    said = composed_requests(9 * 40, 3)
     hellos = Counter(kinds[i % len(kinds)] for i, text in enumerate(said) if text.startswith(("Hello", "Hi, my name")))
     assert len(kinds) == 9 and set(hellos) == {"talk"}

@@ -1,4 +1,4 @@
-"""Batches and the teacher store: the same whenever asked, never from held-out rows, equal to a direct forward."""
+"""Batches and the teacher's states: the same whenever asked, never from held-out rows, equal to a direct forward."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from playground.config import PlaygroundError
-from playground.distill.teacher import store as store_module
+from playground.distill.teacher import states as states_module
 from playground.distill.teacher.fill import fill
-from playground.distill.teacher.store import TeacherStore
+from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource, startable, teacher_rows
 from playground.drafter.lookup import look_back
 from tests.distill.small import Training, info_of, teach
 
 
 def source_of(tiny: Training, seed: int = 0) -> BatchSource:
-    return BatchSource(tiny.corpus, tiny.store, tiny.recipe.config, unroll=5, size=32, seed=seed)
+    return BatchSource(tiny.corpus, tiny.states, tiny.recipe.config, unroll=5, size=32, seed=seed)
 
 
 def test_batches_depend_on_seed_and_step_only(tiny: Training) -> None:
@@ -69,21 +69,18 @@ def test_places_stay_in_their_row_and_turn(tiny: Training) -> None:
         assert corpus.assistant[place + 1] and corpus.assistant[place + 2]
 
 
-def test_the_store_is_a_direct_forward(tiny: Training) -> None:
-    corpus, store = tiny.corpus, tiny.store
+def test_the_states_are_a_direct_forward(tiny: Training) -> None:
+    corpus, states = tiny.corpus, tiny.states
     with tiny.base.stock() as model, torch.inference_mode():
         for row in (0, 3, corpus.rows - 1):
             start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
             ids = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))[None]
             out = model(input_ids=ids, output_hidden_states=True, use_cache=False)
-            states = torch.cat((out.hidden_states[-1][0], out.hidden_states[1][0]), dim=-1)
+            hidden = torch.cat((out.hidden_states[-1][0], out.hidden_states[1][0]), dim=-1)
             index = torch.arange(start, stop)
-            torch.testing.assert_close(store.hidden_states(index).float(), states, rtol=0.01, atol=0.01)
-            torch.testing.assert_close(
-                store.final_hidden(index).float(), out.hidden_states[-1][0], rtol=0.01, atol=0.01
-            )
+            torch.testing.assert_close(states.hidden_states(index).float(), hidden, rtol=0.01, atol=0.01)
             taught = index[torch.from_numpy(corpus.assistant[start:stop])][1:] - 1
-            best, log_probabilities = store.best_next(taught)
+            best, log_probabilities = states.best_next(taught)
             true = out.logits[0][taught - start].log_softmax(-1)
             torch.testing.assert_close(log_probabilities, true.gather(1, best), rtol=0.01, atol=0.01)
             assert torch.equal(best.sort(-1).values, true.topk(best.shape[1]).indices.sort(-1).values)
@@ -92,7 +89,7 @@ def test_the_store_is_a_direct_forward(tiny: Training) -> None:
 def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("playground.distill.teacher.fill.BATCH_TOKENS", {"cpu": 200})
     info = info_of(tiny.base, tiny.corpus)
-    store, done = TeacherStore.create_or_open(tmp_path, info)
+    states, done = TeacherStates.create_or_open(tmp_path, info)
     assert done == 0
 
     def break_off(now: int, total: int) -> None:
@@ -102,22 +99,22 @@ def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypa
 
     with tiny.base.stock() as model:
         with pytest.raises(KeyboardInterrupt):
-            fill(model, tiny.corpus, store, done, break_off)
-        again, done = TeacherStore.create_or_open(tmp_path, info)
+            fill(model, tiny.corpus, states, done, break_off)
+        again, done = TeacherStates.create_or_open(tmp_path, info)
         assert tiny.corpus.tokens // 2 < done < tiny.corpus.tokens
         fill(model, tiny.corpus, again, done)
     whole = teach(tiny.base, tiny.corpus, tmp_path / "whole")
-    assert TeacherStore.create_or_open(tmp_path, info)[1] == tiny.corpus.tokens
+    assert TeacherStates.create_or_open(tmp_path, info)[1] == tiny.corpus.tokens
     for name in ("hidden", "top_ids", "top_log_probabilities"):
         assert np.array_equal(getattr(again, name), getattr(whole, name))
     assert np.array_equal(again.taps[0], whole.taps[0])
 
 
 def test_into_memory_reads_the_same(tiny: Training) -> None:
-    store = TeacherStore.open_part(tiny.store.folder, tiny.store.info)
+    states = TeacherStates.open_part(tiny.states.folder, tiny.states.info)
     index = torch.tensor([[3, 5], [9, 2]])
-    before = store.hidden_states(index)
-    assert store.into_memory() and torch.equal(store.hidden_states(index), before)
+    before = states.hidden_states(index)
+    assert states.into_memory() and torch.equal(states.hidden_states(index), before)
     assert before.shape == (2, 2, 2 * tiny.base.hidden_size)
 
 
@@ -126,24 +123,24 @@ def test_the_teacher_is_renormalised_over_the_draft_vocabulary(tiny: Training) -
     draft_of = torch.full((tiny.base.vocab_size,), -1)
     draft_of[vocabulary] = torch.arange(len(vocabulary))
     index = torch.from_numpy(np.nonzero(startable(tiny.corpus, 5))[0][:20]) + 1
-    teacher = teacher_rows(tiny.store, index, draft_of)
-    ids, log_probabilities = tiny.store.best_next(index)
+    teacher = teacher_rows(tiny.states, index, draft_of)
+    ids, log_probabilities = tiny.states.best_next(index)
     p = torch.where(ids % 3 == 0, log_probabilities.exp(), 0.0)
     torch.testing.assert_close(teacher.probabilities, p / p.sum(-1, keepdim=True))
     assert torch.equal(vocabulary[teacher.ids][p > 0], ids[p > 0])
 
 
-def test_no_room_for_a_store(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "bytes_needed", lambda info: 10**18)
+def test_no_room_for_states(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states_module, "bytes_needed", lambda info: 10**18)
     with pytest.raises(PlaygroundError, match=r"need 1000000000\.0 GB .* --max-tokens"):
-        TeacherStore.create_or_open(tmp_path, info_of(tiny.base, tiny.corpus))
+        TeacherStates.create_or_open(tmp_path, info_of(tiny.base, tiny.corpus))
 
 
-def test_a_store_of_another_corpus_is_made_anew(tiny: Training, tmp_path: Path) -> None:
+def test_states_of_another_corpus_are_made_anew(tiny: Training, tmp_path: Path) -> None:
     info = info_of(tiny.base, tiny.corpus)
-    store, _ = TeacherStore.create_or_open(tmp_path, info)
-    store.mark(info.tokens)
+    states, _ = TeacherStates.create_or_open(tmp_path, info)
+    states.mark(info.tokens)
     part = tiny.corpus.first(200)
-    assert TeacherStore.create_or_open(tmp_path, info_of(tiny.base, part))[1] == 0
-    with pytest.raises(PlaygroundError, match="no full teacher store"):
-        TeacherStore.open_part(tmp_path, info)
+    assert TeacherStates.create_or_open(tmp_path, info_of(tiny.base, part))[1] == 0
+    with pytest.raises(PlaygroundError, match="no full teacher states"):
+        TeacherStates.open_part(tmp_path, info)

@@ -13,14 +13,14 @@ import torch
 
 from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, PlaygroundError, Sampling
-from playground.distill.progress import Stopped
 from playground.distill.training import simulate as simulate_module
 from playground.distill.training.loop import STATE_FILE, TrainOptions, train, trained_steps
-from playground.distill.training.objective import LossWeights, StepLoss, unroll
+from playground.distill.training.objective import StepLoss, unroll
 from playground.distill.training.recipe import apple_config, choose_config, count_vocabulary
 from playground.distill.training.simulate import held_out_places
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, save_drafter
+from playground.progress import Stopped
 from playground.trace import ModelInfo
 from tests.decode.lanes import drafting_run
 from tests.distill.small import Training
@@ -56,7 +56,11 @@ def test_the_loss_falls(tiny: Training, tmp_path: Path) -> None:
 
 
 def test_resuming_equals_not_stopping(tiny: Training, unbroken: Drafter, tmp_path: Path) -> None:
-    run(tiny, tmp_path, replace(OPTIONS, stop_at=5))
+    def cut_off(_entry: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, tmp_path, replace(OPTIONS, checkpoint_every=5), checkpointed=cut_off)
     assert trained_steps(tmp_path) == 5
     assert same(run(tiny, tmp_path), unbroken)
     assert same(run(tiny, tmp_path), unbroken)  # nothing is left to do
@@ -136,7 +140,7 @@ def test_simulation_is_what_the_decoder_does(tiny: Training, tmp_path: Path, sha
     with tiny.base.stock() as model, torch.inference_mode():
         out = model(input_ids=torch.tensor([row]), output_hidden_states=True, use_cache=False)
         exact = torch.cat((out.hidden_states[-1][0], out.hidden_states[1][0]), dim=-1)
-    source.store = _ExactStates(exact, stop - len(row))  # type: ignore[assignment]
+    source.states = _ExactStates(exact, stop - len(row))  # type: ignore[assignment]
     mine = places[(places >= first) & (places < stop)]
     accepted = dict(zip(mine.tolist(), simulate_module._accepted(drafter, source, mine, shape).tolist(), strict=True))
     lane = drafting_run(tiny.base, drafter, shape, prompt, Sampling(), len(row) - len(prompt))
@@ -151,7 +155,7 @@ def test_simulation_is_what_the_decoder_does(tiny: Training, tmp_path: Path, sha
 
 
 class _ExactStates:
-    """A store that knows one row, unrounded."""
+    """States of one row, unrounded."""
 
     def __init__(self, states: torch.Tensor, start: int) -> None:
         self.states, self.start = states, start
@@ -190,7 +194,7 @@ def test_the_draft_vocabulary_is_what_the_assistant_used_most(tiny: Training) ->
 
 
 def test_apples_shape_can_be_trained(tiny: Training, tmp_path: Path) -> None:
-    recipe = replace(tiny.recipe, config=apple_config(tiny.base.info()), weights=LossWeights())
+    recipe = replace(tiny.recipe, config=apple_config(tiny.base.info()))
     drafter, source, objective = replace(tiny, recipe=recipe).assemble()
     log = train(drafter, source, tiny.corpus, objective, replace(OPTIONS, steps=60, checkpoint_every=20), tmp_path)
     assert log[-1]["loss"] < log[0]["loss"] - 0.2

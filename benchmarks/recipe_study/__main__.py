@@ -2,7 +2,7 @@
 
     python -m benchmarks.recipe_study --corpus DIR --work DIR [--steps 800] [--variants mixture,labels,...]
 
-Every variant trains from the same seed for the same number of steps on the same teacher store and is
+Every variant trains from the same seed for the same number of steps on the same teacher states and is
 judged by simulation on held-out greedy rows, with and without tokens inside loops. Short runs rank
 recipes; they do not tell how good a long run gets. Prints a table and writes JSON.
 """
@@ -19,19 +19,21 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.recipe_study.losses import Mixture, StudyObjective
 from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape
 from playground.distill.corpus.corpus import Corpus, load_corpus
-from playground.distill.teacher.store import StoreInfo, TeacherStore
+from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.loop import TrainOptions, train
-from playground.distill.training.objective import LossWeights
 from playground.distill.training.recipe import Recipe, assemble, choose_config
 from playground.distill.training.simulate import simulate
+from playground.files import write_json
+from playground.progress import Bars
 from playground.sources.catalogue import resolve_base
 
-MIXTURE = LossWeights(regression=0.3)
-"""The loss the study began with; since it found the regression to add nothing, the default has none."""
+MIXTURE = Mixture(regression=0.3)
+"""The loss the study began with; since it found the regression to add nothing, drafters are trained without."""
 
 SHAPES = (BeamShape(1, 3), BeamShape(8, 5), BeamShape(16, 5))
 
@@ -42,7 +44,7 @@ class Variant:
 
     about: str
     config: dict[str, Any] = field(default_factory=dict)
-    weights: LossWeights = MIXTURE
+    mixture: Mixture = MIXTURE
     corpus_share: float = 1.0
     steps: float = 1.0  # of the run's steps
 
@@ -54,11 +56,11 @@ VARIANTS = {
     "paper": Variant("the paper's cell and head: no extra context, no lookup", {**NO_CONTEXT, **NO_LOOKUP}),
     "context": Variant("with lower layers' states and recent tokens", NO_LOOKUP),
     "mixture": Variant("with lookup too, learnt with feature regression beside distillation"),
-    "distillation": Variant("the default: the same without feature regression", weights=LossWeights()),
+    "distillation": Variant("the default: the same without feature regression", mixture=Mixture()),
     "regression": Variant(
-        "feature regression with a hint of distillation", weights=LossWeights(cross_entropy=0.05, regression=1.0)
+        "feature regression with a hint of distillation", mixture=Mixture(cross_entropy=0.05, regression=1.0)
     ),
-    "labels": Variant("Apple's loss: cross-entropy on the text's own tokens", weights=LossWeights(1.0, 0.0, 1.0)),
+    "labels": Variant("Apple's loss: cross-entropy on the text's own tokens", mixture=Mixture(label_share=1.0)),
     "vocabulary_4k": Variant("draft vocabulary of 4,096", {"draft_vocab_size": 4096}),
     "vocabulary_16k": Variant("draft vocabulary of 16,384", {"draft_vocab_size": 16_384}),
     "vocabulary_32k": Variant("draft vocabulary of 32,768", {"draft_vocab_size": 32_768}),
@@ -78,20 +80,23 @@ def thinned(corpus: Corpus, share: float) -> Corpus:
 
 
 def measure(
-    variant: Variant, corpus: Corpus, store_folder: Path, base: BaseModel, steps: int, out: Path
+    variant: Variant, corpus: Corpus, states_folder: Path, base: BaseModel, steps: int, out: Path
 ) -> dict[str, Any]:
     """Train a variant and judge it."""
     config = replace(choose_config(base.info()), **variant.config)
-    info = StoreInfo(
+    info = StatesInfo(
         base.info().config_hash, corpus.content_hash, corpus.tokens, base.hidden_size, config.context_layers
     )
-    store = TeacherStore.open_part(store_folder, info)
-    store.into_memory()
-    recipe = Recipe(config, variant.weights)
-    drafter, source, objective = assemble(recipe, thinned(corpus, variant.corpus_share), store, base, out.name)
+    states = TeacherStates.open_part(states_folder, info)
+    states.into_memory()
+    recipe = Recipe(config)
+    drafter, source, _ = assemble(recipe, thinned(corpus, variant.corpus_share), states, base, out.name)
+    objective = StudyObjective(drafter, states, base, variant.mixture)
     count = int(steps * variant.steps)
     began = time.perf_counter()
-    train(drafter, source, corpus, objective, TrainOptions(steps=count, checkpoint_every=10**9), out)
+    with Bars().stage(out.name, count, "step") as done:
+        options = TrainOptions(steps=count, checkpoint_every=10**9)
+        train(drafter, source, corpus, objective, options, out, lambda now: done(now.step))
     seconds = time.perf_counter() - began
     with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
         found = simulate(drafter, source, corpus, SHAPES)
@@ -123,7 +128,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="holds the teacher store of this corpus in `teacher`")
+    parser.add_argument("--work", type=Path, required=True, help="holds the teacher states of this corpus in `teacher`")
     parser.add_argument("--base", help="base model; the default one if left out")
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--variants", default=",".join(VARIANTS))
@@ -138,8 +143,7 @@ def main() -> None:
         run = chosen.work / "study" / name
         results[name] = measure(VARIANTS[name], corpus, chosen.work / "teacher", base, chosen.steps, run)
         print(name, json.dumps(results[name]), flush=True)
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(json.dumps({"corpus_tokens": corpus.tokens, "results": results}, indent=1) + "\n")
+        write_json(chosen.out, {"corpus_tokens": corpus.tokens, "results": results})
     print(table(results))
 
 

@@ -1,6 +1,6 @@
 """What pages can ask of the server: the runs of each page, the store of traces, the pair's state.
 
-Everything the page's own script calls goes through `Hub`; answers are plain JSON values, errors are sentences under
+Everything the page's own script calls goes through `Pages`; answers are plain JSON values, errors are sentences under
 "error". Knows no Gradio.
 """
 
@@ -30,7 +30,7 @@ Sweeper = Callable[
 ]
 
 
-class Hub:
+class Pages:
     """The pages of one server."""
 
     def __init__(self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None) -> None:
@@ -130,19 +130,31 @@ class Hub:
         write_trace(self.store.get(key), buffer)
         return buffer.getvalue()
 
-    def load_pair(self, base: str | None, drafter: str | None, device: str | None, dtype: str | None) -> None:
-        """Load another pair in the background; empty names mean the default.
+    def load_pair(
+        self,
+        base: str | None,
+        drafter: str | None,
+        device: str | None,
+        dtype: str | None,
+        device_map: str | None = None,
+    ) -> None:
+        """Load another pair in the background.
+
+        Empty names mean the default pair, an empty device or map the one in use; the map "none" is one device.
 
         Raises:
             PlaygroundError: one is loading already, or an option is wrong.
         """
         current = self.host.options
+        asked = (device_map or "").strip()
+        spread = None if asked.lower() == "none" else asked or current.device_map
         options = EngineOptions(
-            device=(device or "").strip() or current.device,
+            device=(device or "").strip() or ("auto" if spread else current.device),
             dtype=dtype or "auto",  # type: ignore[arg-type]
             engine=current.engine,
             kernels=current.kernels,
             exact=current.exact,
+            device_map=spread,
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options)
 

@@ -4,13 +4,12 @@ The chat template is followed up to the user's turn; the model samples the user'
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
 stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
 composed requests may open the conversations instead. Without a chat template rows are texts: a few sampled
-tokens, then their continuation.
+tokens, then their continuation. Knows a model that continues tokens; neither a tokenizer nor a drafter.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from playground.base_model.placement import device_of
 from playground.config import PlaygroundError
 from playground.distill.corpus.openings import UNASKED, Openings
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns
+from playground.files import write_json, written_whole
 
 SAMPLED_FROM = 100
 """Sampling looks at the 100 largest logits: the whole vocabulary doubles the time of a CPU step."""
@@ -33,7 +34,7 @@ _REPORT_EVERY = 16  # positions
 
 
 @dataclass(frozen=True)
-class DistillOptions:
+class CorpusOptions:
     """Size and seed of a corpus."""
 
     rows: int = 1024
@@ -62,7 +63,7 @@ class Shards:
 class _Row:
     """One conversation as it grows; hands out forced tokens until the model's own are wanted."""
 
-    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: DistillOptions) -> None:
+    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: CorpusOptions) -> None:
         self.turns, self.greedy = turns, greedy
         self.speaker, self.said = "user", 0
         self.forced = deque(turns.opening)
@@ -102,7 +103,7 @@ class _Row:
 def write_corpus(
     model: Any,
     turns: ChatTurns,
-    options: DistillOptions,
+    options: CorpusOptions,
     out: Path,
     *,
     about: dict[str, Any],
@@ -145,10 +146,10 @@ def write_corpus(
 
 @torch.inference_mode()
 def _write_batch(
-    model: Any, rows: list[_Row], options: DistillOptions, seed: int, tick: Callable[[int], None]
+    model: Any, rows: list[_Row], options: CorpusOptions, seed: int, tick: Callable[[int], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """All rows of a batch, position by position: ids and assistant flags [rows, row_tokens]."""
-    device = model.get_input_embeddings().weight.device
+    device = device_of(model.get_input_embeddings())
     generator = torch.Generator(device).manual_seed(seed)
     cache = rows_cache(model.config, options.row_tokens)
     ids = np.zeros((len(rows), options.row_tokens), np.int64)
@@ -181,7 +182,7 @@ def _first_token(model: Any) -> int:
     return 0
 
 
-def _temperatures(rows: list[_Row], options: DistillOptions, device: torch.device) -> Tensor:
+def _temperatures(rows: list[_Row], options: CorpusOptions, device: torch.device) -> Tensor:
     """[rows] temperature of each row's speaker; 0 is greedy."""
     answer = options.answer_temperature
     return torch.tensor(
@@ -198,7 +199,7 @@ def _choose(logits: Tensor, temperature: Tensor, generator: torch.Generator) -> 
     return ids.gather(1, drawn)[:, 0]
 
 
-def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> dict[str, Any]:
+def _settings(options: CorpusOptions, turns: ChatTurns, openings: Openings) -> dict[str, Any]:
     """What decides a shard's contents: all but the number of rows, so that a corpus can grow."""
     return {
         "row_tokens": options.row_tokens,
@@ -212,9 +213,7 @@ def _settings(options: DistillOptions, turns: ChatTurns, openings: Openings) -> 
 
 def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
     if not file.exists():
-        partial = file.with_suffix(f".{os.getpid()}.partial")  # all processes write it, each the same
-        partial.write_text(json.dumps(settings, indent=1) + "\n")
-        partial.replace(file)
+        write_json(file, settings)  # all processes write it, each the same
         return
     found = json.loads(file.read_text())
     different = [name for name in settings if found.get(name) != settings[name]]
@@ -228,7 +227,5 @@ def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
 
 def _save(file: Path, ids: np.ndarray, assistant: np.ndarray, greedy: np.ndarray) -> None:
     small = ids.astype(np.uint16 if ids.max() < 65_536 else np.int32)
-    partial = file.with_suffix(".partial")
-    with open(partial, "wb") as stream:
+    with written_whole(file) as partial, open(partial, "wb") as stream:
         np.savez_compressed(stream, ids=small, assistant=assistant, greedy=greedy)
-    partial.replace(file)

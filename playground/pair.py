@@ -5,8 +5,9 @@ Resolves every `auto` once. Knows where models come from and what they cost here
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,18 +16,18 @@ from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
-from playground.config import EngineOptions, PlaygroundError
+from playground.config import EngineOptions, PlaygroundError, parse_device_map
 from playground.drafter.cell import Drafter
-from playground.drafter.file import load_drafter
+from playground.drafter.file import load_drafter, read_card
+from playground.files import cache_folder
 from playground.footprint import free_bytes
 from playground.memory import readable_bytes
+from playground.progress import Report, silent
 from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
 from playground.sources.checkpoint import read_config, weights_bytes
-from playground.sources.default_base import DEFAULT_BASE, cache_folder
+from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
 from playground.trace import Progress
-
-Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def load_pair(
     """
     tell = progress or (lambda _: None)
     quiet_transformers()
-    device = resolve_device(options.device)
+    options = options_with_map(options)
+    device = main_device(options)
     kernels = resolve_kernels(options, device)
     engine = resolve_engine(options, device, kernels)
     drafter_folder = None
@@ -66,26 +68,34 @@ def load_pair(
     tokenizer = Tokenizer.load(folder.path)
 
     def load(name: str, report: Report) -> BaseModel:
-        return BaseModel.load(base, device=device, dtype=getattr(torch, name), kernels=kernels, progress=report)
+        return BaseModel.load(
+            base,
+            device=device,
+            dtype=getattr(torch, name),
+            kernels=kernels,
+            progress=report,
+            device_map=parse_device_map(options.device_map) if options.device_map else None,
+        )
 
     measuring = _span(tell, "Measuring this machine", 0.6, 0.8)
-    costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, _silent), measuring)
+    costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, silent), measuring)
     model = load(dtype, _span(tell, "Loading the base model", 0.8, 0.95))
     bound = None
     if loaded_drafter and drafter_folder:
         _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
         bound = pair_drafter(loaded_drafter, model)
     tell(Progress("Ready", 1.0, folder.name))
-    card = _card(drafter_folder) if drafter_folder else ""
-    return Pair(model, tokenizer, bound, card, device, dtype, engine, kernels, costs)
+    card = read_card(drafter_folder.path) if drafter_folder else ""
+    return Pair(model, tokenizer, bound, card, model.device, dtype, engine, kernels, costs)
 
 
 def quiet_transformers() -> None:
-    """No bars and no advice from transformers: ours is the only progress people see."""
-    from transformers.utils import logging
+    """No bars and no advice from transformers and accelerate: ours is the only progress people see."""
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("accelerate").setLevel(logging.ERROR)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -108,6 +118,49 @@ def resolve_device(name: str) -> torch.device:
             "Use auto or cpu, or install a PyTorch build for that device."
         )
     return device
+
+
+def options_with_map(options: EngineOptions) -> EngineOptions:
+    """With a device map: the engine and the kernels that can follow it.
+
+    Raises:
+        PlaygroundError: another device, engine or kernels were asked for besides, or exact mode.
+    """
+    if options.device_map is None:
+        return options
+    if options.device != "auto":
+        raise PlaygroundError(
+            f"Device is {options.device!r} and the device map {options.device_map!r}, but a map says itself where the "
+            "model goes. Leave the device at auto, or leave the map out."
+        )
+    if options.exact or options.engine not in ("auto", "eager"):
+        asked = "exact mode" if options.exact else f"engine {options.engine!r}"
+        raise PlaygroundError(
+            f"A device map needs the eager engine, but {asked} keeps the whole model on one device. "
+            "Leave one of the two out."
+        )
+    if options.kernels not in ("auto", "reference"):
+        raise PlaygroundError(
+            f"Kernels are {options.kernels!r}, which run on the first GPU alone, but a device map may use several "
+            "devices. Use kernels auto or reference, or leave the map out."
+        )
+    return replace(options, engine="eager", kernels="reference")
+
+
+def main_device(options: EngineOptions) -> torch.device:
+    """The device that a pair decodes on: with a device map, the first GPU that it names.
+
+    Raises:
+        PlaygroundError: no such device here.
+    """
+    if options.device_map is None:
+        return resolve_device(options.device)
+    named = parse_device_map(options.device_map)
+    if isinstance(named, str):
+        return resolve_device("auto")
+    places = [f"cuda:{place}" if isinstance(place, int) else place for place in named.values() if place != "disk"]
+    devices = [resolve_device(place) for place in places]
+    return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
 
 
 def resolve_engine(options: EngineOptions, device: torch.device, kernels: KernelSet) -> str:
@@ -170,18 +223,20 @@ def _choose_dtype(
     if device.type == "mps" and options.dtype == "float64":
         raise PlaygroundError("Dtype is 'float64', which MPS devices do not have. Use float32, or --device cpu.")
     room = free_bytes(device)
-    names = tuple(name for name in offered(device) if 1.25 * _weight_bytes(folder.path, name) < room)
+    spread = options.device_map is not None  # accelerate finds room elsewhere, on disk if need be
+    names = tuple(name for name in offered(device) if spread or 1.25 * _weight_bytes(folder.path, name) < room)
     if options.dtype != "auto":
         names = tuple(dict.fromkeys((*names, options.dtype)))
     if not names:
         small = min(_weight_bytes(folder.path, name) for name in offered(device))
         raise PlaygroundError(
             f"{folder.name} needs about {readable_bytes(1.25 * small)} of memory, and {readable_bytes(room)} are free. "
-            "Choose a smaller base model, or close other programs."
+            "Spread it with --device-map auto, choose a smaller base model, or close other programs."
         )
     if len(names) == 1:
         return {}, names[0]
     key = f"{folder.path.resolve()} {weights_bytes(folder.path)} {read_config(folder.path, folder.name)}"
+    key += f" {options.device_map}" if spread else ""
     costs = known_costs(CostFile(cache_folder(), key, device), names, load, report)
     return costs, fastest_drafting(costs) if options.dtype == "auto" else options.dtype
 
@@ -194,19 +249,6 @@ def _weight_bytes(folder: Path, dtype: str) -> int:
     )
     wanted: torch.dtype = getattr(torch, dtype)
     return weights_bytes(folder) * wanted.itemsize // stored.itemsize
-
-
-def _card(folder: ModelFolder) -> str:
-    """The drafter's model card, without its front matter."""
-    file = folder.path / "README.md"
-    if not file.is_file():
-        return ""
-    text = file.read_text(encoding="utf-8", errors="replace")
-    return text.split("---\n", 2)[-1].lstrip() if text.startswith("---\n") else text
-
-
-def _silent(_done: float, _message: str) -> None:
-    """Loading only to measure is told by the measuring."""
 
 
 def _span(tell: Callable[[Progress], None], stage: str, start: float, end: float) -> Report:

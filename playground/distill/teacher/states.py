@@ -1,8 +1,8 @@
-"""The teacher store: what the base model said at every token of a corpus, computed once, memory-mapped.
+"""The teacher's states on disk: what the base model said at every token of a corpus, memory-mapped.
 
 Arrays over all T tokens of the corpus, rows one after another: hidden states after the final norm and
 after tapped layers (bfloat16 bits), the k best next tokens with log-probabilities. Knows neither the
-base model nor the drafter; `teacher` fills it, `batches` reads it.
+base model nor the drafter; `fill` writes them, `batches` reads them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from playground.config import PlaygroundError
 from playground.distill.disk import reserve
+from playground.files import write_json
 
 TOP_TOKENS = 32
 """Teacher tokens kept at each place: 32 hold 95% of the default base's mass at temperature 1 and all that matters
@@ -24,8 +25,8 @@ greedily."""
 
 
 @dataclass(frozen=True)
-class StoreInfo:
-    """What a store holds."""
+class StatesInfo:
+    """What states belong to, and what is kept of them."""
 
     base_hash: str
     corpus_hash: str
@@ -35,10 +36,10 @@ class StoreInfo:
     top_tokens: int = TOP_TOKENS
 
 
-class TeacherStore:
+class TeacherStates:
     """Memory-mapped teacher arrays of a corpus."""
 
-    def __init__(self, folder: Path, info: StoreInfo, mode: str) -> None:
+    def __init__(self, folder: Path, info: StatesInfo, mode: str) -> None:
         self.folder, self.info = folder, info
         t, h, k = info.tokens, info.hidden_size, info.top_tokens
         self.hidden = self._array("hidden", (t, h), np.uint16, mode)
@@ -47,19 +48,19 @@ class TeacherStore:
         self.top_log_probabilities = self._array("top_logp", (t, k), np.float16, mode)
 
     @classmethod
-    def open_part(cls, folder: Path, info: StoreInfo) -> TeacherStore:
-        """Open a full store for reading, with the taps `info` names or fewer than it holds.
+    def open_part(cls, folder: Path, info: StatesInfo) -> TeacherStates:
+        """Open full states for reading, with the taps `info` names or fewer than they hold.
 
         Raises:
-            PlaygroundError: no full store of that corpus there.
+            PlaygroundError: no full states of that corpus are there.
         """
-        progress = folder / "store.json"
+        progress = folder / "states.json"
         found = json.loads(progress.read_text()) if progress.exists() else {}
         same = all(found.get(name) == getattr(info, name) for name in ("base_hash", "corpus_hash"))
         if found.get("done") != info.tokens or not same or not set(info.taps) <= set(found["taps"]):
             raise PlaygroundError(
-                f"{folder} holds no full teacher store of corpus {info.corpus_hash} with layers {list(info.taps)}. "
-                f"Let `train` fill it first."
+                f"{folder} holds no full teacher states of corpus {info.corpus_hash} with layers {list(info.taps)}. "
+                f"Let `train` compute them first."
             )
         return cls(folder, info, "r")
 
@@ -73,26 +74,26 @@ class TeacherStore:
         return array
 
     @classmethod
-    def create_or_open(cls, folder: Path, info: StoreInfo) -> tuple[TeacherStore, int]:
-        """Open the store of this corpus and base, or make an empty one; also tells how many tokens are filled.
+    def create_or_open(cls, folder: Path, info: StatesInfo) -> tuple[TeacherStates, int]:
+        """Open the states of this corpus and base, or make empty ones; also tells how many tokens are filled.
 
         Raises:
             PlaygroundError: the disk has no room.
         """
-        progress = folder / "store.json"
+        progress = folder / "states.json"
         if progress.exists():
             found = json.loads(progress.read_text())
             done = found.pop("done")
-            if StoreInfo(**found | {"taps": tuple(found["taps"])}) == info and (folder / "top_logp.npy").exists():
+            if StatesInfo(**found | {"taps": tuple(found["taps"])}) == info and (folder / "top_logp.npy").exists():
                 return cls(folder, info, "r+"), int(done)
         folder.mkdir(parents=True, exist_ok=True)
-        for pattern in ("store.json", "hidden.npy", "tap*.npy", "top_*.npy"):
+        for pattern in ("states.json", "hidden.npy", "tap*.npy", "top_*.npy"):
             for stale in folder.glob(pattern):
                 stale.unlink()
         _require_room(folder, info)
-        store = cls(folder, info, "w+")
-        store.mark(0)
-        return store, 0
+        states = cls(folder, info, "w+")
+        states.mark(0)
+        return states, 0
 
     def into_memory(self, share: float = 0.5) -> bool:
         """Read the arrays into memory if they take at most `share` of what is free: random reads become cheap."""
@@ -105,9 +106,7 @@ class TeacherStore:
 
     def mark(self, done: int) -> None:
         """Write down that the first `done` tokens are filled."""
-        temporary = self.folder / "store.json.partial"
-        temporary.write_text(json.dumps(asdict(self.info) | {"done": done}))
-        temporary.replace(self.folder / "store.json")
+        write_json(self.folder / "states.json", asdict(self.info) | {"done": done}, indent=None)
 
     def hidden_states(self, index: Tensor) -> Tensor:
         """[..., H (1 + taps)] bfloat16 at tokens `index` [...]: final norm first, then the taps."""
@@ -116,11 +115,6 @@ class TeacherStore:
         parts = [torch.from_numpy(array[flat].view(np.int16)).view(torch.bfloat16) for array in arrays]
         return torch.cat(parts, dim=-1).reshape(*index.shape, -1)
 
-    def final_hidden(self, index: Tensor) -> Tensor:
-        """[..., H] bfloat16 after the final norm at tokens `index` [...]."""
-        found = torch.from_numpy(self.hidden[index.reshape(-1).numpy()].view(np.int16)).view(torch.bfloat16)
-        return found.reshape(*index.shape, -1)
-
     def best_next(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Full ids [R, k] and log-probabilities [R, k] of the base's best next tokens at `index` [R]."""
         flat = index.numpy()
@@ -128,8 +122,8 @@ class TeacherStore:
         return ids, torch.from_numpy(self.top_log_probabilities[flat].astype(np.float32))
 
 
-def bytes_needed(info: StoreInfo) -> int:
-    """Disk bytes of a full store."""
+def bytes_needed(info: StatesInfo) -> int:
+    """Disk bytes of full states."""
     return info.tokens * (2 * info.hidden_size * (1 + len(info.taps)) + 6 * info.top_tokens)
 
 
@@ -139,7 +133,7 @@ def _free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _require_room(folder: Path, info: StoreInfo) -> None:
+def _require_room(folder: Path, info: StatesInfo) -> None:
     import shutil
 
     free, needed = shutil.disk_usage(folder).free, bytes_needed(info)

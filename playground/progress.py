@@ -1,4 +1,4 @@
-"""Progress of long work: bars on standard error, and the wish to stop.
+"""Progress of long work: what is told, bars on standard error, and the wish to stop.
 
 Knows stages by name only; nothing of what they do.
 """
@@ -6,16 +6,24 @@ Knows stages by name only; nothing of what they do.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-Report = Callable[[int], None]
-"""Called with how much is done of the stage's total."""
+Report = Callable[[float, str], None]
+"""Called with the share of the work that is done, 0..1, and a message."""
+
+Count = Callable[[int], None]
+"""Called with how much is done of a stage's total."""
 
 
 class Stopped(Exception):
     """The person asked to stop; everything finished so far is kept, and the same command goes on from there."""
+
+
+def silent(_share: float, _message: str) -> None:
+    """Nobody asked for progress."""
 
 
 class Bars:
@@ -28,13 +36,13 @@ class Bars:
     @contextmanager
     def stage(
         self, name: str, total: int | None, unit: str, initial: int = 0, *, stops: bool = True
-    ) -> Iterator[Report]:
-        """A bar for one stage; `report` moves it.
+    ) -> Iterator[Count]:
+        """A bar for one stage; the count yielded moves it.
 
         Args:
             total: None where only time limits the stage.
             initial: done by an earlier run, so not part of this one's rate.
-            stops: `report` raises `Stopped` once that is wished; False where the stage itself looks for it.
+            stops: the count raises `Stopped` once that is wished; False where the stage itself looks for it.
         """
         from tqdm import tqdm
 
@@ -62,8 +70,32 @@ class Bars:
             raise Stopped
 
 
-def say(text: str) -> None:
-    """A line for people, above whatever bar is drawn."""
-    from tqdm import tqdm
+def told_bar(tell: Callable[[float, str], None]) -> Any:
+    """A class that libraries take for tqdm: its bars draw nothing and tell how much is done, and of what unit.
 
-    tqdm.write(text, file=sys.stderr)
+    `tell` is called with the largest count that any bar of a unit has reached, never by two threads at once: libraries
+    draw several bars over the same bytes.
+    """
+    from tqdm.auto import tqdm
+
+    lock, largest = threading.Lock(), dict[str, float]()
+
+    class ToldBar(tqdm):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            named.pop("name", None)
+            self._unit, self._count = str(named.get("unit", "it")), float(named.get("initial", 0) or 0)
+            super().__init__(*arguments, **{**named, "disable": True})
+
+        def __iter__(self) -> Iterator[Any]:
+            for item in self.iterable:
+                yield item
+                self.update()
+
+        def update(self, n: float | None = 1) -> bool | None:
+            with lock:
+                self._count += n or 0
+                largest[self._unit] = max(self._count, largest.get(self._unit, 0.0))
+                tell(largest[self._unit], self._unit)
+            return None
+
+    return ToldBar
