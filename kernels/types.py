@@ -67,7 +67,7 @@ class TreeTensors:
     parent: Tensor  # [M] int64, -1 for the root and padding
     depth: Tensor  # [M] int64
     ancestors: Tensor  # [M, M] bool, row i = ancestors of i, itself included
-    node_of: Tensor  # [W, L] int64, -1 where the beam has no token
+    node_of: Tensor  # [W, L] or as asked, int64, -1 where there is no node
     count: Tensor  # [] int64, real nodes, the root included
 
 
@@ -115,7 +115,7 @@ class CandidateTree(Protocol):
         order: Tensor,  # [M - 1] candidates, best first, then -1
         count: Tensor,  # [] nodes to make, the root included
         root: Tensor,  # []
-        entries: Tensor,  # [W, L] candidates whose nodes are asked for, -1 for none
+        entries: Tensor,  # [...] candidates whose nodes are asked for, -1 for none
         *,
         levels: int,  # how deep a candidate may be
     ) -> TreeTensors: ...

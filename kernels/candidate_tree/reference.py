@@ -21,7 +21,7 @@ def candidate_tree_reference(
     order: torch.Tensor,  # [M - 1] candidates, best first, then -1
     count: torch.Tensor,  # [] nodes to make, the root included
     root: torch.Tensor,  # []
-    entries: torch.Tensor,  # [W, L] candidates, -1 for none
+    entries: torch.Tensor,  # [...] candidates, -1 for none
     *,
     levels: int,
 ) -> TreeTensors:
