@@ -153,9 +153,7 @@ class CostCurve:
             )
         costs = (*self.verify_ms, self.level_ms, self.fixed_ms)
         if not all(math.isfinite(ms) and ms >= 0 for ms in costs) or self.verify_ms[0] <= 0:
-            raise PlaygroundError(
-                f"A cost curve has costs {list(costs)} ms, but none may be below 0. Measure again."
-            )
+            raise PlaygroundError(f"A cost curve has costs {list(costs)} ms, but none may be below 0. Measure again.")
 
     def verify(self, nodes: int) -> float:
         """Milliseconds of one forward over `nodes`; more nodes never count as cheaper, whatever was measured."""

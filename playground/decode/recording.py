@@ -42,8 +42,8 @@ def judgement(told: Told, nodes: int, picks: int) -> Judgement:
 
 
 def drafted(told: Told, length: int) -> Drafted:
-    """The waiting proposal, its beams cut to the `length` that was wanted."""
-    nodes = int(told["count"])
+    """The waiting proposal, its beams cut to the `length` that was wanted; of no length, nothing was searched."""
+    nodes, budget = int(told["count"]), int(told["budget"]) if length else 0
     return Drafted(
         beams=BeamsRecord(
             tokens=_rows(told["beams"][:, :length]),
@@ -59,14 +59,12 @@ def drafted(told: Told, length: int) -> Drafted:
             origin=tuple(ORIGINS[origin] for origin in told["origin"][:nodes].tolist()),
             copied=tuple(told["copied"][:nodes].tolist()),
         ),
-        budget=int(told["budget"]) or None,
-        unsent=_unsent(told),
+        budget=budget or None,
+        unsent=_unsent(told) if budget else None,
     )
 
 
-def _unsent(told: Told) -> UnsentRecord | None:
-    if not int(told["budget"]):
-        return None
+def _unsent(told: Told) -> UnsentRecord:
     real = int((told["unsent_token"] >= 0).sum())
     return UnsentRecord(
         token=tuple(told["unsent_token"][:real].tolist()),
