@@ -70,12 +70,12 @@ def no_room(footprint: Footprint, shape: BeamShape, tokens: int, lanes: int, fre
     if fits and fits.max_nodes == shape.max_nodes:  # too kind an estimate, or memory that another program took since
         fits = _half(shape)
     remedy = (
-        f"{_named(fits)[0].upper()}{_named(fits)[1:]} would fit"
+        f"{_named(fits, 'with').capitalize()} would fit"
         if fits
         else "No beam shape would fit: ask for fewer new tokens, a shorter prompt or a smaller base model"
     )
     return PlaygroundError(
-        f"There is no room in memory for {_named(shape)} over {tokens} tokens: "
+        f"There is no room in memory for {_named(shape, 'and')} over {tokens} tokens: "
         f"that takes about {readable_bytes(footprint.run(shape, tokens, lanes))}, and {readable_bytes(free)} are "
         f"free{f' on {footprint.place}' if footprint.place else ''}. "
         f"{remedy}."
@@ -88,10 +88,11 @@ def _half(shape: BeamShape) -> BeamShape | None:
     return replace(shape, width=shape.width // 2) if shape.width > 1 else None
 
 
-def _named(shape: BeamShape) -> str:
+def _named(shape: BeamShape, joined: str) -> str:
+    """What of a shape takes memory."""
     if shape.nodes is None:
-        return f"beam width {shape.width} with beam length {shape.length}"
-    return f"{shape.max_nodes} nodes"
+        return f"beam width {shape.width} {joined} beam length {shape.length}"
+    return f"a tree of {shape.max_nodes} nodes"
 
 
 def free_bytes(device: torch.device) -> int:
