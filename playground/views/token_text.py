@@ -36,6 +36,11 @@ def quoted(raw: bytes) -> str:
     return "'" + "".join(char if char == " " else _visible(char, first=False) for char in text) + "'"
 
 
+def visible(text: str) -> str:
+    """Any text on one line, everything without a shape made visible: fit for XML, a file's title, a terminal."""
+    return "".join(char if char == " " else _visible(char, first=False) for char in text)
+
+
 def hex_bytes(raw: bytes) -> str:
     """Bytes in hexadecimal, `20 74 68 65`."""
     return raw.hex(" ").upper()
