@@ -33,7 +33,7 @@ ONLY: dict[str, frozenset[str]] = {
     "kernels": frozenset(),
     "figures": frozenset({"trace", "config"}),
     "views": frozenset({"trace", "figures", "config"}),
-    "export": frozenset({"trace", "figures", "config", "files"}),
+    "export": frozenset({"trace", "figures", "views", "config", "files"}),
 }
 SIDE_ROOMS = frozenset({"views", "export"})  # outside the order: right of the records, left of screen and terminal
 MAY_USE_SIDE_ROOMS = frozenset({"bench", "ui", "cli", "__main__", "app"})
