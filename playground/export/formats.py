@@ -45,6 +45,10 @@ def export(trace: Trace, name: str, wish: Wish | None = None) -> bytes:
     Raises:
         PlaygroundError: no such format, table or step, or a library it needs is not installed.
     """
+    if name == "png":
+        raise PlaygroundError(
+            "PNG is drawn by a browser. Open the trace on the page and export from there, or take svg."
+        )
     if name not in FORMATS:
         raise PlaygroundError(f"Format is {name!r}, but must be one of: {', '.join(FORMATS)}.")
     return FORMATS[name].write(trace, wish or Wish())

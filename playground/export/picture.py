@@ -5,14 +5,13 @@ The same look as the page's tree. Drawn from the view's info; knows no browser.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from playground.figures.format import percent
 from playground.trace import StepRecord
 from playground.views.step import StepInfo, step_info
-from playground.views.token_text import visible
+from playground.views.token_text import cells, visible
 from playground.views.tree import TreeLayout, tree_layout
 
 SVG = "http://www.w3.org/2000/svg"
@@ -136,11 +135,3 @@ def _text(parent: ElementTree.Element, tag: str, text: str, attributes: dict[str
 
 def _clip(label: str) -> str:
     return label if len(label) <= LETTERS else label[: LETTERS - 1] + "…"
-
-
-def cells(text: str) -> int:
-    """Cells a text takes in a monospaced face: wide scripts count double, marks nothing."""
-    return sum(
-        0 if unicodedata.category(char) in ("Mn", "Me") else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )

@@ -7,7 +7,9 @@ text and no plane: labels and places are the views'.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TypeAlias
 
 import networkx
@@ -29,6 +31,20 @@ class TreeShape:
     width_by_level: tuple[int, ...]  # [depth + 1] nodes at each depth, the root's first
     shared: int  # drafted nodes that more than one beam runs through
     slots_saved: int  # beam slots that merging equal prefixes saved
+
+
+@dataclass(frozen=True)
+class MeanShape:
+    """Prefix trees of many steps on average."""
+
+    steps: int
+    nodes: float
+    depth: float
+    leaves: float
+    branching: float
+    shared: float
+    slots_saved: float
+    width_by_level: tuple[float, ...]  # over all steps, also those that do not reach the level
 
 
 def step_graph(step: StepRecord) -> Tree:
@@ -86,4 +102,21 @@ def tree_shape(graph: Tree) -> TreeShape:
         width_by_level=tuple(levels[depth] for depth in range(max(levels, default=-1) + 1)),
         shared=sum(count > 1 for count in through),
         slots_saved=sum(count - 1 for count in through),
+    )
+
+
+def mean_shape(steps: Sequence[StepRecord]) -> MeanShape:
+    """The average tree of at least one step."""
+    shapes = [tree_shape(step_graph(step)) for step in steps]
+    levels = max(len(shape.width_by_level) for shape in shapes)
+    widths = [[*shape.width_by_level, *[0] * (levels - len(shape.width_by_level))] for shape in shapes]
+    return MeanShape(
+        steps=len(shapes),
+        nodes=fmean(shape.nodes for shape in shapes),
+        depth=fmean(shape.depth for shape in shapes),
+        leaves=fmean(shape.leaves for shape in shapes),
+        branching=fmean(shape.branching for shape in shapes),
+        shared=fmean(shape.shared for shape in shapes),
+        slots_saved=fmean(shape.slots_saved for shape in shapes),
+        width_by_level=tuple(fmean(column) for column in zip(*widths, strict=True)),
     )

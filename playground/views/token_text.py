@@ -46,6 +46,14 @@ def hex_bytes(raw: bytes) -> str:
     return raw.hex(" ").upper()
 
 
+def cells(text: str) -> int:
+    """Cells a text takes in a monospaced face: wide scripts count double, marks nothing."""
+    return sum(
+        0 if unicodedata.category(char) in ("Mn", "Me") else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
+
+
 class RunningText:
     """Text that comes token by token; a character of several tokens stands with the token that completes it."""
 
