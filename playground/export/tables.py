@@ -8,6 +8,7 @@ infinity. Knows no file format.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -123,31 +124,34 @@ _TABLES: dict[TableName, tuple[Callable[[], tuple[str, ...]], Callable[[Trace], 
 
 def flat_names(record: type[Any], left_out: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """The columns of a record's fields; those of a record inside it are named `field_inner`."""
-    hints = get_type_hints(record)
     names: list[str] = []
-    for field in dataclasses.fields(record):
-        if field.name in left_out:
-            continue
-        inner = _record_in(hints[field.name])
-        names += [f"{field.name}_{name}" for name in flat_names(inner)] if inner else [field.name]
+    for field, inner in _fields(record):
+        if field not in left_out:
+            names += [f"{field}_{name}" for name in flat_names(inner)] if inner else [field]
     return tuple(names)
 
 
 def flat_values(record: Any, left_out: frozenset[str] = frozenset()) -> Row:
     """The values under `flat_names`; those of a record that is absent are None."""
-    hints = get_type_hints(type(record))
     row: Row = {}
-    for field in dataclasses.fields(record):
-        if field.name in left_out:
+    for field, inner in _fields(type(record)):
+        if field in left_out:
             continue
-        value, inner = getattr(record, field.name), _record_in(hints[field.name])
+        value = getattr(record, field)
         if inner is None:
-            row[field.name] = to_json(value)
+            row[field] = to_json(value)
         elif value is None:
-            row |= {f"{field.name}_{name}": None for name in flat_names(inner)}
+            row |= {f"{field}_{name}": None for name in flat_names(inner)}
         else:
-            row |= {f"{field.name}_{name}": found for name, found in flat_values(value).items()}
+            row |= {f"{field}_{name}": found for name, found in flat_values(value).items()}
     return row
+
+
+@functools.cache
+def _fields(record: type[Any]) -> tuple[tuple[str, type[Any] | None], ...]:
+    """The fields of a record, each with the record it holds, if it holds one."""
+    hints = get_type_hints(record)
+    return tuple((field.name, _record_in(hints[field.name])) for field in dataclasses.fields(record))
 
 
 def _record_in(hint: Any) -> type[Any] | None:
