@@ -148,7 +148,7 @@ def flat_values(record: Any, left_out: frozenset[str] = frozenset()) -> Row:
 
 
 @functools.cache
-def _fields(record: type[Any]) -> tuple[tuple[str, type[Any] | None], ...]:
+def _fields(record: Any) -> tuple[tuple[str, type[Any] | None], ...]:
     """The fields of a record, each with the record it holds, if it holds one."""
     hints = get_type_hints(record)
     return tuple((field.name, _record_in(hints[field.name])) for field in dataclasses.fields(record))
