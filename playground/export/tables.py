@@ -122,7 +122,7 @@ _TABLES: dict[TableName, tuple[Callable[[], tuple[str, ...]], Callable[[Trace], 
 }
 
 
-def flat_names(record: type[Any], left_out: frozenset[str] = frozenset()) -> tuple[str, ...]:
+def flat_names(record: Any, left_out: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """The columns of a record's fields; those of a record inside it are named `field_inner`."""
     names: list[str] = []
     for field, inner in _fields(record):
@@ -134,7 +134,8 @@ def flat_names(record: type[Any], left_out: frozenset[str] = frozenset()) -> tup
 def flat_values(record: Any, left_out: frozenset[str] = frozenset()) -> Row:
     """The values under `flat_names`; those of a record that is absent are None."""
     row: Row = {}
-    for field, inner in _fields(type(record)):
+    kind: Any = type(record)
+    for field, inner in _fields(kind):
         if field in left_out:
             continue
         value = getattr(record, field)
