@@ -1,16 +1,19 @@
 """Traces as JSON Lines: one header, one object a record, one footer.
 
 Every line carries `type`; the header carries `schema` and `schema_version`. A reader ignores keys and record
-types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so).
+types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so). A file that gzip
+packed is read as what it holds.
 Knows nothing of engines and screens.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +41,7 @@ SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
 LONGEST_LINE = 64 * 2**20  # bytes; the widest and longest beams make lines of about 0.3 MB
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_GZIP = b"\x1f\x8b"
 _NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
 
@@ -99,7 +103,8 @@ def read_trace(path: str | Path) -> Trace:
     name = Path(path).name
     try:
         with open(path, "rb") as stream:
-            return _assemble(name, _lines(name, stream))
+            packed = stream.peek(len(_GZIP)).startswith(_GZIP)
+            return _assemble(name, _lines(name, gzip.GzipFile(fileobj=stream) if packed else stream))
     except OSError as error:
         raise TraceError(f"{name} cannot be opened: {error.strerror}. Check the path and its permissions.") from error
 
@@ -114,10 +119,10 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
+def _lines(name: str, stream: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
     """The lines that are not empty; a half-written last one is left out."""
     number = 0
-    while text := stream.readline(LONGEST_LINE):
+    while text := _next_line(name, number + 1, stream):
         number += 1
         whole = text.endswith(b"\n")
         if not text.strip():
@@ -131,6 +136,15 @@ def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
         if not isinstance(value, dict):
             raise _not_a_trace(name, number, "it is not a JSON object")
         yield Line(number, text, value)
+
+
+def _next_line(name: str, number: int, stream: IO[bytes] | gzip.GzipFile) -> bytes:
+    try:
+        return stream.readline(LONGEST_LINE)
+    except EOFError:  # packed, and cut off
+        return b""
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise _not_a_trace(name, number, "its packing is broken") from error
 
 
 def _no_constant(text: str) -> float:
