@@ -33,8 +33,11 @@ Sweeper = Callable[
 class Pages:
     """The pages of one server."""
 
-    def __init__(self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None) -> None:
+    def __init__(
+        self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None, *, may_load: bool = True
+    ) -> None:
         self.host = host
+        self.may_load = may_load
         self.store = store or TraceStore()
         self._sweeper = sweeper
         self._busy: dict[str, LiveWork] = {}
@@ -143,8 +146,12 @@ class Pages:
         Empty names mean the default pair, an empty device or map the one in use; the map "none" is one device.
 
         Raises:
-            PlaygroundError: one is loading already, or an option is wrong.
+            PlaygroundError: one is loading already, an option is wrong, or pages may not load.
         """
+        if not self.may_load:
+            raise PlaygroundError(
+                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
+            )
         current = self.host.options
         asked = (device_map or "").strip()
         spread = None if asked.lower() == "none" else asked or current.device_map
