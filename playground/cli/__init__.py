@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from playground.config import PlaygroundError
+from playground.files import refusal
 
 INTERRUPTED = 130  # a shell's code for a program ended by Ctrl-C
 
@@ -48,3 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe has gone: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        why = refusal(error)
+        if why is None:
+            raise
+        print(why, file=sys.stderr)
+        return 2
