@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playground.export.jsonl import TraceError, encode, notice, read_trace, write_records, write_trace
+from playground.export.jsonl import TraceError, encode, notice, parse_trace, read_trace, write_records, write_trace
 from playground.export.values import to_json
 
-__all__ = ["TraceError", "encode", "notice", "read_trace", "to_json", "write_records", "write_trace"]
+__all__ = ["TraceError", "encode", "notice", "parse_trace", "read_trace", "to_json", "write_records", "write_trace"]

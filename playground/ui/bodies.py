@@ -1,7 +1,6 @@
 """What a request's body may be: JSON of a bounded size and a bounded shape, looked at piece by piece as it arrives.
 
-Parsing JSON stops every other request meanwhile, in proportion to the values in it, not to its bytes: a body of 18 MB
-of empty lists takes seconds, one of a single text of that size none. So values are counted before anything is parsed.
+Values are counted before anything is parsed (`export.outside_texts` says why).
 Knows bytes and JSON; nothing of HTTP and of what is asked.
 """
 
@@ -12,8 +11,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-MAX_TRACE_BYTES = 64 * 2**20  # of a trace that a page sends
-MAX_CALL_BYTES = 2 * MAX_TRACE_BYTES  # of a call of the page's script: a trace with its quotes escaped
+from playground.export.limits import MAX_SENT_BYTES
+from playground.export.outside_texts import OutsideTexts, openings
+
+MAX_CALL_BYTES = 2 * MAX_SENT_BYTES  # of a call of the page's script: a trace with its quotes escaped
 MAX_EVENT_BYTES = 4 * 2**20  # of every other request: prompts and settings
 MAX_VALUES = 4_000  # commas and brackets outside texts
 MAX_DEPTH = 32
@@ -33,7 +34,7 @@ class BodyCheck:
         self._limit = limit
         self._pieces: list[bytes] = []
         self._size = 0
-        self._in_text = self._escaped = False
+        self._outside = OutsideTexts()
         self._values = 0
 
     def take(self, piece: bytes) -> None:
@@ -46,9 +47,8 @@ class BodyCheck:
         if self._size > self._limit:
             raise BadBody(f"The request is larger than {self._limit:,} bytes. Send less.")
         self._pieces.append(piece)
-        self._values += sum(
-            outside.count(mark) for outside in self._outside_texts(piece) for mark in (b"[", b"{", b",")
-        )
+        outside = self._outside.of(piece)
+        self._values += openings(outside) + sum(part.count(b",") for part in outside)
         if self._values > MAX_VALUES:
             raise BadBody(f"The request holds more than {MAX_VALUES:,} values. Pages send no such request.")
 
@@ -72,19 +72,6 @@ class BodyCheck:
     def whole(self) -> bytes:
         """All pieces."""
         return b"".join(self._pieces)
-
-    def _outside_texts(self, piece: bytes) -> list[bytes]:
-        """The parts of a piece that stand outside JSON texts; the pieces before it decide how it begins."""
-        if self._escaped and piece:
-            piece, self._escaped = piece[1:], False
-        plain = piece.replace(b"\\\\", b"")
-        if plain.endswith(b"\\"):
-            self._escaped, plain = True, plain[:-1]
-        parts = plain.replace(b'\\"', b"").split(b'"')
-        first = 1 if self._in_text else 0
-        if len(parts) % 2 == 0:
-            self._in_text = not self._in_text
-        return parts[first::2]
 
 
 def _no_constant(text: str) -> float:

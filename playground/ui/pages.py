@@ -9,11 +9,9 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
-from playground.export import notice, read_trace, write_trace
+from playground.export import notice, parse_trace, write_trace
 from playground.line import Place
 from playground.trace import SweepRecord, Trace
 from playground.ui.host import SessionHost, SessionLike
@@ -40,6 +38,7 @@ class Pages:
         self.may_load = may_load
         self.store = store or TraceStore()
         self._sweeper = sweeper
+        self._reading = threading.Lock()  # one file at a time: a second would only take memory
         self._busy: dict[str, LiveWork] = {}
 
     def begin_run(self, owner: str, request: RunRequest) -> LiveRun:
@@ -120,11 +119,9 @@ class Pages:
         Raises:
             PlaygroundError: it is not a trace.
         """
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / (Path(name).name or "trace.jsonl")
-            path.write_text(text, encoding="utf-8", newline="")
-            trace = read_trace(path)
-        key = self.store.add(trace, owner="")
+        with self._reading:
+            trace = parse_trace(name, text)
+        key = self.store.add(trace, owner="", size=len(text))
         return {**self.open_trace(key), "message": notice(trace) or ""}
 
     def download(self, key: str) -> str:

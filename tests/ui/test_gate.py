@@ -13,7 +13,7 @@ import pytest
 
 from playground.config import PlaygroundError
 from playground.line import Line
-from playground.ui.bodies import MAX_EVENT_BYTES, MAX_TRACE_BYTES, MAX_VALUES, BadBody, BodyCheck
+from playground.ui.bodies import MAX_CALL_BYTES, MAX_EVENT_BYTES, MAX_VALUES, BadBody, BodyCheck
 from playground.ui.exposure import Exposure, read_auth
 from playground.ui.host import SessionHost
 from playground.ui.pages import Pages
@@ -257,13 +257,13 @@ def test_a_body_is_counted_alike_however_it_is_cut() -> None:
     """Commas and brackets inside texts count for nothing, wherever a piece ends."""
     text = json.dumps({"data": ['a "quoted", [text] \\', "\\\\", 'x\\"' * 9, "[,{" * MAX_VALUES]}).encode()
     for size in (1, 2, 3, 7, 64, len(text)):
-        check = BodyCheck(MAX_TRACE_BYTES)
+        check = BodyCheck(MAX_CALL_BYTES)
         for start in range(0, len(text), size):
             check.take(text[start : start + size])
         assert check.value() == json.loads(text)
     crowded = b'["' + b"x" * 50 + b'\\\\",' + b"[]," * (MAX_VALUES + 1) + b"0]"
     for size in (1, 5, 1000):
         with pytest.raises(BadBody, match="values"):
-            for check in [BodyCheck(MAX_TRACE_BYTES)]:
+            for check in [BodyCheck(MAX_CALL_BYTES)]:
                 for start in range(0, len(crowded), size):
                     check.take(crowded[start : start + size])
