@@ -16,6 +16,7 @@ MAX_NEW_TOKENS = 32_768
 MAX_TEMPERATURE = 5.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
+MAX_PROMPT_CHARACTERS = 2_000_000  # of a chat, all turns together
 
 DtypeName = Literal["auto", "float32", "bfloat16", "float16", "float64"]
 DeviceMap = str | dict[str, int | str]
@@ -31,10 +32,20 @@ class PlaygroundError(ValueError):
     """A sentence for the person at the screen: the value, the limit and the remedy."""
 
 
+def shown(value: object) -> str:
+    """A value as sentences show it: not longer than a line, and text that every screen can say."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        return "a number too long to show"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def _require_int(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise PlaygroundError(
-            f"{name} is {value!r}, but must be a whole number from {low} to {high}. Choose a value in that range."
+            f"{name} is {shown(value)}, but must be a whole number from {low} to {high}. Choose a value in that range."
         )
 
 
@@ -73,12 +84,14 @@ class Sampling:
         temperature, top_p = self.temperature, self.top_p
         if not isinstance(temperature, int | float) or not 0.0 <= temperature <= MAX_TEMPERATURE:
             raise PlaygroundError(
-                f"Temperature is {temperature!r}, but must be a number from 0 to {MAX_TEMPERATURE:g}. "
+                f"Temperature is {shown(temperature)}, but must be a number from 0 to {MAX_TEMPERATURE:g}. "
                 "Use 0 for greedy decoding."
             )
         _require_int("Top-k", self.top_k, 0, MAX_TOP_K)
         if not isinstance(top_p, int | float) or math.isnan(top_p) or not 0.0 < top_p <= 1.0:
-            raise PlaygroundError(f"Top-p is {top_p!r}, but must be above 0 and at most 1. Use 1 to keep every token.")
+            raise PlaygroundError(
+                f"Top-p is {shown(top_p)}, but must be above 0 and at most 1. Use 1 to keep every token."
+            )
         _require_int("Seed", self.seed, 0, MAX_SEED)
 
     @property
@@ -106,7 +119,7 @@ class EngineOptions:
             ("Kernels", self.kernels, get_args(KernelsName)),
         ):
             if value not in allowed:
-                raise PlaygroundError(f"{name} is {value!r}, but must be one of: {', '.join(allowed)}.")
+                raise PlaygroundError(f"{name} is {shown(value)}, but must be one of: {', '.join(allowed)}.")
 
 
 def parse_device_map(text: str) -> DeviceMap:
@@ -119,13 +132,13 @@ def parse_device_map(text: str) -> DeviceMap:
         return text
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     places = list(found.values()) if isinstance(found, dict) else []
     if not places or not all(isinstance(place, int | str) and not isinstance(place, bool) for place in places):
         raise PlaygroundError(
-            f"Device map is {text!r}, but must be one of {', '.join(DEVICE_MAPS)}, or a JSON object from module names "
-            'to places, such as {"model.embed_tokens": 0, "model.layers": 1, "model.norm": 1, "lm_head": 1}.'
+            f"Device map is {shown(text)}, but must be one of {', '.join(DEVICE_MAPS)}, or a JSON object from module "
+            'names to places, such as {"model.embed_tokens": 0, "model.layers": 1, "model.norm": 1, "lm_head": 1}.'
         )
     return dict(found)
 
@@ -136,6 +149,15 @@ class Message:
 
     role: Role
     content: str
+
+    def __post_init__(self) -> None:
+        try:
+            self.content.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise PlaygroundError(
+                f"The {self.role} text is not UTF-8: character {error.start + 1:,} is a lone byte or half a character. "
+                "Convert the text to UTF-8."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -152,6 +174,11 @@ class RunRequest:
     def __post_init__(self) -> None:
         if not self.messages or not self.messages[-1].content.strip():
             raise PlaygroundError("The prompt is empty. Type at least one character, or choose a preset.")
+        characters = sum(len(message.content) for message in self.messages)
+        if characters > MAX_PROMPT_CHARACTERS:
+            raise PlaygroundError(
+                f"The chat has {characters:,} characters, but may have up to {MAX_PROMPT_CHARACTERS:,}. Shorten it."
+            )
         _require_int("New tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
 
     @property

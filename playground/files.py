@@ -60,6 +60,18 @@ def refusal(error: Exception) -> str | None:
     return None
 
 
+def require_writable(folder: Path) -> None:
+    """Make a folder, and see that files can be made in it.
+
+    Raises:
+        OSError: it cannot be made, or takes no files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = name_beside(folder / "probe")
+    probe.touch(exist_ok=False)
+    probe.unlink()
+
+
 @contextmanager
 def written_whole(file: Path) -> Iterator[Path]:
     """A path to write to; the result takes the place of `file` when the block ends, and is dropped when it fails.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from playground.cli.options import add_json, add_pair, add_prompt_file, add_sampling, add_verb, sampling_of
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
-from playground.config import BeamShape, Message, PlaygroundError, RunRequest
+from playground.config import BeamShape, Message, PlaygroundError, RunRequest, shown
 
 if TYPE_CHECKING:
     from playground.bench.evaluate import ShapeEvaluation
@@ -74,8 +74,8 @@ def _shapes(text: str) -> list[BeamShape]:
     found = []
     for part in text.split(","):
         width, cross, length = part.strip().lower().partition("x")
-        if not (cross and width.isdecimal() and length.isdecimal()):
-            raise PlaygroundError(f"{text!r} is no list of beam shapes. Write width x length, like 8x5,1x3.")
+        if not (cross and all(side.isascii() and side.isdecimal() and len(side) < 9 for side in (width, length))):
+            raise PlaygroundError(f"{shown(text)} is no list of beam shapes. Write width x length, like 8x5,1x3.")
         found.append(BeamShape(int(width), int(length)))
     return found
 
