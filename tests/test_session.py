@@ -209,7 +209,7 @@ def test_running_out_of_memory_is_a_sentence_and_the_session_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(session_module, "race", fail)
-        with pytest.raises(PlaygroundError, match=r"no room in memory.*Beam width 2 with beam length 3 would fit"):
+        with pytest.raises(PlaygroundError, match=r"no room in memory.*A tree of 32 nodes would fit"):
             Trace.collect(session.run(asked(), threading.Event()))
     assert Trace.collect(session.run(asked(), threading.Event())).complete
 
