@@ -19,6 +19,7 @@ from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource
+from playground.distill.training.copies import copy_chances
 from playground.distill.training.loss import OutputRows
 from playground.distill.training.objective import Objective
 from playground.drafter.cell import Drafter
@@ -103,8 +104,14 @@ def coverage(corpus: Corpus, vocabulary: torch.Tensor) -> float:
 
 
 def new_drafter(recipe: Recipe, corpus: Corpus, base: BaseModel, name: str) -> Drafter:
-    """A drafter bound to its base model, ready to be trained: fresh, or with the weights the recipe starts from."""
-    drafter = Drafter(recipe.config, name)
+    """A drafter bound to its base model, ready to be trained: fresh, or with the weights the recipe starts from.
+
+    Its config tells the copy chances of this corpus, but in Apple's format, which has no place for them.
+    """
+    config = recipe.config
+    if not config.apple_compatible:
+        config = replace(config, copy_chances=copy_chances(corpus))
+    drafter = Drafter(config, name)
     if recipe.config.draft_vocab_size:
         size = recipe.config.draft_vocab_size
         drafter.draft_vocabulary.copy_(count_vocabulary(corpus, size, recipe.config.vocab_size))
