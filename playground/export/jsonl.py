@@ -1,25 +1,23 @@
 """Traces as JSON Lines: one header, one object a record, one footer.
 
 Every line carries `type`; the header carries `schema` and `schema_version`. A reader ignores keys and record
-types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so). A file that gzip
-packed is read as what it holds.
+types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so), packed or not.
 Knows nothing of engines and screens.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from playground.config import PlaygroundError
+from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
 from playground.export.values import to_json
 from playground.trace import (
@@ -41,7 +39,6 @@ SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
 LONGEST_LINE = 64 * 2**20  # bytes; the widest and longest beams make lines of about 0.3 MB
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_GZIP = b"\x1f\x8b"
 _NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
 
@@ -103,8 +100,7 @@ def read_trace(path: str | Path) -> Trace:
     name = Path(path).name
     try:
         with open(path, "rb") as stream:
-            packed = stream.peek(len(_GZIP)).startswith(_GZIP)
-            return _assemble(name, _lines(name, gzip.GzipFile(fileobj=stream) if packed else stream))
+            return _assemble(name, _lines(name, unpacked(name, stream)))
     except OSError as error:
         raise TraceError(f"{name} cannot be opened: {error.strerror}. Check the path and its permissions.") from error
 
@@ -119,10 +115,10 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _lines(name: str, stream: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
+def _lines(name: str, stream: IO[bytes] | PackedLines) -> Iterator[Line]:
     """The lines that are not empty; a half-written last one is left out."""
     number = 0
-    while text := _next_line(name, number + 1, stream):
+    while text := stream.readline(LONGEST_LINE):
         number += 1
         whole = text.endswith(b"\n")
         if not text.strip():
@@ -136,15 +132,6 @@ def _lines(name: str, stream: IO[bytes] | gzip.GzipFile) -> Iterator[Line]:
         if not isinstance(value, dict):
             raise _not_a_trace(name, number, "it is not a JSON object")
         yield Line(number, text, value)
-
-
-def _next_line(name: str, number: int, stream: IO[bytes] | gzip.GzipFile) -> bytes:
-    try:
-        return stream.readline(LONGEST_LINE)
-    except EOFError:  # packed, and cut off
-        return b""
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise _not_a_trace(name, number, "its packing is broken") from error
 
 
 def _no_constant(text: str) -> float:

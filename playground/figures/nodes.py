@@ -44,7 +44,10 @@ def beams_through(step: StepRecord) -> tuple[tuple[int, ...], ...]:
 
 
 def draft_log_probabilities(step: StepRecord) -> tuple[float | None, ...]:
-    """The drafter's own of every node [N]; None for the root."""
+    """The drafter's own of every node [N]; None for the root. Read off the beams where the tree does not say."""
+    own: tuple[float, ...] = getattr(step.tree, "log_probability", ())
+    if own:
+        return (None, *own[1:])
     found: list[float | None] = [None] * step.tree.nodes
     for row, values in zip(step.tree.node_of, step.beams.log_probabilities, strict=True):
         for node, log_probability in zip(row, values, strict=True):
@@ -60,16 +63,20 @@ def node_columns(step: StepRecord) -> dict[str, Sequence[Any]]:
     """
     nodes = step.tree.nodes
     columns: dict[str, Sequence[Any]] = {}
-    for part, names in ((step.tree, fields_of_nodes(TreeRecord)), (step, fields_of_nodes(StepRecord))):
-        for name in names:
-            values = getattr(part, name)
-            columns[name] = values if len(values) == nodes else (None,) * nodes
+    for name in names_of_nodes():
+        values = getattr(step if name in fields_of_nodes(StepRecord) else step.tree, name)
+        columns[name] = values if len(values) == nodes else (None,) * nodes
     return {
         **columns,
         "draft_log_probability": draft_log_probabilities(step),
         "status": node_statuses(step),
         "beams": beams_through(step),
     }
+
+
+def names_of_nodes() -> tuple[str, ...]:
+    """The fields of tree and step that hold a value a node; of two with one name, the step's."""
+    return tuple(dict.fromkeys((*fields_of_nodes(TreeRecord), *fields_of_nodes(StepRecord))))
 
 
 @functools.cache
