@@ -10,6 +10,7 @@ from playground.bench import sweep
 from playground.ui.assets import EXAMPLES
 from playground.ui.callbacks import wire
 from playground.ui.controls import build_controls
+from playground.ui.export_calls import export_calls
 from playground.ui.host import SessionHost
 from playground.ui.live_work import encode
 from playground.ui.page_calls import page_calls
@@ -45,7 +46,7 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
                     js_on_load=BOOT,
                     apply_default_css=False,
                     elem_id="rp-stage",
-                    server_functions=page_calls(pages),
+                    server_functions=[*page_calls(pages), *export_calls(pages.store)],
                 )
         wire(page, pages, controls, stage)
     return page
