@@ -25,7 +25,7 @@
       this.store = store;
       this.name = CHARTS[0][0];
       this.drawn = 0;
-      this.box = h("div", { class: "rp-plot", role: "img" });
+      this.box = h("div", { class: "rp-plot", role: "figure" });
       this.said = h("p", { class: "rp-quiet", role: "status" });
       this.table = h("div", { class: "rp-plottable" });
       this.picks = CHARTS.map(([name, title]) => h("button", { type: "button", class: "rp-chip", "data-chart": name, onclick: () => this.choose(name) }, title));

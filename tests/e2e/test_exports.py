@@ -124,3 +124,18 @@ def test_a_saved_trace_loads_again(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.click("[data-act=export]")
     assert read_trace(saved(page, "[data-export='jsonl.gz']", tmp_path)).complete
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_dialogs(open_page: OpenPage, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(color_scheme=scheme)
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+    for act, ready in (("export", ".rp-tool[open]"), ("charts", ".rp-plot[data-drawn='1']")):
+        page.click(f"[data-act={act}]")
+        page.wait_for_selector(ready, timeout=60_000)
+        found = Axe().run(page, context=".rp-tool[open]").response["violations"]
+        told = [f"{item['id']}: {[node['html'][:120] for node in item['nodes'][:3]]}" for item in found]
+        assert not told, f"{act}: {told}"
+        page.keyboard.press("Escape")
