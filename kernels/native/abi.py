@@ -6,7 +6,7 @@ Knows no model and no policy.
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_int64, c_uint32, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,14 @@ class CSegment(ctypes.Structure):
     _fields_ = (("cache", c_void_p), ("committed", c_int64), ("rows", c_int64))
 
 
+class CRule(ctypes.Structure):
+    _fields_ = (("temperature", c_float), ("top_p", c_float), ("top_k", c_int32), ("seed", c_uint32))
+
+
+class CTree(ctypes.Structure):
+    _fields_ = (("nodes", c_int64), ("token", c_void_p), ("parent", c_void_p), ("depth", c_void_p))
+
+
 class CQueryTile(ctypes.Structure):
     _fields_ = (
         *((name, c_int32) for name in ("queries", "dim", "key_value_dtype")),
@@ -48,8 +56,8 @@ class CQueryTile(ctypes.Structure):
     )
 
 
-def _function(*arguments: Any) -> Any:
-    return ctypes.CFUNCTYPE(None, *arguments)
+def _function(*arguments: Any, result: Any = None) -> Any:
+    return ctypes.CFUNCTYPE(result, *arguments)
 
 
 P, L = c_void_p, c_int64
@@ -74,6 +82,13 @@ class CKernels(ctypes.Structure):
         ("fold", _function(P, P, L)),
         ("finish", _function(P, L, P)),
         ("store", _function(P, L, P, P, L, c_int32)),
+        ("top", _function(P, L, L, P, P, result=L)),
+        ("exp_sum", _function(P, L, c_float, c_float, P, result=c_float)),
+        ("log", _function(c_float, result=c_float)),
+        ("exp", _function(c_float, result=c_float)),
+        ("rank", _function(P, L, L, result=L)),
+        ("noise", _function(P, L, L, c_uint32, c_uint32, P)),
+        ("pick", _function(P, L, c_float, c_float, c_uint32, c_uint32, P, result=L)),
     )
 
 
@@ -100,6 +115,9 @@ _SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "native_cache_commit": (c_int, (P, L, P, L)),
     "native_forward": (c_int, (P, POINTER(CSegment), L, P, P, P, P, L, P, P)),
     "native_logits": (c_int, (P, P, L, P)),
+    "native_pick": (c_int, (P, POINTER(CRule), P, L, P, P, P)),
+    "native_accept": (c_int, (P, POINTER(CRule), POINTER(CTree), L, P, L, P, P, P, P, P, P, P)),
+    "native_judge": (c_int, (P, P, L, P, P, L, P, P)),
 }
 
 

@@ -79,6 +79,19 @@ typedef struct Segment {
     int64_t rows;      /* this segment's rows follow those of the segment before it */
 } Segment;
 
+/* How a token is picked: temperature 0 is greedy; top_k 0 and top_p 1 keep every token. */
+typedef struct Rule {
+    float temperature, top_p;
+    int32_t top_k;
+    uint32_t seed;
+} Rule;
+
+/* Nodes of a tree under a root, which is node 0; parents come before their children. */
+typedef struct Tree {
+    int64_t nodes;
+    const int32_t *token, *parent, *depth;
+} Tree;
+
 typedef struct Pool Pool;
 typedef struct Model Model;
 typedef struct Cache Cache;
@@ -123,5 +136,18 @@ NATIVE_API int native_forward(Model *model, const Segment *segments, int64_t seg
                               int64_t tap_count, float *taps, float *hidden);
 /* head.c: logits [rows, V] of hidden rows [rows, H] as native_forward wrote them. */
 NATIVE_API int native_logits(Model *model, const float *hidden, int64_t rows, float *logits);
+
+/* pick.c: the token picked at each row of logits [rows, V] for an absolute position; how far it was ahead, or NULL. */
+NATIVE_API int native_pick(Model *model, const Rule *rule, const float *logits, int64_t rows, const int64_t *positions,
+                           int32_t *picks, float *gaps);
+/* Follows picks down a tree whose root stands at `committed`. Logits [nodes, V] are made of hidden [nodes, H] here: of
+ * the first *have rows at once, of the rest when the path comes to one of them (*have tells). An end-of-sequence token
+ * ends the path and has no pick: path [*length], picks [*length] with -1 there; room for as many as the tree is deep. */
+NATIVE_API int native_accept(Model *model, const Rule *rule, const Tree *tree, int64_t committed, const int32_t *eos,
+                             int64_t eos_count, const float *hidden, float *logits, int64_t *have, int32_t *path,
+                             int32_t *picks, int64_t *length, float *gap);
+/* judge.c: log-probability (temperature 1, no filter) and rank of tokens, each in one row of logits. */
+NATIVE_API int native_judge(Model *model, const float *logits, int64_t rows, const int32_t *row, const int32_t *token,
+                            int64_t count, float *log_probability, int32_t *rank);
 
 #endif
