@@ -83,6 +83,7 @@ class CKernels(ctypes.Structure):
         ("finish", _function(P, L, P)),
         ("store", _function(P, L, P, P, L, c_int32)),
         ("top", _function(P, L, L, P, P, result=L)),
+        ("above", _function(P, L, c_float, P, result=L)),
         ("exp_sum", _function(P, L, c_float, c_float, P, result=c_float)),
         ("log", _function(c_float, result=c_float)),
         ("exp", _function(c_float, result=c_float)),

@@ -30,6 +30,15 @@ static int64_t choices_top(const float *x, int64_t count, int64_t wanted, int32_
     return found;
 }
 
+/* Ids of the entries above `bound`; returns how many. */
+static int64_t choices_above(const float *x, int64_t count, float bound, int32_t *ids) {
+    int64_t found = 0;
+    for (int64_t i = 0; i < count; i += 16)
+        for (uint32_t above = v_below(v_set(bound), row_at(x, i, count, bound)); above; above &= above - 1)
+            ids[found++] = (int32_t)i + __builtin_ctz(above);
+    return found;
+}
+
 /* Of exp(x * scale - shift); into e too where that is not NULL. */
 static float choices_exp_sum(const float *x, int64_t count, float scale, float shift, float *e) {
     const vf s = v_set(scale), minus = v_set(-shift);

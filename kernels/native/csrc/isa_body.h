@@ -54,6 +54,7 @@ static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
         .finish = attend_finish,                 \
         .store = attend_store,                   \
         .top = choices_top,                      \
+        .above = choices_above,                  \
         .exp_sum = choices_exp_sum,              \
         .log = choices_log,                      \
         .exp = choices_exp,                      \

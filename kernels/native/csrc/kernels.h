@@ -51,6 +51,7 @@ typedef struct Kernels {
     void (*store)(const float *x, int64_t dim, void *keys, void *values, int64_t slot, int32_t dtype);
     /* Over one row of logits; see choices.h. */
     int64_t (*top)(const float *x, int64_t count, int64_t wanted, int32_t *ids, float *values);
+    int64_t (*above)(const float *x, int64_t count, float bound, int32_t *ids);
     float (*exp_sum)(const float *x, int64_t count, float scale, float shift, float *e);
     float (*log)(float x);
     float (*exp)(float x);

@@ -1,14 +1,14 @@
 /* The base model's choice of a token, and the path its choices take down a tree: the rule of kernels/pick, in C.
  *
  * Greedy: the largest logit, the lowest id of equal ones. Else the largest of logit / temperature plus seeded noise
- * among what top-k and then top-p keep. Their bounds are found without sorting: by the ordered bits of the floats, from
- * the top down, eleven, eleven and ten bits at a time. */
+ * among what top-k and then top-p keep. Their bounds are found without sorting the vocabulary: by the ordered bits
+ * of the floats, from the top down, eleven, eleven and ten bits at a time. */
 #include <math.h>
 #include <string.h>
 
 #include "model.h"
 
-enum { PICK_BUFFER = 19, BINS = 2048, PASSES = 3 };
+enum { PICK_BUFFER = 19, BINS = 2048, PASSES = 3, FEW = 64 };
 
 static const int shifts[PASSES] = {21, 10, 0}, sizes[PASSES] = {2048, 2048, 1024};
 
@@ -55,18 +55,36 @@ static float reach(const float *x, const float *weight, int64_t count, float lea
     return of_ordered(prefix);
 }
 
+/* The least that top-k keeps: from a sorted few where k is small. */
+static float least_of_k(const Kernels *k, const float *x, int64_t count, int32_t wanted) {
+    int32_t ids[FEW];
+    float values[FEW];
+    if (wanted <= 0 || wanted >= count) return -INFINITY;
+    if (wanted > FEW) return reach(x, NULL, count, -INFINITY, wanted);
+    return k->top(x, count, wanted, ids, values) == wanted ? values[wanted - 1] : -INFINITY;
+}
+
+/* Candidates for top-p come first: entries that weigh no more than (1 - p) / V of the whole weigh at most 1 - p
+ * together, so p is reached without them. */
 static float threshold_of(Model *model, const Rule *rule, const float *x, int64_t count) {
     const Kernels *k = model->kernels;
-    float least = -INFINITY, largest;
+    const float least = least_of_k(k, x, count, rule->top_k);
+    float largest;
     int32_t id;
-    if (rule->top_k > 0 && rule->top_k < count) least = reach(x, NULL, count, -INFINITY, rule->top_k);
     if (rule->top_p >= 1.0f) return least;
-    float *e = buffer_room(&model->buffers[PICK_BUFFER], (count + 16) * 4);
+    float *e = buffer_room(&model->buffers[PICK_BUFFER], (4 * count + 64) * 4), *value = e + count + 16;
+    float *weight = value + count + 16;
+    int32_t *ids = (int32_t *)(weight + count + 16);
     if (!e || !k->top(x, count, 1, &id, &largest)) return least;
-    k->exp_sum(x, count, 1.0f / rule->temperature, largest / rule->temperature, e);
-    double total = 0.0;
-    for (int64_t i = 0; i < count; i++) total += x[i] < least ? 0.0 : (double)e[i];
-    return reach(x, e, count, least, (double)rule->top_p * total);
+    double total = (double)k->exp_sum(x, count, 1.0f / rule->temperature, largest / rule->temperature, e);
+    if (least > -INFINITY) {
+        total = 0.0;
+        for (int64_t i = 0; i < count; i++) total += x[i] < least ? 0.0 : (double)e[i];
+    }
+    const double light = 0.999 * (1.0 - (double)rule->top_p) * total / (double)count;
+    const int64_t found = k->above(e, count, (float)light, ids);
+    for (int64_t i = 0; i < found; i++) value[i] = x[ids[i]], weight[i] = e[ids[i]];
+    return reach(value, weight, found, least, (double)rule->top_p * total);
 }
 
 static uint32_t mix(uint32_t x) {

@@ -95,11 +95,13 @@ static void attention(const Kernels *k, Bench *b, int32_t dtype, float *out) {
 /* A row of logits, not a multiple of 16 long, with equal entries. */
 static void choices(const Kernels *k, const Bench *b, float *out) {
     const int64_t count = 1003;
-    int32_t ids[9];
+    int32_t ids[9], above[1003];
     float x[1003], gap;
     for (int64_t i = 0; i < count; i++) x[i] = rintf(b->x[i] * 64.0f) / 16.0f;
     out[0] = (float)k->top(x, count, 8, ids, out + 16);
     for (int i = 0; i < 8; i++) out[32 + i] = (float)ids[i];
+    out[9] = (float)k->above(x, count, 1.5f, above);
+    for (int64_t i = 0; i < (int64_t)out[9]; i++) out[10] += (float)(above[i] % 64);
     out[1] = k->exp_sum(x, count, 0.7f, 9.0f, out + 64);
     out[2] = k->log(0.3f), out[3] = k->log(123456.0f), out[4] = k->exp(-3.3f);
     for (int i = 0; i < 8; i++) out[40 + i] = (float)k->rank(x, count, 100 * i + ids[i] % 16);

@@ -1,4 +1,4 @@
-"""What is done along a row of logits, each set against float64 and bit for bit against plain C; picks against PyTorch's.
+"""What is done along a row of logits: each set against float64 and bit for bit against plain C, picks against PyTorch.
 
 Noise is the same hash in both; its float differs in the last bits, so a pick may differ only where the two best scores
 stand closer than that.
@@ -6,7 +6,6 @@ stand closer than that.
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import numpy as np
@@ -43,6 +42,15 @@ def test_top_is_sorted_with_ties_to_the_lower_id(kernels: Any, count: int, wante
     assert found == len(order)
     assert ids[:found].tolist() == order.tolist() and (values[:found] == x[order]).all()
     assert np.isnan(values[found:]).all()
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_entries_above_a_bound(kernels: Any, count: int) -> None:
+    x, ids = row(count, 3), np.full(count, -9, np.int32)
+    x[5::11] = np.nan
+    for bound in (-np.inf, 0.0, 4.0625, 100.0):
+        found = kernels.above(at(x), count, bound, at(ids))
+        assert ids[:found].tolist() == np.nonzero(x > bound)[0].tolist()
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -220,5 +228,3 @@ def test_judgements_are_the_references(every_set: Any, vocabulary: int) -> None:
         assert found.rank.tolist() == expected.rank.tolist()
         first = found if first is None else first
         assert (bits(found.log_probability) == bits(first.log_probability)).all()
-
-
