@@ -14,7 +14,7 @@ from kernels.native.errors import NativeError
 
 VERSION = 1
 MAX_ROTARIES = 4
-MAX_QUERY_TILE = 12
+MAX_QUERY_TILE = 16
 MOST_WIDTH, MOST_LEVELS, MOST_NODES = 64, 16, 256
 MOST_COPIED, MOST_MATCH, MOST_OTHERS = 16, 32, 32
 
@@ -102,7 +102,7 @@ class CKernels(ctypes.Structure):
         ("name", c_char_p),
         *((name, c_int32) for name in ("row_tile", "query_tile", "row_major")),
         ("quantise", _function(P, L, P, L, P, P, L)),
-        ("panel_int8", _function(P, P, P, L, L, P, P, P, L)),
+        ("panel_int8", _function(P, P, P, L, L, P, P, P, L, P)),
         ("panel_float32", _function(P, L, L, P, P, L)),
         ("panel_bfloat16", _function(P, L, L, P, P, L)),
         ("norm", _function(P, P, c_float, L, P)),

@@ -76,6 +76,12 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--row-tokens", type=int, default=512, metavar="N", help="tokens of a row")
     group.add_argument("--prompts", metavar="FILE", help="JSON lines whose turns open the first rows, one each")
     group.add_argument(
+        "--passages",
+        type=Path,
+        metavar="DIR",
+        help="corpus of this model whose answers are given as texts to ask about",
+    )
+    group.add_argument(
         "--own-openings", action="store_true", help="let the model open the further rows too, without composed requests"
     )
 
@@ -110,7 +116,7 @@ def run_distill(chosen: argparse.Namespace) -> int:
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         author, tokenizer = _open_base(chosen)
-        openings = _openings(chosen, texts, tokenizer, plain=author.turns.plain)
+        openings = _openings(chosen, texts, author, tokenizer)
         options = CorpusOptions(
             rows=ENDLESS_ROWS if chosen.rows is None else chosen.rows,
             row_tokens=min(chosen.row_tokens, author.base.window),
@@ -149,7 +155,7 @@ def run_train(chosen: argparse.Namespace) -> int:
             start=chosen.start,
             places=chosen.batch,
             learning_rate=chosen.learning_rate,
-            openings=_openings(chosen, texts, tokenizer, plain=author.turns.plain),
+            openings=_openings(chosen, texts, author, tokenizer),
             trial=TrialOptions(count, chosen.trial_tokens),
             seed=chosen.seed,
             command=shlex.join(("python", "-m", "playground", *sys.argv[1:])),
@@ -244,13 +250,30 @@ def _own_device(options: EngineOptions) -> torch.device:
     return processes.device(wanted)
 
 
-def _openings(chosen: argparse.Namespace, texts: list[str], tokenizer: Tokenizer, *, plain: bool) -> Openings:
-    """What opens the rows: the prompts given, then composed requests unless the model is to open them itself."""
+def _openings(chosen: argparse.Namespace, texts: list[str], author: Author, tokenizer: Tokenizer) -> Openings:
+    """What the user says in the rows: the prompts given, then composed requests unless the model is to open them."""
     from playground.distill.corpus.openings import Openings
 
+    plain = author.turns.plain
     encode = tokenizer.encode_text if plain else tokenizer.encode_words
     given = tuple(tuple(encode(text)) for text in texts)
-    return Openings(given, None if plain or chosen.own_openings else encode)
+    composed = not (plain or chosen.own_openings)
+    passages = _passages(chosen.passages, composed, author, tokenizer) if chosen.passages else ()
+    return Openings(given, encode if composed else None, passages)
+
+
+def _passages(folder: Path, composed: bool, author: Author, tokenizer: Tokenizer) -> tuple[str, ...]:
+    """Texts to ask about, out of an earlier corpus of this model."""
+    from playground.distill.corpus.corpus import load_corpus, require_corpus_of
+    from playground.distill.corpus.own_passages import passages_of
+
+    if not composed:
+        raise PlaygroundError(
+            f"--passages {folder} needs composed requests. Leave out --own-openings and --no-chat-template."
+        )
+    corpus = load_corpus(folder)
+    require_corpus_of(corpus.about, corpus.ids, author.about, folder)
+    return passages_of(corpus, lambda ids: tokenizer.decode(ids, skip_special=True), folder)
 
 
 def _prompt_texts(file: str | None) -> list[str]:

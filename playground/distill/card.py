@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus
-from playground.distill.corpus.openings import OWN_EVERY, Openings
+from playground.distill.corpus.openings import Openings
 from playground.distill.plan import Spent
 from playground.distill.training.objective import STEP_DECAY
 from playground.distill.training.recipe import Recipe
@@ -144,7 +144,13 @@ def _written_by(openings: Openings) -> str:
     if openings.given:
         said.append(f"{len(openings.given)} given prompts opened the first rows")
     if openings.encode:
-        said.append(f"requests composed of templates opened {OWN_EVERY - 1} rows of {OWN_EVERY}")
+        shares = openings.shares
+        said.append(
+            f"requests composed of templates opened {1 - shares.own:.0%} of the rows, {shares.passages:.0%} with a "
+            f"text given and asked about, and went on in {shares.follow_ups:.0%} of those they opened"
+        )
+        if openings.passages:
+            said.append(f"{shares.own_passages:.0%} of the texts given were answers of an earlier corpus")
     if not openings.given:
         said.append("no data set was used")
     return "; ".join(said) + "."

@@ -100,6 +100,31 @@ def test_distill_alone_and_without_a_chat_template(
     assert "tokens per step" in words.out and "training" in words.err and "step/s" in words.err
 
 
+def test_texts_of_an_earlier_corpus_are_asked_about(
+    own_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, earlier, corpus = write_base(tmp_path / "base"), tmp_path / "earlier.npz", tmp_path / "corpus"
+    config = base / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"max_position_embeddings": 1400}))
+    draw = np.random.default_rng(0)
+    letters = draw.integers(ord("a"), ord("z"), (500, 42, 4))
+    answers = [" ".join(bytes(word.tolist()).decode().capitalize() + "." for word in answer) for answer in letters]
+    ids = np.array([[*answer.encode(), 258] for answer in answers], np.uint16)
+    np.savez(earlier, ids=ids, assistant=np.ones(ids.shape, bool), greedy=np.ones(len(ids), bool))
+    sizes = ["--rows", "2", "--row-tokens", "800", "--seed", "2", "--device", "cpu", "--dtype", "float32"]
+    command = ["distill", "--base", str(base), "--out", str(corpus), *sizes, "--passages", str(earlier)]
+    assert main(command) == 0
+    rows = np.load(corpus / "rows-00000.npz")["ids"].tolist()
+    texts = [bytes(token for token in row if token < 256).decode("latin-1") for row in rows]
+    assert sum(answer[:200] in text for answer in answers for text in texts) == 1
+    assert json.loads((corpus / "corpus.json").read_text())["passages"]
+    assert main([*command, "--own-openings"]) == 2
+    assert "needs composed requests" in capsys.readouterr().err
+    np.savez(earlier, ids=ids[:7], assistant=np.ones((7, ids.shape[1]), bool), greedy=np.ones(7, bool))
+    assert main(command) == 2
+    assert "holds 7 passages of whole sentences, but 500 are needed" in capsys.readouterr().err
+
+
 def test_a_corpus_needs_a_length(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["distill", "--out", str(tmp_path)]) == 2
     assert "Give --rows" in capsys.readouterr().err

@@ -46,7 +46,7 @@ static void score_slots_int8(const QueryTile *t, int64_t from, int64_t to, float
     for (int64_t slot = from; slot < to; slot += 16, scores += 16) {
         const uint8_t *panel = (const uint8_t *)t->keys + slot / 16 * KEY_PANEL(t->dim);
         panel_int8(t->query_bytes, t->query_scale, t->query_offset, t->queries, t->dim, panel,
-                   (const float *)(panel + t->dim * 16), scores, stride);
+                   (const float *)(panel + t->dim * 16), scores, stride, NULL);
     }
 }
 
@@ -80,7 +80,7 @@ static void weigh_block(const QueryTile *t, int q, int rows, int64_t base, float
         rows_quantise(w, BLOCK, bytes + (ROW_MAJOR ? r * BLOCK : 4 * r), ROW_MAJOR ? 4 : 4 * rows, scale + r, offset + r, rows);
     }
     for (int64_t d = 0; d < t->dim; d += 16)
-        panel_int8(bytes, scale, offset, rows, BLOCK, block + d * BLOCK, ones, o + d, stride);
+        panel_int8(bytes, scale, offset, rows, BLOCK, block + d * BLOCK, ones, o + d, stride, NULL);
 }
 
 /* Queries of one row share its strays; rows without any in this block share the cache's block as it is. */

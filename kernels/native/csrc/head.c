@@ -21,10 +21,10 @@ static void put_rows(HeadRun *run, Worker *worker) {
             act_put(run->model, &run->act, run->tiles[t], i, 0, width, run->hidden + (run->tiles[t].row + i) * width);
 }
 
-static void head_panel(const HeadRun *run, int64_t panel, Tile tile, float *out) {
+static void head_panel(const HeadRun *run, int64_t panel, Tile tile, const void *ahead, float *out) {
     const Spec *s = run->model->image.spec;
     const int64_t left = s->vocabulary - panel * LANES, count = left < LANES ? left : LANES;
-    linear_tile(run->model, &run->model->image.head, panel, &run->act, tile, out, LANES);
+    linear_tile_ahead(run->model, &run->model->image.head, panel, &run->act, tile, out, LANES, ahead);
     if (s->logit_scale != 1.0f || s->logit_softcap > 0)
         run->model->kernels->scale_cap(out, s->logit_scale, s->logit_softcap, tile.rows * LANES);
     for (int64_t i = 0; i < tile.rows; i++)
@@ -37,8 +37,10 @@ static void head_job(void *context, Worker *worker) {
     const int64_t panels = run->model->image.head.panels;
     put_rows(run, worker);
     for (int64_t item; (item = worker_next(worker, (panels + SPAN - 1) / SPAN)) >= 0;)
-        for (int64_t p = item * SPAN; p < (item + 1) * SPAN && p < panels; p++)
-            for (int64_t t = 0; t < run->tile_count; t++) head_panel(run, p, run->tiles[t], out);
+        for (int64_t p = item * SPAN; p < (item + 1) * SPAN && p < panels; p++) {
+            const void *ahead = p + 1 < panels ? linear_panel(run->model, &run->model->image.head, p + 1) : NULL;
+            for (int64_t t = 0; t < run->tile_count; t++, ahead = NULL) head_panel(run, p, run->tiles[t], ahead, out);
+        }
 }
 
 static int head_locked(HeadRun *run) {

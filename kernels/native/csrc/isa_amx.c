@@ -6,7 +6,7 @@
  *
  * With NATIVE_AMX_EMULATED the tile instructions are functions over memory: the logic runs where no AMX is. */
 #include "lanes_avx512.h"
-#define ROW_TILE 12
+#define ROW_TILE 16
 #define VALUE_ROWS 6
 #define VALUE_COLUMNS 4
 #define ROW_MAJOR 1
@@ -96,7 +96,7 @@ static inline void add_group(__m512 *sum, const int32_t *part, const float *scal
 }
 
 static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
-                       const uint8_t *w, const float *output_scale, float *out, int64_t stride) {
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride, const void *ahead) {
     const TileConfig config = shapes(rows);
     const int64_t groups = inner / GROUP;
     _Alignas(64) int32_t part[2][ROW_TILE * 16];
@@ -104,6 +104,7 @@ static void panel_int8(const int8_t *x, const float *scale, const int32_t *offse
     tile_configure(&config);
     for (int64_t r = 0; r < rows; r++) sum[r] = _mm512_setzero_ps();
     for (int64_t g = 0; g < groups; g += 2) {
+        for (int64_t i = 0; ahead && i < 1024; i += 64) _mm_prefetch((const char *)ahead + g * GROUP * 16 + i, _MM_HINT_T1);
         GROUP_SUMS(SUM_A, X_A, W_A, x + g * GROUP, w + g * GROUP * 16, inner, part[0]);
         if (g + 1 < groups) {
             GROUP_SUMS(SUM_B, X_B, W_B, x + (g + 1) * GROUP, w + (g + 1) * GROUP * 16, inner, part[1]);

@@ -1,6 +1,6 @@
 /* AVX-512 with VNNI: four int8 products and their sum a lane and instruction. */
 #include "lanes_avx512.h"
-#define ROW_TILE 12
+#define ROW_TILE 16
 #define VALUE_ROWS 6
 #define VALUE_COLUMNS 4
 #define ROW_MAJOR 0

@@ -20,13 +20,15 @@
 #define TILES_12(T, ...)                                                                                    \
     TILES_6(T, __VA_ARGS__) T(__VA_ARGS__, 7) T(__VA_ARGS__, 8) T(__VA_ARGS__, 9) T(__VA_ARGS__, 10)        \
     T(__VA_ARGS__, 11) T(__VA_ARGS__, 12)
+#define TILES_16(T, ...)                                                                                    \
+    TILES_12(T, __VA_ARGS__) T(__VA_ARGS__, 13) T(__VA_ARGS__, 14) T(__VA_ARGS__, 15) T(__VA_ARGS__, 16)
 #define EACH_ROW_TILE JOIN(TILES_, ROW_TILE)
 #define NAMED(NAME, R) NAME##_##R,
 
 #include "curves.h"
 #include "panels_float.h"
 static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
-                       const uint8_t *w, const float *output_scale, float *out, int64_t stride);
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride, const void *ahead);
 static inline int64_t more(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
 #include "rows.h"

@@ -38,10 +38,10 @@
 EACH_ROW_TILE(INT8_TILE, tile_int8)
 
 static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
-                       const uint8_t *w, const float *output_scale, float *out, int64_t stride) {
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride, const void *ahead) {
     static void (*const tiles[])(const int8_t *, const float *, int64_t, const uint8_t *, vf, float *, int64_t) = {
         EACH_ROW_TILE(NAMED, tile_int8)};
-    (void)offset;
+    (void)offset, (void)ahead;
     tiles[rows - 1](x, scale, inner / GROUP, w, v_load(output_scale), out, stride);
 }
 

@@ -7,7 +7,8 @@
 #include "isa_body.h"
 
 static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
-                       const uint8_t *w, const float *output_scale, float *out, int64_t stride) {
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride, const void *ahead) {
+    (void)ahead;
     for (int64_t r = 0; r < rows; r++)
         for (int lane = 0; lane < 16; lane++) {
             float sum = 0.0f;

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define MAX_QUERY_TILE 12
+#define MAX_QUERY_TILE 16
 
 /* Queries of one key-value head of one segment, up to query_tile of them, and what each may see. Positions are
  * logical: from first to straight they lie in the slots of the same number, from straight to last in stray[0..]. */
@@ -32,9 +32,10 @@ typedef struct Kernels {
     /* One row: int8 [K], a scale and an offset (-128 times the sum) for every GROUP. */
     void (*quantise)(const float *x, int64_t count, int8_t *q, int64_t step, float *scale, int32_t *offset,
                      int64_t group_step);
-    /* One panel times one tile: out[r * stride + 0..15]. */
+    /* One panel times one tile: out[r * stride + 0..15]. `ahead` is a panel of the same size that will be wanted soon,
+     * or NULL: where it pays, it is fetched on the way. */
     void (*panel_int8)(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
-                       const uint8_t *w, const float *output_scale, float *out, int64_t stride);
+                       const uint8_t *w, const float *output_scale, float *out, int64_t stride, const void *ahead);
     void (*panel_float32)(const float *x, int64_t rows, int64_t inner, const float *w, float *out, int64_t stride);
     void (*panel_bfloat16)(const float *x, int64_t rows, int64_t inner, const uint16_t *w, float *out, int64_t stride);
     void (*norm)(const float *x, const float *weight, float eps, int64_t count, float *y);

@@ -90,17 +90,27 @@ void act_put(const Model *model, const Act *act, Tile tile, int64_t i, int64_t f
     k->quantise(x, count, q, k->row_major ? 4 : 4 * tile.rows, act->scale + group, act->offset + group, tile.rows);
 }
 
+const void *linear_panel(const Model *model, const Linear *linear, int64_t panel) {
+    return (const char *)linear->w + linear_bytes(model->image.spec->format, linear->inner, panel);
+}
+
+void linear_tile_ahead(const Model *model, const Linear *linear, int64_t panel, const Act *act, Tile tile, float *out,
+                       int64_t stride, const void *ahead) {
+    const Kernels *k = model->kernels;
+    const int64_t inner = linear->inner, at = tile.row * inner;
+    const void *w = linear_panel(model, linear, panel);
+    if (model->image.spec->format == FORMAT_INT8)
+        k->panel_int8(act->q + at, act->scale + at / GROUP, act->offset + at / GROUP, tile.rows, inner, w,
+                      linear->scale + panel * 16, out, stride, ahead);
+    else if (model->image.spec->format == FORMAT_FLOAT32)
+        k->panel_float32(act->x + at, tile.rows, inner, w, out, stride);
+    else
+        k->panel_bfloat16(act->x + at, tile.rows, inner, w, out, stride);
+}
+
 void linear_tile(const Model *model, const Linear *linear, int64_t panel, const Act *act, Tile tile, float *out,
                  int64_t stride) {
-    const Kernels *k = model->kernels;
-    const int64_t inner = linear->inner, start = panel * 16 * inner, at = tile.row * inner;
-    if (model->image.spec->format == FORMAT_INT8)
-        k->panel_int8(act->q + at, act->scale + at / GROUP, act->offset + at / GROUP, tile.rows, inner,
-                      (const uint8_t *)linear->w + start, linear->scale + panel * 16, out, stride);
-    else if (model->image.spec->format == FORMAT_FLOAT32)
-        k->panel_float32(act->x + at, tile.rows, inner, (const float *)linear->w + start, out, stride);
-    else
-        k->panel_bfloat16(act->x + at, tile.rows, inner, (const uint16_t *)linear->w + start, out, stride);
+    linear_tile_ahead(model, linear, panel, act, tile, out, stride, NULL);
 }
 
 void add_bias(const float *bias, float *out, int64_t stride, int64_t rows) {

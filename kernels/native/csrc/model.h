@@ -62,6 +62,10 @@ void act_put(const Model *model, const Act *act, Tile tile, int64_t i, int64_t f
 /* A panel of a linear layer for a tile: out[r * stride + 0..15], without bias. */
 void linear_tile(const Model *model, const Linear *linear, int64_t panel, const Act *act, Tile tile, float *out,
                  int64_t stride);
+/* The same while fetching the panel `ahead` (or NULL), which is of the same size. */
+void linear_tile_ahead(const Model *model, const Linear *linear, int64_t panel, const Act *act, Tile tile, float *out,
+                       int64_t stride, const void *ahead);
+const void *linear_panel(const Model *model, const Linear *linear, int64_t panel); /* where it lies */
 void add_bias(const float *bias, float *out, int64_t stride, int64_t rows); /* 16 columns; bias may be NULL */
 
 /* Rows dealt to tiles as evenly as they go; tiles has room for rows. Returns how many. */

@@ -30,8 +30,8 @@ struct Pool {
     atomic_int sleepers;           /* threads waiting on `rest` for a phase's end */
     Job job;
     void *context;
-    Phase *phases;
-    int64_t phase_capacity;
+    Share *shares;
+    int64_t share_capacity;
 };
 
 static int64_t nanoseconds(void) {
@@ -85,7 +85,7 @@ static void *worker_main(void *argument) {
         if (pool->stopping) break;
         seen = epoch;
         pool->inside++;
-        worker.phases = pool->phases;
+        worker.shares = pool->shares;
         pthread_mutex_unlock(&pool->lock);
         worker.phase = worker.holding = 0;
         pool->job(pool->context, &worker);
@@ -104,6 +104,7 @@ static int pool_start(Pool *pool) {
         if (!worker) return NATIVE_NO_MEMORY;
         worker->pool = pool;
         worker->index = pool->started + 1;
+        worker->threads = pool->threads;
         if (pthread_create(&pool->ids[pool->started], NULL, worker_main, worker)) {
             free(worker);
             return NATIVE_NO_THREADS;
@@ -153,7 +154,7 @@ void native_pool_free(Pool *pool) {
         pthread_mutex_unlock(&pool->lock);
         for (int i = 0; i < pool->started; i++) pthread_join(pool->ids[i], NULL);
     }
-    free(pool->phases);
+    free(pool->shares);
     free(pool->ids);
     free(pool);
 }
@@ -167,13 +168,14 @@ int pool_enter(Pool *pool) {
 void pool_leave(Pool *pool) { pthread_mutex_unlock(&pool->entry); }
 
 int pool_run(Pool *pool, Job job, void *context, int64_t phase_count) {
-    if (phase_count > pool->phase_capacity) {
-        free(pool->phases);
-        pool->phases = aligned_alloc(64, (size_t)phase_count * sizeof(Phase));
-        pool->phase_capacity = pool->phases ? phase_count : 0;
-        if (!pool->phases) return NATIVE_NO_MEMORY;
+    const int64_t wanted = phase_count * pool->threads;
+    if (wanted > pool->share_capacity) {
+        free(pool->shares);
+        pool->shares = aligned_alloc(64, (size_t)wanted * sizeof(Share));
+        pool->share_capacity = pool->shares ? wanted : 0;
+        if (!pool->shares) return NATIVE_NO_MEMORY;
     }
-    memset((void *)pool->phases, 0, (size_t)phase_count * sizeof(Phase));
+    memset((void *)pool->shares, 0, (size_t)wanted * sizeof(Share));
     pool->job = job;
     pool->context = context;
     pthread_mutex_lock(&pool->lock);
@@ -181,7 +183,7 @@ int pool_run(Pool *pool, Job job, void *context, int64_t phase_count) {
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
     uint64_t arithmetic = plain_arithmetic();
-    Worker self = {.pool = pool, .phases = pool->phases};
+    Worker self = {.pool = pool, .shares = pool->shares, .threads = pool->threads};
     job(context, &self);
     former_arithmetic(arithmetic);
     pthread_mutex_lock(&pool->lock);
@@ -191,33 +193,55 @@ int pool_run(Pool *pool, Job job, void *context, int64_t phase_count) {
     return NATIVE_OK;
 }
 
-static void phase_wait(Pool *pool, Phase *phase, int64_t total) {
+static int phase_over(const Worker *worker, int64_t total) {
+    Share *shares = worker->shares + worker->phase * worker->threads;
+    long done = 0;
+    for (int t = 0; t < worker->threads; t++) done += atomic_load(&shares[t].done);
+    return done >= total;
+}
+
+static void phase_wait(const Worker *worker, int64_t total) {
+    Pool *pool = worker->pool;
     for (int64_t until = nanoseconds() + SPIN_NANOSECONDS;;) {
         for (int i = 0; i < 16; i++) {
-            if (atomic_load(&phase->done) >= total) return;
+            if (phase_over(worker, total)) return;
             RELAX();
         }
         if (nanoseconds() > until) break;
     }
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->sleepers, 1);
-    while (atomic_load(&phase->done) < total) pthread_cond_wait(&pool->rest, &pool->lock);
+    while (!phase_over(worker, total)) pthread_cond_wait(&pool->rest, &pool->lock);
     atomic_fetch_sub(&pool->sleepers, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* An item of this thread's share, else of another's; -1 when all are taken. */
+static int64_t take(const Worker *worker, int64_t total) {
+    Share *shares = worker->shares + worker->phase * worker->threads;
+    for (int i = 0, t = worker->index; i < worker->threads; i++, t = t + 1 < worker->threads ? t + 1 : 0) {
+        const int64_t from = share_start(worker, total, t), count = share_start(worker, total, t + 1) - from;
+        if (atomic_load(&shares[t].taken) >= count) continue;
+        const int64_t place = atomic_fetch_add(&shares[t].taken, 1);
+        if (place < count) return from + place;
+    }
+    return -1;
+}
+
 int64_t worker_next(Worker *worker, int64_t total) {
     Pool *pool = worker->pool;
-    Phase *phase = &worker->phases[worker->phase];
-    if (worker->holding && atomic_fetch_add(&phase->done, 1) + 1 == total && atomic_load(&pool->sleepers)) {
-        pthread_mutex_lock(&pool->lock);
-        pthread_cond_broadcast(&pool->rest);
-        pthread_mutex_unlock(&pool->lock);
+    if (worker->holding) {
+        atomic_fetch_add(&worker->shares[worker->phase * worker->threads + worker->index].done, 1);
+        if (atomic_load(&pool->sleepers) && phase_over(worker, total)) {
+            pthread_mutex_lock(&pool->lock);
+            pthread_cond_broadcast(&pool->rest);
+            pthread_mutex_unlock(&pool->lock);
+        }
     }
-    int64_t item = atomic_load(&phase->next) < total ? atomic_fetch_add(&phase->next, 1) : total;
-    worker->holding = item < total;
+    const int64_t item = take(worker, total);
+    worker->holding = item >= 0;
     if (worker->holding) return item;
-    phase_wait(pool, phase, total);
+    phase_wait(worker, total);
     worker->phase++;
     return -1;
 }

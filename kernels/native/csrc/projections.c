@@ -33,18 +33,57 @@ static const Act *input_of(const Run *run, Scratch *own, const float *x, int64_t
     return &own->act;
 }
 
-/* Panels first, first + step, ... (count of them) for the tiles of a block: own->out[row][count * 16], with bias. */
+/* A linear layer as its phase hands it out: items of `each` panels and one row block, panels first. */
+typedef struct Stream {
+    const Linear *linear;
+    int64_t each, items;
+} Stream;
+
+static Stream stream_of(const Run *run, const Linear *linear, int64_t each) {
+    return (Stream){linear, each, (linear->panels + each - 1) / each * run->blocks};
+}
+
+/* Panels of an out or down layer taken at a time: more where there are many, so that taking them costs nothing. */
+static Stream residual_stream(const Run *run, const Linear *linear) {
+    const int64_t fair = linear->panels * run->blocks / (12 * native_pool_threads(run->model->pool));
+    return stream_of(run, linear, fair < 1 ? 1 : fair > 4 ? 4 : fair);
+}
+
+static Stream query_key_value_stream(const Run *run, int64_t layer) { /* a head an item */
+    if (layer == run->model->image.spec->layers) return (Stream){0};
+    return stream_of(run, &run->model->image.layers[layer].qkv, run->model->image.spec->head_dim / LANES);
+}
+
+static Stream gate_up_stream(const Run *run, int64_t layer) { /* gate, up, gate, up: one group of the next input */
+    return stream_of(run, &run->model->image.layers[layer].gate_up, 4);
+}
+
+/* The panel this thread reads after those of `item`: of its next item, or the first of its share of the next phase. */
+static const void *panel_after(const Run *run, const Worker *worker, const Stream *now, int64_t item, const Stream *then) {
+    if (item < share_start(worker, now->items, worker->index)) return NULL;
+    int64_t next = item + 1;
+    const int64_t end = share_start(worker, now->items, worker->index + 1);
+    if (next > end || (next < end && next / run->blocks == item / run->blocks)) return NULL;
+    if (next < end) return linear_panel(run->model, now->linear, next / run->blocks * now->each);
+    if (!then->items) return NULL;
+    next = share_start(worker, then->items, worker->index) / run->blocks;
+    return linear_panel(run->model, then->linear, next * then->each);
+}
+
+/* Panels first.. (count of them) for the tiles of a block: own->out[row][count * 16], with bias. */
 static void block_panels(const Run *run, Scratch *own, const Linear *linear, int64_t first, int64_t count,
-                         const Act *act, int64_t block) {
+                         const Act *act, int64_t block, const void *after) {
     const Tile *tiles;
     Tile span;
     const int64_t stride = count * LANES, tile_count = block_tiles(run, block, &tiles, &span);
-    for (int64_t p = 0; p < count; p++)
-        for (int64_t t = 0; t < tile_count; t++) {
+    for (int64_t p = 0; p < count; p++) {
+        const void *ahead = p + 1 < count ? linear_panel(run->model, linear, first + p + 1) : after;
+        for (int64_t t = 0; t < tile_count; t++, ahead = NULL) {
             float *out = own->out + (tiles[t].row - span.row) * stride + p * LANES;
-            linear_tile(run->model, linear, first + p, act, tiles[t], out, stride);
+            linear_tile_ahead(run->model, linear, first + p, act, tiles[t], out, stride, ahead);
             add_bias(linear->bias ? linear->bias + (first + p) * LANES : NULL, out, stride, tiles[t].rows);
         }
+    }
 }
 
 /* Head h of the queries, then the keys, then the values of one row: turned, and put where it belongs. */
@@ -92,16 +131,18 @@ void query_key_value_phase(Run *run, Worker *worker, int64_t layer) {
     const Spec *s = run->model->image.spec;
     const Layer *l = &run->model->image.layers[layer];
     const int64_t dim = s->head_dim, heads = s->heads + 2 * (int64_t)s->key_value_heads;
+    const Stream stream = query_key_value_stream(run, layer), then = residual_stream(run, &l->out);
     Scratch *own = &run->scratch[worker->index];
     int ready = 0;
     if (run->shared) prepare_all(run, worker, run->x, s->hidden, l->attention_norm, &run->input);
-    for (int64_t item; (item = worker_next(worker, heads * run->blocks)) >= 0;) {
+    for (int64_t item; (item = worker_next(worker, stream.items)) >= 0;) {
         const int64_t h = item / run->blocks, block = item % run->blocks;
         const Act *act = input_of(run, own, run->x, s->hidden, l->attention_norm, &ready);
         const Tile *tiles;
         Tile span;
         block_tiles(run, block, &tiles, &span);
-        block_panels(run, own, &l->qkv, h * dim / LANES, dim / LANES, act, block);
+        block_panels(run, own, &l->qkv, h * dim / LANES, dim / LANES, act, block,
+                     panel_after(run, worker, &stream, item, &then));
         for (int64_t r = 0; r < span.rows; r++) {
             float *x = own->out + r * dim;
             if (s->qk_norm == QK_NORM_ROW) {
@@ -153,21 +194,16 @@ static void norm_after_phase(Run *run, Worker *worker, const float *weight, floa
     }
 }
 
-/* Panels taken at a time: more where there are many, so that taking them costs nothing beside them. */
-static int64_t span_of(const Run *run, int64_t panels) {
-    const int64_t fair = panels * run->blocks / (12 * native_pool_threads(run->model->pool));
-    return fair < 1 ? 1 : fair > 4 ? 4 : fair;
-}
-
-static void residual_phase(Run *run, Worker *worker, const Linear *linear, const Act *given, const float *after, float *tap) {
-    const int64_t span = span_of(run, linear->panels), spans = (linear->panels + span - 1) / span;
+static void residual_phase(Run *run, Worker *worker, const Linear *linear, Stream then, const Act *given, const float *after,
+                           float *tap) {
+    const Stream stream = residual_stream(run, linear);
     Scratch *own = &run->scratch[worker->index];
     int ready = 0;
-    for (int64_t item; (item = worker_next(worker, spans * run->blocks)) >= 0;) {
-        const int64_t first = item / run->blocks * span, block = item % run->blocks;
-        const int64_t count = linear->panels - first < span ? linear->panels - first : span;
+    for (int64_t item; (item = worker_next(worker, stream.items)) >= 0;) {
+        const int64_t first = item / run->blocks * stream.each, block = item % run->blocks;
+        const int64_t count = linear->panels - first < stream.each ? linear->panels - first : stream.each;
         const Act *act = given ? given : input_of(run, own, run->wide, linear->inner, NULL, &ready);
-        block_panels(run, own, linear, first, count, act, block);
+        block_panels(run, own, linear, first, count, act, block, panel_after(run, worker, &stream, item, &then));
         add_columns(run, own, block, first * LANES, count * LANES, after != NULL, tap);
     }
     if (after) norm_after_phase(run, worker, after, tap);
@@ -175,28 +211,31 @@ static void residual_phase(Run *run, Worker *worker, const Linear *linear, const
 
 void out_phase(Run *run, Worker *worker, int64_t layer) {
     const Layer *l = &run->model->image.layers[layer];
-    residual_phase(run, worker, &l->out, run->whole && !run->shared ? NULL : &run->mixed, l->after_attention_norm, NULL);
+    residual_phase(run, worker, &l->out, gate_up_stream(run, layer), run->whole && !run->shared ? NULL : &run->mixed,
+                   l->after_attention_norm, NULL);
 }
 
 void down_phase(Run *run, Worker *worker, int64_t layer) {
     const Layer *l = &run->model->image.layers[layer];
-    residual_phase(run, worker, &l->down, &run->middle, l->after_mlp_norm, tap_of(run, layer));
+    residual_phase(run, worker, &l->down, query_key_value_stream(run, layer + 1), &run->middle, l->after_mlp_norm,
+                   tap_of(run, layer));
 }
 
 /* Items of 32 columns: one group of the next layer's input. */
 void gate_up_phase(Run *run, Worker *worker, int64_t layer) {
     const Spec *s = run->model->image.spec;
     const Layer *l = &run->model->image.layers[layer];
+    const Stream stream = gate_up_stream(run, layer), then = residual_stream(run, &l->down);
     Scratch *own = &run->scratch[worker->index];
     int ready = 0;
     if (run->shared) prepare_all(run, worker, run->x, s->hidden, l->mlp_norm, &run->input);
-    for (int64_t item; (item = worker_next(worker, s->inner / GROUP * run->blocks)) >= 0;) {
+    for (int64_t item; (item = worker_next(worker, stream.items)) >= 0;) {
         const int64_t group = item / run->blocks, block = item % run->blocks;
         const Act *act = input_of(run, own, run->x, s->hidden, l->mlp_norm, &ready);
         const Tile *tiles;
         Tile span;
         block_tiles(run, block, &tiles, &span);
-        block_panels(run, own, &l->gate_up, group * 4, 4, act, block); /* gate, up, gate, up */
+        block_panels(run, own, &l->gate_up, group * 4, 4, act, block, panel_after(run, worker, &stream, item, &then));
         for (int64_t r = 0; r < span.rows; r++) {
             const Row *row = &run->plan.row[span.row + r];
             float *x = own->out + r * 4 * LANES, gated[GROUP];

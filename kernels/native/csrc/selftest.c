@@ -6,7 +6,7 @@
 #include "kernels.h"
 #include "native.h"
 
-enum { INNER = 96, ROWS = 12, DIM = 64, QUERIES = 5, SLOTS = 3 * BLOCK, FLOATS = 4096 };
+enum { INNER = 96, ROWS = 16, DIM = 64, QUERIES = 5, SLOTS = 3 * BLOCK, FLOATS = 4096 };
 
 typedef struct Bench {
     float x[FLOATS], got[FLOATS], kept[2][FLOATS];
@@ -47,7 +47,7 @@ static void panels(const Kernels *k, Bench *b, float *out) {
                         b->offset + r, rows);
             for (int64_t i = 0; i < INNER; i++) mixed[i * rows + r] = x[i];
         }
-        k->panel_int8(b->q, b->scale, b->offset, rows, INNER, b->w, b->x, out + row * 16, 16);
+        k->panel_int8(b->q, b->scale, b->offset, rows, INNER, b->w, b->x, out + row * 16, 16, b->w);
         k->panel_float32(mixed, rows, INNER, b->x + 64, out + (ROWS + row) * 16, 16);
         k->panel_bfloat16(mixed, rows, INNER, b->half, out + (2 * ROWS + row) * 16, 16);
         row += rows;

@@ -3,8 +3,10 @@
 The chat template is followed up to the user's turn; the model samples the user's turn at temperature 1,
 then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
 stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
-composed requests may open the conversations instead. Without a chat template rows are texts: a few sampled
-tokens, then their continuation. Knows a model that continues tokens; neither a tokenizer nor a drafter.
+composed requests may open the conversations instead, and composed ones may follow the answers. An answer that
+repeats itself is broken off: a small model would fill half of its greedy rows with loops. Without a chat
+template rows are texts: a few sampled tokens, then their continuation. Knows a model that continues
+tokens; neither a tokenizer nor a drafter.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from torch import Tensor
 from playground.base_model.placement import device_of
 from playground.config import PlaygroundError
 from playground.distill.corpus.openings import UNASKED, Openings
+from playground.distill.corpus.repetition import Repetition
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns
 from playground.files import write_json, written_whole
@@ -43,7 +46,13 @@ class CorpusOptions:
     answer_temperature: float = 0.7
     seed: int = 0
     longest_user_turn: int = 256  # a user who rambles is interrupted
+    longest_repetition: int = 48  # tokens; an assistant who goes round in circles is interrupted too
     sampled_opening: int = 24  # tokens that open a plain text, at temperature 1: else all greedy rows were one text
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of a first turn: half a row, so that the answer has as much room."""
+        return self.row_tokens // 2
 
     def __post_init__(self) -> None:
         sizes = (("Rows", self.rows, 1), ("Row tokens", self.row_tokens, 16), ("Shard rows", self.batch, 1))
@@ -63,13 +72,15 @@ class Shards:
 class _Row:
     """One conversation as it grows; hands out forced tokens until the model's own are wanted."""
 
-    def __init__(self, turns: ChatTurns, prompt: Sequence[int] | None, greedy: bool, options: CorpusOptions) -> None:
+    def __init__(self, turns: ChatTurns, asked: Sequence[Sequence[int]], greedy: bool, options: CorpusOptions) -> None:
         self.turns, self.greedy = turns, greedy
         self.speaker, self.said = "user", 0
         self.forced = deque(turns.opening)
         self._user_limit = options.sampled_opening if turns.plain else options.longest_user_turn
-        if prompt is not None:
-            self.forced.extend((*prompt[: options.row_tokens // 2], *turns.to_assistant))
+        self._most_repeated, self._repetition = options.longest_repetition, Repetition()
+        self._asked = deque(asked)  # the user's turns that are not the model's own
+        if self._asked:
+            self.forced.extend((*self._asked.popleft()[: options.longest_prompt], *turns.to_assistant))
             self.speaker = "assistant"
 
     def take(self, own: int) -> tuple[int, bool]:
@@ -78,12 +89,16 @@ class _Row:
             return self.forced.popleft(), False
         spoken = self.speaker == "assistant"
         self.said += 1
-        ended = own in self.turns.ends
-        if not ended and (spoken or self.said <= self._user_limit):
+        enough = self._in_circles(own) if spoken else self.said > self._user_limit
+        if own not in self.turns.ends and not enough:
             return own, spoken
         if self.turns.plain:
             return self._next_text(own, spoken)
         return self._next_turn(own, spoken)
+
+    def _in_circles(self, own: int) -> bool:
+        """Whether the answer has repeated itself for too long; a text without turns may."""
+        return not self.turns.plain and self._repetition.add(own) > self._most_repeated
 
     def _next_text(self, own: int, spoken: bool) -> tuple[int, bool]:
         """Without turns: the opening is followed by its continuation, the end of a text by another opening."""
@@ -94,7 +109,10 @@ class _Row:
     def _next_turn(self, own: int, spoken: bool) -> tuple[int, bool]:
         """The template's tokens to the other speaker; they begin with the end of this one's turn."""
         self.forced = deque(self.turns.to_user if spoken else self.turns.to_assistant)
-        self.speaker, self.said = ("user" if spoken else "assistant"), 0
+        self.speaker, self.said, self._repetition = ("user" if spoken else "assistant"), 0, Repetition()
+        if spoken and self._asked:
+            self.forced.extend((*self._asked.popleft(), *self.turns.to_assistant))
+            self.speaker = "assistant"
         if self.forced and (self.forced[0] == own or not spoken):
             return self.forced.popleft(), spoken
         return own, spoken
@@ -114,7 +132,7 @@ def write_corpus(
     """Write the corpus to `out`, a shard for each batch; shards already there are kept.
 
     Args:
-        openings: what the user says first in each row.
+        openings: what the user says in each row.
         report: called with tokens done, those found already there included.
 
     Raises:
@@ -132,8 +150,8 @@ def write_corpus(
                 continue
             if not shards.may_start(number):
                 return
-            opened = openings.of(range(first, first + count), options.seed)
-            rows = [_Row(turns, prompt, i % 2 == 0, options) for i, prompt in enumerate(opened)]
+            said = openings.of(range(first, first + count), options.seed, options.longest_prompt)
+            rows = [_Row(turns, asked, i % 2 == 0, options) for i, asked in enumerate(said)]
 
             def tick(place: int, done: int = done, count: int = count) -> None:
                 report(done + place * count)
@@ -206,6 +224,7 @@ def _settings(options: CorpusOptions, turns: ChatTurns, openings: Openings) -> d
         "batch": options.batch,
         "answer_temperature": options.answer_temperature,
         "seed": options.seed,
+        "longest_repetition": None if turns.plain else options.longest_repetition,
         "chat_template": not turns.plain,
         **openings.settings,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,15 @@ import torch
 from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus, load_corpus, require_corpus_of
-from playground.distill.corpus.openings import Openings, composed_requests
+from playground.distill.corpus.openings import Openings, Shares
+from playground.distill.corpus.repetition import Repetition
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns, chat_turns
 from playground.distill.corpus.writing import Shards
 from playground.figures.loops import looped
 from playground.progress import Stopped
 from playground.sources.tokenizer import Tokenizer
-from tests.distill.small import END, OPTIONS, TURNS, tiny_base, write
+from tests.distill.small import END, KERNELS, OPTIONS, TURNS, tiny_base, write
 from tests.families import build
 from tests.tiny import write_base
 from tests.toy_tokenizers import byte_level_tokenizer
@@ -98,18 +100,79 @@ def test_prompts_open_the_first_rows(base: BaseModel, tmp_path: Path) -> None:
     assert third[3:6] != [11, 12, 13]
 
 
-def test_composed_requests_open_the_rows_but_every_fifth(base: BaseModel, tmp_path: Path) -> None:
-    def encode(text: str) -> list[int]:
-        return [10 + len(text) % 7] * 6
+def spelled(text: str) -> list[int]:
+    """Six ids that hang on the text and end no turn."""
+    digits = hashlib.sha256(text.encode()).digest()
+    return [10 + digit % 80 for digit in digits[:6]]
 
-    openings = Openings(((11, 12, 13),), encode)
-    written = [ids[3:9] for ids, _ in rows(write(base, tmp_path, openings=openings))]
-    requests = composed_requests(OPTIONS.rows, OPTIONS.seed)
-    assert written[0][:3] == [11, 12, 13]
-    for number, words in enumerate(written[1:], 1):
-        assert (words == encode(requests[number])) == (number % 5 != 4)
+
+def test_composed_requests_open_the_rows(base: BaseModel, tmp_path: Path) -> None:
+    openings = Openings(((11, 12, 13),), spelled)
+    written = [ids for ids, _ in rows(write(base, tmp_path, openings=openings))]
+    said = openings.of(range(OPTIONS.rows), OPTIONS.seed, OPTIONS.longest_prompt)
+    assert written[0][3:6] == [11, 12, 13] and not all(said) and sum(map(bool, said)) > OPTIONS.rows // 2
+    for ids, asked in zip(written, said, strict=True):
+        if asked:
+            opening = [*TURNS.opening, *asked[0], *TURNS.to_assistant]
+            assert ids[: len(opening)] == opening
     with pytest.raises(PlaygroundError, match="requests = "):
         write(base, tmp_path, openings=Openings(((11, 12, 13),)))
+
+
+def test_composed_follow_ups_come_next(base: BaseModel, tmp_path: Path) -> None:
+    """After each answer's end the next composed turn is said; when they are used up, the model's own."""
+    turns = replace(TURNS, ends=frozenset({END, *range(10, 97)}))  # nearly every token ends a turn
+    openings = Openings(encode=spelled, shares=Shares(own=0, follow_ups=1))
+    options = replace(OPTIONS, row_tokens=96)
+    corpus = write(base, tmp_path, options, openings=openings, turns=turns)
+    said = openings.of(range(options.rows), options.seed, options.longest_prompt)
+    followed = 0
+    for (ids, spoken), asked in zip(rows(corpus), said, strict=True):
+        heard = [ids[a:b] for a, b in user_turns(spoken)]
+        for turn, words in zip(heard, asked, strict=False):
+            if len(turn) >= len(words) + 3:  # not cut off by the row's end
+                assert list(words) == turn[-len(words) - 3 : -3] and turn[-3:] == list(TURNS.to_assistant)
+                followed += words is not asked[0]
+    assert followed > options.rows
+
+
+@pytest.mark.parametrize("most", [4, 20])
+def test_an_assistant_in_circles_is_interrupted(tmp_path: Path, most: int) -> None:
+    """A model without attention hears the last token only, so that greedy answers must go round."""
+    model = build("llama")
+    for layer in model.model.layers:
+        torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
+    base = BaseModel.from_model(model, kernels=KERNELS)
+    options = replace(OPTIONS, row_tokens=96, longest_repetition=most)
+    turns = replace(TURNS, ends=frozenset({3}))  # which greedy answers do not meet
+    interrupted = 0
+    for number, (ids, spoken) in enumerate(rows(write(base, tmp_path, options, turns=turns))):
+        for start, stop in user_turns([not flag for flag in spoken]):
+            repetition = Repetition()
+            lengths = [repetition.add(token) for token in ids[start:stop]]
+            assert max(lengths) <= most + 1
+            if lengths[-1] == most + 1 and stop + len(TURNS.to_user) <= len(ids):
+                assert ids[stop : stop + len(TURNS.to_user)] == list(TURNS.to_user)
+                interrupted += number % 2 == 0
+    assert interrupted > 3
+    with pytest.raises(PlaygroundError, match="longest_repetition = "):
+        write(base, tmp_path, replace(options, longest_repetition=most + 1))
+
+
+def test_repetition_is_what_loops_are() -> None:
+    ids = [*np.random.default_rng(3).integers(0, 3, 60).tolist(), *[1, 2, 3, 4, 5] * 6, 9, *[1, 2, 3, 4, 5] * 2]
+    repetition = Repetition(4)
+    lengths = np.array([repetition.add(token) for token in ids])
+    flags = looped(ids, window=4)
+    assert (lengths > 0).tolist() == flags.tolist() and lengths.max() > 20
+    assert all(lengths[i] == (lengths[i - 1] + 1 if flags[i] else 0) for i in range(1, len(ids)))
+
+
+def user_turns(spoken: list[bool]) -> list[tuple[int, int]]:
+    """From where to where the assistant is silent."""
+    starts = [i for i, flag in enumerate(spoken) if not flag and (i == 0 or spoken[i - 1])]
+    stops = [i for i, flag in enumerate(spoken) if flag and i and not spoken[i - 1]]
+    return list(zip(starts, [*stops, len(spoken)], strict=False))
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3-mixed", "mistral-sliding", "deepseek-v3"])
