@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kernels.native import abi
-from kernels.native.errors import check
+from kernels.native.errors import NativeError, check
 
 Ints = np.ndarray[Any, np.dtype[Any]]
 Floats = np.ndarray[Any, np.dtype[np.float32]]
@@ -38,6 +38,60 @@ class Judged:
 
     log_probability: Floats  # [Q]
     rank: Ints  # [Q], 1 = best; equal logits rank by id
+
+
+class Acceptance:
+    """Room for the logits, the path and the picks of trees of up to `nodes` rows, used again and again.
+
+    Attributes:
+        logits: [nodes, V]; the first `have` rows of the last tree's are made.
+        path, picks: nodes that were followed and the pick at each, -1 where the text ends.
+        gap: how far the last pick was ahead.
+    """
+
+    def __init__(self, c: Any, handle: Any, rule: Rule, eos: Ints, nodes: int, vocabulary: int) -> None:
+        self._c, self._handle, self._rule = c, handle, rule.to_c()
+        self._eos = np.ascontiguousarray(eos, np.int32)
+        self.logits = np.empty((nodes, vocabulary), np.float32)
+        self._path, self._picks = np.empty((2, nodes), np.int32)
+        self._have, self._length, self._gap = ctypes.c_int64(), ctypes.c_int64(), ctypes.c_float()
+
+    @property
+    def have(self) -> int:
+        return self._have.value
+
+    @property
+    def path(self) -> Ints:
+        return self._path[: self._length.value]
+
+    @property
+    def picks(self) -> Ints:
+        return self._picks[: self._length.value]
+
+    @property
+    def gap(self) -> float:
+        return self._gap.value
+
+    def walk(self, token: Ints, parent: Ints, depth: Ints, committed: int, hidden: Floats, first: int) -> None:
+        """Follow the picks down a tree [N] whose root stands at `committed`.
+
+        Args:
+            hidden: [N, H] of the nodes; logits of the first `first` are made at once, the rest when one is needed.
+
+        Raises:
+            NativeError: rows that are no tree, more of them than there is room for, or a rule out of range.
+        """
+        nodes = len(token)
+        if nodes > len(self.logits):
+            raise NativeError(
+                "argument", f"A tree of {nodes} nodes is given, but there is room for {len(self.logits)}."
+            )
+        tree = abi.CTree(nodes, token.ctypes.data, parent.ctypes.data, depth.ctypes.data)
+        self._have.value = first
+        found = (self._path.ctypes.data, self._picks.ctypes.data, ctypes.byref(self._length), ctypes.byref(self._gap))
+        ends = (self._eos.ctypes.data, len(self._eos))
+        rows = (hidden.ctypes.data, self.logits.ctypes.data, ctypes.byref(self._have))
+        check(self._c.native_accept(self._handle, self._rule, tree, committed, *ends, *rows, *found))
 
 
 def pick(c: Any, handle: Any, rule: Rule, logits: Floats, positions: Ints) -> tuple[Ints, Floats]:

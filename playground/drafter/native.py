@@ -1,6 +1,6 @@
-"""A drafter's weights as the native library packs them.
+"""A drafter's weights as the native library packs them, and the drafter that comes of it.
 
-Knows the names of a checkpoint's parameters and the library's layers; neither files nor PyTorch.
+Knows the names of a checkpoint's parameters and the library's layers; no files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import numpy as np
 
 from kernels.native import DrafterSpec, NativeDrafter, NativeModel
 from kernels.native.spec import Format
+from playground.config import PlaygroundError
+from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
+from playground.trace import DrafterInfo
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -67,3 +70,47 @@ def _layers(config: DrafterConfig, arrays: Arrays) -> dict[str, Any]:
     if config.lookup_tokens:
         layers |= {"lookup": arrays["lookup_w.weight"], "bonus": of("lookup_bonus")}
     return layers
+
+
+class NativeDraftModel:
+    """A drafter packed beside its base model."""
+
+    def __init__(self, native: NativeDrafter, config: DrafterConfig, info: DrafterInfo) -> None:
+        self.native, self.config, self._info = native, config, info
+
+    @classmethod
+    def of(cls, drafter: Drafter, base: NativeModel, base_name: str) -> NativeDraftModel:
+        """Pack a drafter that was read from its files, in the base model's own format.
+
+        Raises:
+            PlaygroundError: hidden size or vocabulary differ.
+        """
+        config = drafter.config
+        for what, ours, theirs in (
+            ("hidden size", config.hidden_size, base.spec.hidden),
+            ("vocabulary size", config.vocab_size, base.spec.vocabulary),
+        ):
+            if ours != theirs:
+                raise PlaygroundError(
+                    f"The drafter {drafter.name} was made for a base model of {what} {ours}, but {base_name} has "
+                    f"{theirs}. Choose the drafter trained for this base model, or train one with `train`."
+                )
+        arrays = {
+            name: tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
+            for name, tensor in drafter.state_dict().items()
+        }
+        return cls(native_drafter(config, arrays, base, base.spec.format), config, drafter.info())
+
+    def info(self) -> DrafterInfo:
+        """The drafter as traces and cards name it."""
+        return self._info
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Base layers whose residual stream the hidden state must carry."""
+        return self.config.context_layers
+
+    @property
+    def match(self) -> int:
+        """Tokens up to which an earlier match is counted."""
+        return self.config.lookup_match
