@@ -18,7 +18,7 @@ from playground.base_model.native import NativeBase
 from playground.base_model.native_loading import load_native, open_library, require_fit
 from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, StepCosts, fastest_drafting, known_costs, offered
-from playground.config import EngineOptions, PlaygroundError, parse_device_map
+from playground.config import CostCurve, EngineOptions, PlaygroundError, parse_device_map
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
 from playground.drafter.native import NativeDraftModel
@@ -51,6 +51,7 @@ class Pair:
     exact: bool  # both lanes agree bit for bit
     versions: Mapping[str, str]  # of what the kernels are made with
     costs: Costs  # measured steps by dtype; empty where they were not measured
+    curve: CostCurve | None = None  # what steps cost here by nodes; None where it was not measured
     notes: tuple[str, ...] = ()  # sentences on how it runs, for the person at the screen
 
 
