@@ -21,8 +21,8 @@ MAX_NEW_TOKENS = 32_768
 MAX_TEMPERATURE = 5.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
-MAX_PROMPT_CHARACTERS = 2_000_000  # of a chat, all turns together
 MAX_THREADS = 1024
+MAX_PROMPT_CHARACTERS = 2_000_000  # of a chat, all turns together
 
 DtypeName = Literal["auto", "int8", "float32", "bfloat16", "float16", "float64"]
 NodeBudget = int | Literal["auto"] | None

@@ -49,8 +49,8 @@ from playground.trace import (
     Trace,
 )
 
-CHARACTERS_PER_TOKEN = 16  # English has about 4; what has more than this does not fit in a window
 AnyDrafter = Drafter | NativeDraftModel
+CHARACTERS_PER_TOKEN = 16  # English has about 4; what has more than this does not fit in a window
 
 
 class Session:
@@ -192,11 +192,10 @@ class Session:
         base = self._pair.base
         if isinstance(base, NativeBase):
             assert not isinstance(drafter, Drafter)
-            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape))
+            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape, self._pair.curve))
         assert not isinstance(drafter, NativeDraftModel)
-        decoding = Decoding(
-            base, request.sampling, Drafting(drafter, request.shape, self._pair.curve) if drafter else None
-        )
+        drafting = Drafting(drafter, request.shape, self._pair.curve) if drafter else None
+        decoding = Decoding(base, request.sampling, drafting)
         if self._pair.engine == "captured":
             return ReplayedRunner(decoding, self._programs)
         return DirectRunner(decoding)

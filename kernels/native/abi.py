@@ -67,7 +67,7 @@ class CSearch(ctypes.Structure):
 
 class CDraft(ctypes.Structure):
     _fields_ = (
-        *((name, c_int32) for name in ("nodes", "levels", "others", "match")),
+        *((name, c_int32) for name in ("nodes", "levels", "others", "match", "scored", "budget")),
         *((name, c_void_p) for name in ("token", "parent", "depth", "origin", "copy", "score", "log_probability")),
         *((name, c_void_p) for name in ("beam_token", "beam_node", "beam_log_probability", "beam_score")),
         *((name, c_void_p) for name in ("other_token", "other_parent", "other_depth", "other_score")),

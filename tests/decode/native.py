@@ -13,8 +13,9 @@ from playground.base_model.native import NativeBase, NativeFacts
 from playground.config import BeamShape, Sampling
 from playground.decode.engine import DraftingLane, PlainLane
 from playground.decode.native_runner import NativeDecoding, NativeRunner
+from playground.drafter.config import DrafterConfig
 from playground.trace import StepRecord
-from tests.kernels.native.families import build
+from tests.kernels.native.families import VOCABULARY, build
 
 Opinion = Callable[[tuple[int, ...]], Sequence[int]]
 
@@ -30,7 +31,7 @@ def native_base(library: NativeLibrary, family: str, format: Any, eos: Sequence[
 class ScriptedDrafter:
     """Stands for a packed drafter: its trees are what `opinion` would add, best first, after each text."""
 
-    match = 4
+    config = DrafterConfig(vocab_size=VOCABULARY, hidden_size=64, exit_dim=64)
 
     def __init__(self, opinion: Opinion, shape: BeamShape) -> None:
         self.opinion, self.shape = opinion, shape
@@ -49,6 +50,7 @@ class ScriptedDrafter:
                     texts.append((*texts[at], token))
                     nodes += 1
         draft.c.nodes = nodes
+        draft.origin[1:nodes] = 1
 
 
 def plain_run(base: NativeBase, prompt: Sequence[int], sampling: Sampling, new_tokens: int) -> PlainLane:

@@ -23,7 +23,7 @@ SAMPLINGS = {
     "top-p": Sampling(temperature=1.2, top_p=0.9, seed=2),
     "hot": Sampling(temperature=2.0, top_k=40, top_p=0.95, seed=3),
 }
-SHAPES = [BeamShape(1, 4), BeamShape(4, 3), BeamShape(8, 5), BeamShape(3, 7, 9)]
+SHAPES = [BeamShape(1, 4, None), BeamShape(4, 3, None), BeamShape(8, 5, 40), BeamShape(3, 7, 9)]
 PROMPT = [5, 17, 40, 8, 63, 21, 9]
 NEW = 44
 
@@ -59,7 +59,7 @@ def test_both_lanes_write_the_same_text(base: NativeBase, sampling: Sampling) ->
 def test_records_are_what_the_model_says_of_the_text_alone(base: NativeBase) -> None:
     """Log-probabilities and ranks of picks and nodes, recomputed without a cache or a tree, have the same bits."""
     truth = [*PROMPT, *plain_run(base, PROMPT, Sampling(), NEW).tokens]
-    shape = BeamShape(4, 3)
+    shape = BeamShape(4, 3, 13)
     for step in drafting_run(base, scripted(truth, shape), shape, PROMPT, Sampling(), NEW).steps[:4]:
         ids = step.tree.token
         for node in range(1, step.tree.nodes):
@@ -89,7 +89,7 @@ def test_an_end_of_text_ends_both_lanes(library: NativeLibrary, llama: NativeBas
     ending = native_base(library, "llama", "int8", eos=[tokens[at]])
     plain = plain_run(ending, PROMPT, Sampling(), NEW)
     assert plain.finish_reason == "eos" and plain.tokens == tokens[: tokens.index(tokens[at]) + 1]
-    shape = BeamShape(2, 6)
+    shape = BeamShape(2, 6, 14)
     run = drafting_run(ending, scripted([*PROMPT, *tokens], shape), shape, PROMPT, Sampling(), NEW)
     assert (run.lane.tokens, run.lane.finish_reason) == (plain.tokens, "eos")
 
@@ -97,7 +97,7 @@ def test_an_end_of_text_ends_both_lanes(library: NativeLibrary, llama: NativeBas
 @pytest.mark.parametrize("new_tokens", [1, 2, 3, 17])
 def test_no_more_tokens_than_were_asked_for(llama: NativeBase, new_tokens: int) -> None:
     truth = [*PROMPT, *plain_run(llama, PROMPT, Sampling(), NEW).tokens]
-    shape = BeamShape(2, 6)
+    shape = BeamShape(2, 6, 14)
     run = drafting_run(llama, scripted(truth, shape), shape, PROMPT, Sampling(), new_tokens)
     assert run.lane.tokens == truth[len(PROMPT) : len(PROMPT) + new_tokens]
     assert run.lane.finish_reason == "length"
@@ -121,7 +121,7 @@ def test_a_prompt_is_stopped_between_its_parts(llama: NativeBase) -> None:
 
     lane = DraftingLane(NativeRunner(NativeDecoding(llama, Sampling())), 4)
     with pytest.raises(Stopped):
-        lane.start([5] * (4 * CHUNK), stop)
+        lane.start([5] * (3 * CHUNK), stop)
     assert len(asked) == 2 and lane.tokens == []
 
 
