@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
@@ -64,6 +65,7 @@ def _run(chosen: argparse.Namespace, *, race: bool) -> int:
     request = request_of(chosen, shape_of(chosen), race=race)
     with output(chosen.json) as out, trace_file(chosen.trace) as file:
         session = open_session(chosen)
+        request = replace(request, shape=shape_of(chosen, session.shape))
         trace = _follow(session, request, file, out)
         if trace is None:
             return STOPPED
