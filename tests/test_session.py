@@ -17,10 +17,10 @@ from playground.bench.shapes import sweep
 from playground.calibration import CostFile, StepCosts, fastest_drafting, known_costs, plain_costs
 from playground.config import BeamShape, CostCurve, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
 from playground.drafter.file import save_drafter
+from playground.engine_options import resolve_device
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
 from playground.line import LIMIT
-from playground.pair import resolve_device
 from playground.session import Session
 from playground.trace import (
     Footer,
