@@ -180,7 +180,7 @@ class Session:
 
     def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[DraftingLane, PlainLane | None]:
         plain = Decoding(self._pair.base, request.sampling)
-        drafting = replace(plain, drafting=Drafting(drafter, request.shape))
+        drafting = replace(plain, drafting=Drafting(drafter, request.shape, self._pair.curve))
         return (
             DraftingLane(self._runner(drafting), request.max_new_tokens),
             PlainLane(self._runner(plain), request.max_new_tokens) if request.race else None,
@@ -208,6 +208,8 @@ class Session:
             settings=RunSettings(
                 beam_width=request.shape.width,
                 beam_length=request.shape.length,
+                nodes=request.shape.nodes,
+                copy_tail=request.shape.copy_tokens > 0,
                 max_new_tokens=request.max_new_tokens,
                 temperature=float(sampling.temperature),
                 top_k=sampling.top_k,
@@ -218,6 +220,7 @@ class Session:
             ),
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
+            costs=self._pair.curve if request.shape.nodes == "auto" else None,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 
@@ -256,7 +259,7 @@ def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceReco
         return record
     if isinstance(record, StepRecord):
         beams = (token for beam in record.beams.tokens for token in beam)
-        mentioned = {*record.tree.token, *record.emitted, *beams}
+        mentioned = {*record.tree.token, *record.emitted, *beams, *(record.unsent.token if record.unsent else ())}
     else:
         mentioned = {record.token if isinstance(record, PlainRecord) else record.first_root}
     return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})

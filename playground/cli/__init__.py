@@ -29,11 +29,11 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
-    from playground.cli import evaluation, inspection, measure, runs, training
+    from playground.cli import evaluation, inspection, measure, replay, runs, traces, training, verify
 
     top = Parser(prog="python -m playground", description="Recurrent drafting (ReDrafter) from the terminal.")
     verbs = top.add_subparsers(metavar="VERB", required=True, parser_class=Parser)
-    for module in (runs, inspection, measure, training, evaluation):
+    for module in (runs, inspection, traces, replay, verify, measure, training, evaluation):
         module.add_verbs(verbs)
     return top
 

@@ -1,17 +1,20 @@
 """Traces as JSON Lines: one header, one object a record, one footer.
 
 Every line carries `type`; the header carries `schema` and `schema_version`. A reader ignores keys and record
-types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so).
+types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so). A file that gzip
+packed is read as what it holds.
 Knows nothing of engines and screens.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 import re
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +53,7 @@ SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
 SHOWN_NAME = 80  # characters of a file's name in a sentence
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_GZIP = b"\x1f\x8b"
 _NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
 
@@ -111,7 +115,8 @@ def read_trace(path: str | Path) -> Trace:
     name = shown_name(str(path))
     try:
         with open(path, "rb") as stream:
-            return _assemble(name, _lines(name, stream, MAX_FILE_BYTES))
+            packed = stream.peek(len(_GZIP)).startswith(_GZIP)
+            return _assemble(name, _lines(name, gzip.GzipFile(fileobj=stream) if packed else stream, MAX_FILE_BYTES))
     except (OSError, ValueError) as error:
         if isinstance(error, PlaygroundError):
             raise
@@ -150,10 +155,10 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _lines(name: str, stream: IO[bytes], most: int) -> Iterator[Line]:
-    """The lines that are not empty, of at most so many bytes; a half-written last one is left out."""
+def _lines(name: str, stream: IO[bytes] | gzip.GzipFile, most: int) -> Iterator[Line]:
+    """The lines that are not empty, of at most so many bytes unpacked; a half-written last one is left out."""
     number = size = 0
-    while text := stream.readline((MAX_LINE_BYTES if number else MAX_HEADER_BYTES) + 1):
+    while text := _next_line(name, number + 1, stream):
         number += 1
         whole, size = text.endswith(b"\n"), size + len(text)
         longest = MAX_LINE_BYTES if number > 1 else MAX_HEADER_BYTES
@@ -181,13 +186,24 @@ def _lines(name: str, stream: IO[bytes], most: int) -> Iterator[Line]:
         yield Line(number, text, value)
 
 
+def _next_line(name: str, number: int, stream: IO[bytes] | gzip.GzipFile) -> bytes:
+    try:
+        return stream.readline((MAX_LINE_BYTES if number > 1 else MAX_HEADER_BYTES) + 1)
+    except EOFError:  # packed, and cut off
+        return b""
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise _not_a_trace(name, number, "its packing is broken") from error
+
+
 def _no_constant(text: str) -> float:
     raise ValueError(f"{text} is not JSON")
 
 
 def _not_a_trace(name: str, line: int, why: str) -> TraceError:
     remedy = (
-        "Choose a .jsonl file that this playground wrote." if line == 1 else "Remove that line, or save the trace anew."
+        "Choose a .jsonl file that this playground wrote."
+        if line == 1
+        else "Remove that line, or save the trace again."
     )
     return TraceError(f"{name}, line {line}: {why}. {remedy}")
 
@@ -200,7 +216,7 @@ def _assemble(name: str, lines: Iterator[Line]) -> Trace:
             f"{name} is empty: it holds no header. Choose a .jsonl file that this playground wrote."
         ) from None
     for problem in (*trace_problems(trace), *trace_excess(trace)):
-        raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace anew.")
+        raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace again.")
     return trace
 
 

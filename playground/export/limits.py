@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, MAX_NEW_TOKENS, BeamShape
+from playground.config import COPY_TOKENS, MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, MAX_NEW_TOKENS, BeamShape
 from playground.trace import Footer, Header, Record, StepRecord, Trace
 
 MAX_FILE_BYTES: Final = 2**30  # of a trace on this machine
@@ -18,8 +18,8 @@ MAX_HEADER_BYTES: Final = 8 * 2**20  # of the first line, which holds the prompt
 MAX_LINE_BYTES: Final = 2 * 2**20  # of every other line; the widest and longest beams make about 0.3 MB
 MAX_OPENINGS: Final = 40_000  # lists and objects in a line
 MAX_RECORDS: Final = 2 * MAX_NEW_TOKENS + 64  # lines after the header: both lanes, a token a step
-MAX_NODES: Final = BeamShape(MAX_BEAM_WIDTH, MAX_BEAM_LENGTH).max_nodes
-MAX_DEPTH: Final = MAX_BEAM_LENGTH
+MAX_NODES: Final = BeamShape(MAX_BEAM_WIDTH, MAX_BEAM_LENGTH, nodes=None).max_nodes  # more than any budget
+MAX_DEPTH: Final = max(MAX_BEAM_LENGTH, COPY_TOKENS)
 MAX_TOKEN_BYTES: Final = 4096  # of one token
 MAX_NAME_CHARACTERS: Final = 4096  # of names, versions and the like
 MAX_ANSWER_CHARACTERS: Final = 4 * 2**20
@@ -50,8 +50,10 @@ def trace_excess(trace: Trace) -> Iterator[str]:
     if len(set(lanes)) != len(lanes):
         yield "a lane has more than one prompt record"
     deepest = max((max(step.tree.depth) for step in trace.steps), default=0)
-    if deepest > trace.header.settings.beam_length:
-        yield f"a tree is {deepest} deep, but the beam length was {trace.header.settings.beam_length}"
+    asked = trace.header.settings
+    allowed = BeamShape(asked.beam_width, asked.beam_length, asked.nodes, asked.copy_tail).depth
+    if deepest > allowed:
+        yield f"a tree is {deepest} deep, but the settings allow {allowed}"
 
 
 def _header_excess(header: Header) -> Iterator[str]:

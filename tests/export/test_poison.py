@@ -86,7 +86,7 @@ POISON: dict[str, tuple[Change, str]] = {
     "a version of 5,000 digits": (set_keys("header", schema_version="9" * 5000 + ".1"), "line 1: schema_version"),
     "a chain 5,000 deep": (tree([-1, *range(4999)], [*range(5000)]), r"line \d+: a tree of 5,000 nodes"),
     "a chain deeper than beams": (tree([-1, *range(17)], [*range(18)]), r"line \d+: a tree 17 deep, but beams are up"),
-    "a tree deeper than asked for": (tree([-1, *range(9)], [*range(10)]), "a tree is 9 deep, but the beam length was"),
+    "a tree deeper than asked for": (tree([-1, *range(9)], [*range(10)]), "a tree is 9 deep, but the settings allow"),
     "a node of 30,000 children": (tree([-1] + [0] * 30_000, [0] + [1] * 30_000), r"line \d+: a tree of 30,001 nodes"),
     "65 beams": (wide_beams, r"line \d+: beams of 65 x 1"),
     "a name of 5,000 letters": (set_keys("header", device="d" * 5000), "line 1: a name of 5,000 characters"),
