@@ -34,6 +34,7 @@ from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tig
 from playground.line import Line, Place
 from playground.memory import is_out_of_memory
 from playground.pair import Pair, load_pair
+from playground.sources.checkpoint import first_line
 from playground.trace import (
     FinishReason,
     Footer,
@@ -85,7 +86,15 @@ class Session:
         Raises:
             PlaygroundError: it cannot be found, read, or held here.
         """
-        return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        try:
+            return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        except Exception as error:
+            if isinstance(error, PlaygroundError):
+                raise
+            raise PlaygroundError(
+                f"{base or 'The default pair'} could not be loaded ({type(error).__name__}: {first_line(error)}). "
+                "Download or save the model again, or choose another."
+            ) from error
 
     @property
     def info(self) -> SessionInfo:
@@ -137,6 +146,11 @@ class Session:
             )
         if not prompt_ids:
             raise PlaygroundError("The prompt has no tokens. Type something the tokenizer can read.")
+        if max(prompt_ids) >= pair.base.vocab_size:
+            raise PlaygroundError(
+                f"The tokenizer gives token {max(prompt_ids):,}, but {pair.base.name} has a vocabulary of "
+                f"{pair.base.vocab_size:,}. Put the tokenizer and the weights of one model together."
+            )
         footprint, tokens, free = self._needs(request, len(prompt_ids))
         if footprint.run(request.shape, tokens, 1 + request.race) > free:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)

@@ -41,7 +41,9 @@ class Tokenizer:
 
         try:
             return cls(AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True))
-        except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of a library in Rust
+                raise
             raise PlaygroundError(
                 f"{folder} has no tokenizer that can be read ({first_line(error)}). "
                 "Copy the model's tokenizer files (tokenizer.json, tokenizer_config.json) into the folder."
