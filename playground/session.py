@@ -19,7 +19,7 @@ import torch
 from kernels import KernelSet
 from playground import __version__
 from playground.base_model.adapter import BaseModel
-from playground.calibration import plain_costs
+from playground.calibration import note_run, plain_costs
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
@@ -239,6 +239,7 @@ class Session:
         )
 
     def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
+        note_run(self._pair.costs, self._pair.dtype, [record.ms for record in trace.plain[1:]])
         costs = plain_costs(self._pair.costs, self._pair.dtype)
         summary = run_summary(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
         text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)
