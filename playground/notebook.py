@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 from playground.config import PlaygroundError
 from playground.export import Wish, export, read_trace
-from playground.export.picture import to_svg
 from playground.export.tables import TableName, table
 from playground.figures.sources import summary_of
 from playground.trace import StepRecord, Summary, Trace
@@ -45,6 +44,8 @@ class Step:
 
     def svg(self) -> str:
         """The tree as a picture."""
+        from playground.export.picture import to_svg
+
         return to_svg(self.record, sampled=self.sampled)
 
     def _repr_html_(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from typing import Any, get_args
 
 from playground.cli.options import add_json, add_pair, add_verb, engine_options
@@ -12,7 +13,7 @@ from playground.cli.traces import DIFFERENT, comparison_values, tell_comparison
 from playground.config import BeamShape, DtypeName, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
 from playground.export import read_trace, to_json, write_trace
 from playground.figures.agreement import Agreement, agreement
-from playground.trace import Header, NoRecords, Trace
+from playground.trace import Header, NoRecords, RunSettings, Trace
 
 SIGNS = {True: "agrees ", False: "DIFFERS", None: "-      "}
 
@@ -63,12 +64,20 @@ def request_again(recorded: Trace) -> RunRequest:
     written = len(recorded.redrafter_tokens)
     return RunRequest(
         messages=tuple(Message(role, content) for role, content in recorded.header.messages),
-        shape=BeamShape(settings.beam_width, settings.beam_length),
+        shape=_shape(settings),
         sampling=Sampling(settings.temperature, settings.top_k, settings.top_p, settings.seed),
         max_new_tokens=max(1, written) if recorded.stopped else settings.max_new_tokens,
         race=settings.race,
         chat_template=settings.chat_template,
     )
+
+
+def _shape(settings: RunSettings) -> BeamShape:
+    """The beam shape; what it has beside width and length stands in the record under the same name."""
+    known = {field.name for field in fields(settings)}
+    beside = {field.name for field in fields(BeamShape)} & known
+    more: dict[str, Any] = {name: getattr(settings, name) for name in beside}
+    return BeamShape(settings.beam_width, settings.beam_length, **more)
 
 
 def options_again(chosen: argparse.Namespace, header: Header) -> EngineOptions:

@@ -1,20 +1,17 @@
 """Traces as JSON Lines: one header, one object a record, one footer.
 
 Every line carries `type`; the header carries `schema` and `schema_version`. A reader ignores keys and record
-types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so). A file that gzip
-packed is read as what it holds.
+types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so), packed or not.
 Knows nothing of engines and screens.
 """
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import os
 import re
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +29,7 @@ from playground.export.limits import (
     trace_excess,
 )
 from playground.export.outside_texts import OutsideTexts, openings
+from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
 from playground.export.values import to_json
 from playground.trace import (
@@ -53,7 +51,6 @@ SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
 SHOWN_NAME = 80  # characters of a file's name in a sentence
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_GZIP = b"\x1f\x8b"
 _NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
 
@@ -115,8 +112,7 @@ def read_trace(path: str | Path) -> Trace:
     name = shown_name(str(path))
     try:
         with open(path, "rb") as stream:
-            packed = stream.peek(len(_GZIP)).startswith(_GZIP)
-            return _assemble(name, _lines(name, gzip.GzipFile(fileobj=stream) if packed else stream, MAX_FILE_BYTES))
+            return _assemble(name, _lines(name, unpacked(name, stream), MAX_FILE_BYTES))
     except (OSError, ValueError) as error:
         if isinstance(error, PlaygroundError):
             raise
@@ -155,10 +151,10 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _lines(name: str, stream: IO[bytes] | gzip.GzipFile, most: int) -> Iterator[Line]:
+def _lines(name: str, stream: IO[bytes] | PackedLines, most: int) -> Iterator[Line]:
     """The lines that are not empty, of at most so many bytes unpacked; a half-written last one is left out."""
     number = size = 0
-    while text := _next_line(name, number + 1, stream):
+    while text := stream.readline((MAX_LINE_BYTES if number else MAX_HEADER_BYTES) + 1):
         number += 1
         whole, size = text.endswith(b"\n"), size + len(text)
         longest = MAX_LINE_BYTES if number > 1 else MAX_HEADER_BYTES
@@ -184,15 +180,6 @@ def _lines(name: str, stream: IO[bytes] | gzip.GzipFile, most: int) -> Iterator[
         if not isinstance(value, dict):
             raise _not_a_trace(name, number, "it is not a JSON object")
         yield Line(number, text, value)
-
-
-def _next_line(name: str, number: int, stream: IO[bytes] | gzip.GzipFile) -> bytes:
-    try:
-        return stream.readline((MAX_LINE_BYTES if number > 1 else MAX_HEADER_BYTES) + 1)
-    except EOFError:  # packed, and cut off
-        return b""
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise _not_a_trace(name, number, "its packing is broken") from error
 
 
 def _no_constant(text: str) -> float:

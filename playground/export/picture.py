@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from playground.figures.format import percent
+from playground.figures.graph import step_graph
 from playground.trace import StepRecord
+from playground.views.graph import Place, places
 from playground.views.step import StepInfo, step_info
 from playground.views.token_text import cells, visible
-from playground.views.tree import TreeLayout, tree_layout
 
 SVG = "http://www.w3.org/2000/svg"
 ROW, PILL, CELL, GAP, MARGIN, LETTERS = 34.0, 26.0, 7.3, 34.0, 12.0, 18  # pixels; letters of a label
+PICK = "pick"  # beside the nodes' numbers
 GLYPHS = {"root": "◆", "accepted": "✓", "rejected": "✕", "unreached": "○", "picked": "★"}
 STYLE = """
 svg { background: #fff; font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
@@ -42,10 +44,17 @@ class _Pill:
     look: str  # a status, or "picked"
     label: str
     share: float | None  # the base model's probability
-    column: int
-    row: float
+    place: Place
     above: int  # index of its parent's pill, -1 for the root
     reason: str
+
+    @property
+    def column(self) -> int:
+        return self.place.column
+
+    @property
+    def row(self) -> float:
+        return self.place.row
 
     @property
     def width(self) -> float:
@@ -60,11 +69,13 @@ def to_svg(step: StepRecord, *, sampled: bool, run_id: str = "") -> str:
         run_id: of the run, for the picture's description.
     """
     info = step_info(step, sampled=sampled)
-    layout = tree_layout(step.tree.parent, info.pick.node if info.pick else None)
-    pills = _pills(info, layout)
-    left = _columns(pills, layout.columns)
+    graph = step_graph(step)
+    if info.pick is not None:
+        graph.add_edge(info.pick.node, PICK)
+    pills = _pills(info, places(graph))
+    left = _columns(pills)
     width = left[-1] - GAP + MARGIN
-    height = 2 * MARGIN + PILL + (layout.rows - 1) * ROW
+    height = 2 * MARGIN + PILL + max(pill.row for pill in pills) * ROW
     size = {"width": f"{width:g}", "height": f"{height:g}", "viewBox": f"0 0 {width:g} {height:g}"}
     picture = ElementTree.Element("svg", {"xmlns": SVG, **size, "role": "img"})
     _text(picture, "title", f"Prefix tree of step {info.index + 1}")
@@ -79,32 +90,22 @@ def to_svg(step: StepRecord, *, sampled: bool, run_id: str = "") -> str:
     return ElementTree.tostring(picture, encoding="unicode") + "\n"
 
 
-def _pills(info: StepInfo, layout: TreeLayout) -> list[_Pill]:
+def _pills(info: StepInfo, place: dict[object, Place]) -> list[_Pill]:
     pills = [
-        _Pill(
-            node.status,
-            _clip(node.label),
-            node.base_probability,
-            layout.column[node.node],
-            layout.row[node.node],
-            node.parent,
-            node.reason,
-        )
+        _Pill(node.status, _clip(node.label), node.base_probability, place[node.node], node.parent, node.reason)
         for node in info.nodes
     ]
-    if info.pick is not None and layout.pick_row is not None:
-        pick, column = info.pick, layout.column[info.pick.node] + 1
-        pills.append(
-            _Pill("picked", _clip(pick.label), pick.probability, column, layout.pick_row, pick.node, pick.reason)
-        )
+    if info.pick is not None:
+        pick = info.pick
+        pills.append(_Pill("picked", _clip(pick.label), pick.probability, place[PICK], pick.node, pick.reason))
     return pills
 
 
-def _columns(pills: list[_Pill], columns: int) -> list[float]:
+def _columns(pills: list[_Pill]) -> list[float]:
     """The left edge of every column, and of the one after the last."""
     left = [MARGIN]
-    for column in range(columns):
-        left.append(left[-1] + max((pill.width for pill in pills if pill.column == column), default=0.0) + GAP)
+    for column in range(1 + max(pill.column for pill in pills)):
+        left.append(left[-1] + max(pill.width for pill in pills if pill.column == column) + GAP)
     return left
 
 

@@ -10,6 +10,7 @@ from playground.bench import sweep
 from playground.ui.assets import EXAMPLES
 from playground.ui.callbacks import wire
 from playground.ui.controls import build_controls
+from playground.ui.export_calls import export_calls
 from playground.ui.exposure import Exposure
 from playground.ui.host import SessionHost
 from playground.ui.live_work import encode
@@ -54,7 +55,7 @@ def build(
                     js_on_load=BOOT,
                     apply_default_css=False,
                     elem_id="rp-stage",
-                    server_functions=page_calls(pages),
+                    server_functions=[*page_calls(pages), *export_calls(pages.store)],
                 )
         wire(page, pages, controls, stage)
     if not open_to.api:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import networkx
+
 from playground.figures.graph import Tree
 from playground.views.token_text import token_label
-from playground.views.tree import tree_layout
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,22 @@ def labelled(graph: Tree) -> Tree:
 
 
 def places(graph: Tree) -> dict[object, Place]:
-    """A place for every node of a tree whose parents were added before their children; no two edges cross."""
-    names = list(graph)
-    at = {name: index for index, name in enumerate(names)}
-    parent = [next((at[above] for above in graph.predecessors(name)), -1) for name in names]
-    if not names:
+    """A place for every node of a tree, so that no two edges cross.
+
+    A column a depth; leaves take a row each in the order their branches were added, a parent stands midway between its
+    first and last child.
+    """
+    if not len(graph):
         return {}
-    layout = tree_layout(parent)
-    return {name: Place(layout.column[index], layout.row[index]) for index, name in enumerate(names)}
+    root = next(iter(graph))
+    column: dict[object, int] = {root: 0}
+    for above, node in networkx.bfs_edges(graph, root):
+        column[node] = column[above] + 1
+    row: dict[object, float] = {}
+    leaves = 0
+    for node in networkx.dfs_postorder_nodes(graph, root):
+        below = [row[child] for child in graph.successors(node)]
+        if not below:
+            below, leaves = [float(leaves)], leaves + 1
+        row[node] = (below[0] + below[-1]) / 2
+    return {node: Place(column[node], row[node]) for node in graph}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import networkx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from playground.figures.graph import run_graph, step_graph, tree_shape
 from playground.figures.nodes import beams_through, draft_log_probabilities, fields_of_nodes, node_columns
@@ -78,4 +80,29 @@ def test_labels_and_places(step: StepRecord) -> None:
     assert all(found[node].column == step.tree.depth[node] for node in graph)
     leaves = [found[node].row for node in graph if not graph.out_degree(node)]
     assert leaves == sorted(leaves) and len(set(leaves)) == 3
-    assert len(places(run_graph(make_trace(new_tokens=30)))) == run_graph(make_trace(new_tokens=30)).number_of_nodes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 10_000), max_size=60))
+def test_places_never_cross(choices: list[int]) -> None:
+    graph = networkx.DiGraph()
+    graph.add_node(0)
+    graph.add_edges_from((choice % node, node) for node, choice in enumerate(choices, 1))
+    found = places(graph)
+    assert sorted(found[node].row for node in graph if not graph.out_degree(node)) == list(
+        range(sum(not graph.out_degree(node) for node in graph))
+    )
+    for node in graph:
+        below = [found[child] for child in graph.successors(node)]
+        assert all(place.column == found[node].column + 1 for place in below)
+        assert not below or found[node].row == (below[0].row + below[-1].row) / 2
+    edges = [(found[above], found[node]) for above, node in graph.edges]
+    for left, right in edges:
+        for other_left, other_right in edges:
+            if left.column == other_left.column and left.row < other_left.row:
+                assert right.row < other_right.row
+
+
+def test_a_whole_run_has_its_places() -> None:
+    graph = run_graph(make_trace(new_tokens=30))
+    assert len(places(graph)) == graph.number_of_nodes() and places(networkx.DiGraph()) == {}
