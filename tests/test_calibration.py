@@ -44,7 +44,7 @@ def test_a_model_with_a_window_of_64_loads_and_runs(
     folder = tmp_path / "short"
     windowed(64).save_pretrained(folder)
     tokenizer(chat=False).save_pretrained(folder)
-    session = Session.open(str(folder), str(tiny_drafter), EngineOptions(device="cpu"))
+    session = Session.open(str(folder), str(tiny_drafter), EngineOptions(device="cpu", engine="eager"))
     request = RunRequest((Message("user", "x" * 44),), BeamShape(3, 4), max_new_tokens=20)
     *_, footer = session.run(request, threading.Event())
     assert isinstance(footer, Footer) and footer.finish_reason in ("eos", "length", "window")
@@ -75,7 +75,7 @@ def test_a_noisy_measurement_is_made_again_when_the_machine_is_quiet(
     assert costs_of(file, monkeypatch, busy=False, measured=noisy) == (clean, 0)
 
 
-def test_a_run_faster_than_what_was_measured_has_it_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faster_run_has_what_was_measured_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = CostFile(tmp_path, "model", CPU)
     slow, true = StepCosts(10.0, 20.0), StepCosts(5.0, 9.0)
     known, _ = costs_of(file, monkeypatch, busy=False, measured=slow)
@@ -93,7 +93,9 @@ def test_a_session_tells_of_its_runs(
 ) -> None:
     told: list[tuple[str, int]] = []
     monkeypatch.setattr("playground.session.note_run", lambda _, dtype, ms: told.append((dtype, len(ms))))
-    session = Session.open(str(tiny_base), str(tiny_drafter), EngineOptions(device="cpu", dtype="float32"))
+    session = Session.open(
+        str(tiny_base), str(tiny_drafter), EngineOptions(device="cpu", dtype="float32", engine="eager")
+    )
     request = RunRequest((Message("user", "Hi"),), BeamShape(2, 2), max_new_tokens=20)
     *_, footer = session.run(request, threading.Event())
     assert isinstance(footer, Footer) and told == [("float32", footer.summary.new_tokens - 1)]
