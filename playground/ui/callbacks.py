@@ -92,12 +92,13 @@ def _wire_settings(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.
         except PlaygroundError as error:
             return str(error)
 
-    def load(*names: str) -> str:
+    def load(request: gr.Request, *names: str) -> str:
+        owner = _owner(request)
         try:
-            pages.load_pair(*names)
+            pages.load_pair(*names, owner=owner)
         except PlaygroundError as error:
             return encode(Said(kind="said", tone="error", message=str(error)))
-        return encode(Loading(kind="loading", status=pages.status()))
+        return encode(Loading(kind="loading", status=pages.status(owner)))
 
     page.load(None, controls.kept, controls.kept, js=RESTORE)
     changes = [widget.change for widget in controls.kept]  # type: ignore[attr-defined]
