@@ -186,11 +186,14 @@ def test_a_prompt_that_leaves_no_room_is_refused(session: Session, settings: dic
 def test_no_room_in_memory_names_a_shape_that_fits(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     footprint = Footprint.of(session.pair.base)
     tokens = len(session.pair.tokenizer.encode(asked().messages, chat_template=True)) + 20
-    room = footprint.run(BeamShape(2, 3), tokens, 2)
+    room = footprint.run(BeamShape(2, 3, None), tokens, 2)
     monkeypatch.setattr(session_module, "free_bytes", lambda _: room)
     with pytest.raises(PlaygroundError, match=r"beam width 4 and beam length 3.*Beam width 2 with beam length 3 would"):
-        session.check(asked())
-    session.check(asked(shape=BeamShape(2, 3)))
+        session.check(asked(shape=BeamShape(4, 3, None)))
+    session.check(asked(shape=BeamShape(2, 3, None)))
+    with pytest.raises(PlaygroundError, match=r"a tree of 64 nodes over .*A tree of 7 nodes would fit"):
+        session.check(asked(shape=BeamShape(2, 3)))
+    session.check(asked(shape=BeamShape(2, 3, 7)))
     monkeypatch.setattr(session_module, "free_bytes", lambda _: 10)
     with pytest.raises(PlaygroundError, match="No beam shape would fit"):
         session.check(asked())

@@ -65,6 +65,7 @@
       const wanted = this.name;
       try {
         const theme = document.body.classList.contains("dark") ? "dark" : "light";
+        /** @type {[any, ChartPicture | Failure]} */
         const [library, answer] = await Promise.all([plotly(server), server.draw_chart([run.key, wanted, theme])]);
         if (answer.error) return RD.say(this.said, answer.error);
         if (wanted === this.name) await this.show(library, answer);

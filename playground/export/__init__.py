@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from playground.export.formats import FORMATS, Wish, export
-from playground.export.jsonl import TraceError, encode, notice, read_trace, write_records, write_trace
+from playground.export.jsonl import TraceError, encode, notice, parse_trace, read_trace, write_records, write_trace
 from playground.export.values import to_json
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "encode",
     "export",
     "notice",
+    "parse_trace",
     "read_trace",
     "to_json",
     "write_records",

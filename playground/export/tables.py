@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from playground.export.values import to_json
-from playground.figures.nodes import fields_of_nodes, names_of_nodes, node_columns
+from playground.figures.nodes import fields_of_nodes, node_column_names, node_columns
 from playground.trace import PlainRecord, StepRecord, Trace
 from playground.views.text import LaneText, RunText
 from playground.views.token_text import hex_bytes, token_label
@@ -64,7 +64,7 @@ def _left_out() -> frozenset[str]:
 
 
 def _node_columns() -> tuple[str, ...]:
-    return ("step", "node", *names_of_nodes(), "draft_log_probability", "status", "beams", "label", "bytes")
+    return ("step", "node", *node_column_names(), "label", "bytes")
 
 
 def _nodes(trace: Trace) -> Iterator[Row]:

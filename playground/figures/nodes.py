@@ -11,10 +11,12 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from playground.trace import StepRecord, TreeRecord
+from playground.trace import NodeOrigin, StepRecord, TreeRecord
 
 Status = Literal["root", "accepted", "rejected", "unreached"]
 ALONG_PATH = frozenset({"path", "picks", "emitted"})  # lists of a step that go along its path, not over its nodes
+# Columns of their own below, as older traces say them otherwise.
+TOLD_BELOW: dict[type[Any], frozenset[str]] = {TreeRecord: frozenset({"log_probability", "origin"})}
 
 
 def node_statuses(step: StepRecord) -> tuple[Status, ...]:
@@ -43,11 +45,15 @@ def beams_through(step: StepRecord) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(beams) for beams in through)
 
 
+def node_origins(step: StepRecord) -> tuple[NodeOrigin, ...]:
+    """Where every node [N] came from; before schema 1.1 there were beams alone."""
+    return step.tree.origin or tuple("beam" if node else "root" for node in range(step.tree.nodes))
+
+
 def draft_log_probabilities(step: StepRecord) -> tuple[float | None, ...]:
-    """The drafter's own of every node [N]; None for the root. Read off the beams where the tree does not say."""
-    own: tuple[float, ...] = getattr(step.tree, "log_probability", ())
-    if own:
-        return (None, *own[1:])
+    """The drafter's own of every node [N]; None for the root. Before schema 1.1 the beams alone told them."""
+    if step.tree.log_probability:
+        return (None, *step.tree.log_probability[1:])
     found: list[float | None] = [None] * step.tree.nodes
     for row, values in zip(step.tree.node_of, step.beams.log_probabilities, strict=True):
         for node, log_probability in zip(row, values, strict=True):
@@ -63,20 +69,30 @@ def node_columns(step: StepRecord) -> dict[str, Sequence[Any]]:
     """
     nodes = step.tree.nodes
     columns: dict[str, Sequence[Any]] = {}
-    for name in names_of_nodes():
-        values = getattr(step if name in fields_of_nodes(StepRecord) else step.tree, name)
-        columns[name] = values if len(values) == nodes else (None,) * nodes
+    for part in (step.tree, step):
+        for name in _own_columns(type(part)):
+            values = getattr(part, name)
+            columns[name] = values if len(values) == nodes else (None,) * nodes
     return {
         **columns,
+        "origin": node_origins(step),
         "draft_log_probability": draft_log_probabilities(step),
         "status": node_statuses(step),
         "beams": beams_through(step),
     }
 
 
-def names_of_nodes() -> tuple[str, ...]:
-    """The fields of tree and step that hold a value a node; of two with one name, the step's."""
-    return tuple(dict.fromkeys((*fields_of_nodes(TreeRecord), *fields_of_nodes(StepRecord))))
+def node_column_names() -> tuple[str, ...]:
+    """The names of `node_columns`, in order."""
+    return (
+        *_own_columns(TreeRecord),
+        *_own_columns(StepRecord),
+        *("origin", "draft_log_probability", "status", "beams"),
+    )
+
+
+def _own_columns(record: Any) -> tuple[str, ...]:
+    return tuple(name for name in fields_of_nodes(record) if name not in TOLD_BELOW.get(record, ()))
 
 
 @functools.cache

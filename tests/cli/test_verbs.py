@@ -256,6 +256,6 @@ def test_text_comes_as_soon_as_a_character_is_whole() -> None:
 
 
 def test_lists_of_whole_numbers() -> None:
-    assert whole_numbers("1,2,4") == (1, 2, 4) and whole_numbers("2-4,3") == (2, 3, 4)
+    assert whole_numbers("1,2,4", 4) == (1, 2, 4) and whole_numbers("2-4,3", 4) == (2, 3, 4)
     with pytest.raises(PlaygroundError, match="no list of whole numbers"):
-        whole_numbers("1,,2")
+        whole_numbers("1,,2", 4)
