@@ -5,6 +5,7 @@
   const RD = window.ReDrafter;
   const { h } = RD;
   const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"]];
+  const SURFACES = [["map", "Beam shapes"], ["space", "Beam shapes in space"]]; // of the sweep, once there is one
   const LEAST_MS = 400; // between two drawings of a run that grows
   const CONFIG = { displaylogo: false, responsive: true, showLink: false, plotlyServerURL: "", modeBarButtonsToRemove: ["toImage", "sendDataToCloud", "editInChartStudio", "lasso2d", "select2d"] };
 
@@ -28,11 +29,12 @@
       this.box = h("div", { class: "rp-plot", role: "figure" });
       this.said = h("p", { class: "rp-quiet", role: "status" });
       this.table = h("div", { class: "rp-plottable" });
-      this.picks = CHARTS.map(([name, title]) => h("button", { type: "button", class: "rp-chip", "data-chart": name, onclick: () => this.choose(name) }, title));
+      this.measure = h("select", { class: "rp-select", "aria-label": "Measure of the beam shapes", onchange: () => this.draw() });
+      this.picks = [...CHARTS, ...SURFACES].map(([name, title]) => h("button", { type: "button", class: "rp-chip", "data-chart": name, onclick: () => this.choose(name) }, title));
       const save = (format) => h("button", { type: "button", class: "rp-chip", "data-save": format, onclick: () => this.save(format) }, `Save as ${format.toUpperCase()}`);
       this.element = RD.toolDialog(
         "Charts of this run",
-        h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks),
+        h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks, this.measure),
         this.box,
         h("div", { class: "rp-row" }, save("svg"), save("png"), this.said),
         h("details", {}, h("summary", {}, "As a table"), this.table),
@@ -58,15 +60,15 @@
 
     async draw() {
       const { run, server } = this.store;
-      for (const pick of this.picks) pick.setAttribute("aria-pressed", String(pick.dataset.chart === this.name));
-      if (!run?.head) return RD.say(this.said, "There is no run yet. Run a prompt, or open an example under Traces.");
+      const surface = this.offer();
+      if (!run?.head && !surface) return RD.say(this.said, "There is no run yet. Run a prompt, or open an example under Traces.");
       this.drawing = true;
       if (!window.Plotly) RD.say(this.said, "Loading the charts…");
       const wanted = this.name;
       try {
         const theme = document.body.classList.contains("dark") ? "dark" : "light";
         /** @type {[any, ChartPicture | Failure]} */
-        const [library, answer] = await Promise.all([plotly(server), server.draw_chart([run.key, wanted, theme])]);
+        const [library, answer] = await Promise.all([plotly(server), surface ? server.draw_surface([surface.widths, surface.lengths, this.cells(surface), this.measure.value, wanted, theme]) : server.draw_chart([run.key, wanted, theme])]);
         if (answer.error) return RD.say(this.said, answer.error);
         if (wanted === this.name) await this.show(library, answer);
       } catch {
@@ -76,6 +78,24 @@
         this.drawnAt = performance.now();
       }
       return undefined;
+    }
+
+    /** Offer what there is; the measured surface where a chart of it is chosen. */
+    offer() {
+      const { surface } = this.store.sweep ?? {};
+      const known = surface?.measures.filter((item) => item.values.flat().some((value) => value !== null)) ?? [];
+      const ofSurface = (name) => SURFACES.some(([key]) => key === name);
+      for (const pick of this.picks) {
+        pick.setAttribute("aria-pressed", String(pick.dataset.chart === this.name));
+        pick.hidden = ofSurface(pick.dataset.chart) && !known.length;
+      }
+      this.measure.hidden = !ofSurface(this.name);
+      if (!known.some((item) => item.key === this.measure.value)) RD.put(this.measure, known.map((item) => h("option", { value: item.key }, item.name)));
+      return known.length && ofSurface(this.name) ? surface : null;
+    }
+
+    cells(surface) {
+      return surface.measures.find((item) => item.key === this.measure.value).values;
     }
 
     /** @param {ChartPicture} chart */
@@ -94,7 +114,7 @@
 
     async save(format) {
       if (!window.Plotly || !this.drawn) return;
-      const name = `redrafter-${this.store.run.head.run.slice(0, 12)}-${this.name}`;
+      const name = `redrafter-${this.store.run?.head?.run.slice(0, 12) ?? "sweep"}-${this.name}`;
       const url = await window.Plotly.toImage(this.box, { format, scale: format === "png" ? 2 : 1 });
       h("a", { href: url, download: `${name}.${format}` }).click();
     }

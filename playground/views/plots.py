@@ -16,9 +16,9 @@ from plotly import graph_objects as go
 from playground.config import PlaygroundError
 from playground.trace import Trace
 from playground.views.all_steps import AllStepsInfo, Spot, all_steps_info
+from playground.views.chart_table import ChartTable
 from playground.views.charts import (
     STAGES,
-    ChartTable,
     HistogramInfo,
     PositionsInfo,
     RatesInfo,
