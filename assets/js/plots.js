@@ -1,7 +1,6 @@
 // Charts of the shown run that can be zoomed, read off and saved: plotly.js, fetched from this server when first opened.
 (() => {
   /** @typedef {import("./types").ChartPicture} ChartPicture */
-  /** @typedef {import("./types").Failure} Failure */
   const RD = window.ReDrafter;
   const { h } = RD;
   const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"]];

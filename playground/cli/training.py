@@ -222,7 +222,8 @@ def _open_base(chosen: argparse.Namespace) -> tuple[Author, Tokenizer]:
     from playground.base_model.adapter import BaseModel
     from playground.distill.corpus.turns import chat_turns
     from playground.distill.request import Author
-    from playground.pair import options_with_map, quiet_transformers
+    from playground.engine_options import options_with_map
+    from playground.pair import quiet_transformers
     from playground.sources.catalogue import resolve_base
     from playground.sources.tokenizer import Tokenizer
     from playground.trace import Progress
@@ -255,7 +256,7 @@ def _own_device(options: EngineOptions) -> torch.device:
         PlaygroundError: several processes and a device map.
     """
     from playground.distill.training.processes import Processes
-    from playground.pair import main_device
+    from playground.engine_options import main_device
 
     wanted = main_device(options)
     processes = Processes.launched(wanted)

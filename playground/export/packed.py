@@ -35,7 +35,7 @@ class PackedLines:
             return b""
         except (gzip.BadGzipFile, zlib.error) as error:
             raise PlaygroundError(
-                f"{self._name}, after line {self._read}: its packing is broken. Save or send the file anew."
+                f"{self._name}, after line {self._read}: its packing is broken. Save or send the file again."
             ) from error
         self._read += 1
         return line
