@@ -14,8 +14,11 @@ from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, export
 from playground.trace import Trace
 from playground.ui.store import TraceStore
-from playground.views.page import ChartPicture, Exported, Failure, PlotCode
-from playground.views.plots import Chart, Theme, chart, heat_figure, surface_figure
+from playground.views.compare import compare_info
+from playground.views.page import ChartPicture, ComparePicture, Exported, Failure, PlotCode
+from playground.views.plot_style import Theme
+from playground.views.plots import Chart, chart, compare_figure
+from playground.views.shape_plots import heat_figure, surface_figure
 from playground.views.sweep import SurfaceInfo, surface_of, surface_table
 
 ONE_STEP = frozenset({"svg"})  # formats that show the step at hand; the others take the whole run
@@ -51,12 +54,21 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
         except PlaygroundError as error:
             return {"error": str(error)}
 
+    def draw_comparison(arguments: Any) -> ComparePicture | Failure:
+        try:
+            left, right, theme = _given(arguments, str, str, str)
+            info = compare_info(_standing(store.get(left)), _standing(store.get(right)))
+            made = _picture(Chart("Two runs", compare_figure(info, _theme(theme)), info.table))
+        except PlaygroundError as error:
+            return {"error": str(error)}
+        return {**made, "words": list(info.words)}
+
     def plot_code(_: Any) -> PlotCode:
         from plotly.offline import get_plotlyjs
 
         return {"code": get_plotlyjs()}
 
-    return [export_run, draw_chart, draw_surface, plot_code]
+    return [export_run, draw_chart, draw_surface, draw_comparison, plot_code]
 
 
 def _exported(trace: Trace, name: str, wish: Wish) -> Exported:

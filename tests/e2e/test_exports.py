@@ -113,6 +113,24 @@ def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> N
     page.wait_for_selector(".rp-app[data-state=done]", timeout=60_000)
 
 
+def test_two_runs_are_compared(open_page: OpenPage) -> None:
+    page = open_page()
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    assert page.locator("[data-chart=compare]").is_hidden(), "there is one run only"
+    page.keyboard.press("Escape")
+    view(page, "traces")
+    page.click("[data-example=example-1]")
+    page.wait_for_selector(".rp-app[data-shape='48x6']")
+    page.click("[data-act=charts]")
+    page.click("[data-chart=compare]")
+    page.wait_for_selector(".rp-plot[data-chart=compare]", timeout=60_000)
+    said = page.inner_text(".rp-comparison")
+    assert "settings.beam_width: 48 | 8" in said and "The texts differ from new token" in said
+    page.click("summary:has-text('As a table')")
+    assert page.locator(".rp-plottable tr:has-text('num_spec_steps')").count() == 1
+
+
 def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.click("[data-act=charts]")
