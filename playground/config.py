@@ -12,14 +12,16 @@ from typing import Literal, get_args
 
 MAX_BEAM_WIDTH = 64
 MAX_BEAM_LENGTH = 16
+MAX_NODES = 256
 MAX_NEW_TOKENS = 32_768
 MAX_TEMPERATURE = 5.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
+MAX_THREADS = 1024
 
-DtypeName = Literal["auto", "float32", "bfloat16", "float16", "float64"]
+DtypeName = Literal["auto", "int8", "float32", "bfloat16", "float16", "float64"]
 DeviceMap = str | dict[str, int | str]
-EngineName = Literal["auto", "eager", "captured"]
+EngineName = Literal["auto", "native", "eager", "captured"]
 KernelsName = Literal["auto", "triton", "reference"]
 Role = Literal["system", "user", "assistant"]
 
@@ -44,10 +46,13 @@ class BeamShape:
 
     width: int = 8
     length: int = 5
+    nodes: int | None = None  # of the tree, the root included: the best that were scored; None: the surviving beams
 
     def __post_init__(self) -> None:
         _require_int("Beam width", self.width, 1, MAX_BEAM_WIDTH)
         _require_int("Beam length", self.length, 1, MAX_BEAM_LENGTH)
+        if self.nodes is not None:
+            _require_int("Nodes", self.nodes, 2, MAX_NODES)
 
     @property
     def slots(self) -> int:
@@ -57,7 +62,7 @@ class BeamShape:
     @property
     def max_nodes(self) -> int:
         """Nodes of the largest tree these beams can make, the root included."""
-        return self.slots + 1
+        return self.slots + 1 if self.nodes is None else self.nodes
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,14 @@ class EngineOptions:
     engine: EngineName = "auto"
     kernels: KernelsName = "auto"
     exact: bool = False
+    threads: int | None = None  # of the native engine; None: one a core
     device_map: str | None = None  # over several devices: one of DEVICE_MAPS, or JSON that names each module's place
 
     def __post_init__(self) -> None:
         if self.device_map is not None:
             parse_device_map(self.device_map)
+        if self.threads is not None:
+            _require_int("Threads", self.threads, 1, MAX_THREADS)
         for name, value, allowed in (
             ("Dtype", self.dtype, get_args(DtypeName)),
             ("Engine", self.engine, get_args(EngineName)),

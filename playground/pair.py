@@ -6,19 +6,23 @@ Resolves every `auto` once. Knows where models come from and what they cost here
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from kernels import KernelSet, kernel_set
+from kernels.native import NativeError
 from playground.base_model.adapter import BaseModel
+from playground.base_model.native import NativeBase
+from playground.base_model.native_loading import load_native, open_library, require_fit
 from playground.base_model.pairing import pair_drafter
-from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
+from playground.calibration import CostFile, Costs, StepCosts, fastest_drafting, known_costs, offered
 from playground.config import EngineOptions, PlaygroundError, parse_device_map
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
+from playground.drafter.native import NativeDraftModel
 from playground.files import cache_folder
 from playground.footprint import free_bytes
 from playground.memory import readable_bytes
@@ -29,20 +33,25 @@ from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
 from playground.trace import Progress
 
+LIKELIHOOD_TEXT = Path(__file__).resolve().parents[1] / "assets" / "text" / "likelihood.txt"
+
 
 @dataclass(frozen=True)
 class Pair:
     """A base model with its tokenizer and, where there is one, a drafter bound to it; every `auto` resolved."""
 
-    base: BaseModel
+    base: BaseModel | NativeBase
     tokenizer: Tokenizer
-    drafter: Drafter | None
+    drafter: Drafter | NativeDraftModel | None
     drafter_card: str  # Markdown, empty where there is none
     device: torch.device
     dtype: str
     engine: str
-    kernels: KernelSet
+    kernels: str
+    exact: bool  # both lanes agree bit for bit
+    versions: Mapping[str, str]  # of what the kernels are made with
     costs: Costs  # measured steps by dtype; empty where they were not measured
+    notes: tuple[str, ...] = ()  # sentences on how it runs, for the person at the screen
 
 
 def load_pair(
@@ -57,8 +66,9 @@ def load_pair(
     quiet_transformers()
     options = options_with_map(options)
     device = main_device(options)
-    kernels = resolve_kernels(options, device)
-    engine = resolve_engine(options, device, kernels)
+    native = wants_native(options, device)
+    if not native:
+        resolve_kernels(options, device)  # what cannot run is refused before anything is loaded
     drafter_folder = None
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
     if drafter is not None or of_default_pair:
@@ -66,6 +76,19 @@ def load_pair(
     loaded_drafter = load_drafter(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
     tokenizer = Tokenizer.load(folder.path)
+    card = read_card(drafter_folder.path) if drafter_folder else ""
+    notes: tuple[str, ...] = ()
+    if native:
+        try:
+            pair = _native_pair(folder, tokenizer, loaded_drafter, card, options, _span(tell, "Loading", 0.6, 1.0))
+            tell(Progress("Ready", 1.0, folder.name))
+            return pair
+        except NativeError as error:
+            if options.engine == "native":
+                raise PlaygroundError(str(error)) from error
+            notes = (f"Decoding runs on the eager engine, as the native one cannot: {error}",)
+    kernels = resolve_kernels(options, device)
+    engine = resolve_engine(options, device, kernels)
 
     def load(name: str, report: Report) -> BaseModel:
         return BaseModel.load(
@@ -85,8 +108,75 @@ def load_pair(
         _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
         bound = pair_drafter(loaded_drafter, model)
     tell(Progress("Ready", 1.0, folder.name))
-    card = read_card(drafter_folder.path) if drafter_folder else ""
-    return Pair(model, tokenizer, bound, card, model.device, dtype, engine, kernels, costs)
+    return Pair(
+        base=model,
+        tokenizer=tokenizer,
+        drafter=bound,
+        drafter_card=card,
+        device=model.device,
+        dtype=dtype,
+        engine=engine,
+        kernels=kernels.name,
+        exact=kernels.exact,
+        versions=kernels.versions,
+        costs=costs,
+        notes=notes,
+    )
+
+
+def wants_native(options: EngineOptions, device: torch.device) -> bool:
+    """Whether the native engine is to be tried: asked for, or nothing else was on a CPU.
+
+    Raises:
+        PlaygroundError: it was asked for together with what it does not do.
+    """
+    eager_only = options.device_map is not None or options.kernels != "auto" or options.dtype in ("float16", "float64")
+    if options.engine == "native" and (device.type != "cpu" or eager_only):
+        raise PlaygroundError(
+            f"Engine is 'native', which runs on the CPU in int8, bfloat16 or float32 with kernels of its own, but the "
+            f"device is {device.type!r}, dtype {options.dtype!r}, kernels {options.kernels!r} and the device map "
+            f"{options.device_map!r}. Leave the others out, or use engine auto."
+        )
+    if options.dtype == "int8" and (device.type != "cpu" or eager_only or options.engine not in ("auto", "native")):
+        raise PlaygroundError("Dtype is 'int8', which the native engine alone has, on a CPU. Use --dtype auto.")
+    return options.engine == "native" or (options.engine == "auto" and device.type == "cpu" and not eager_only)
+
+
+def _native_pair(
+    folder: ModelFolder,
+    tokenizer: Tokenizer,
+    drafter: Drafter | None,
+    card: str,
+    options: EngineOptions,
+    report: Report,
+) -> Pair:
+    """The pair on the native engine.
+
+    Raises:
+        NativeError: the library or the model cannot run here. PlaygroundError: something is wrong with the model.
+    """
+    require_fit(folder)
+    library = open_library(options.threads, report)
+    ids = tokenizer.encode_text(LIKELIHOOD_TEXT.read_text(encoding="utf-8"))
+    base, measured = load_native(folder, library, options.dtype, ids, report)
+    bound = None
+    if drafter:
+        bound = NativeDraftModel.of(drafter, base.model, base.name)
+        base.set_taps(bound.taps)
+    return Pair(
+        base=base,
+        tokenizer=tokenizer,
+        drafter=bound,
+        drafter_card=card,
+        device=base.device,
+        dtype=base.format,
+        engine="native",
+        kernels=base.kernels,
+        exact=True,
+        versions={},
+        costs={name: StepCosts(found.plain_ms, found.tree_ms) for name, found in measured.items()},
+        notes=base.notes,
+    )
 
 
 def quiet_transformers() -> None:

@@ -9,25 +9,26 @@ from __future__ import annotations
 import platform
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
 
-from kernels import KernelSet
 from playground import __version__
-from playground.base_model.adapter import BaseModel
+from playground.base_model.native import NativeBase
 from playground.calibration import plain_costs
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.native_runner import NativeDecoding, NativeRunner
 from playground.decode.race import RaceRecord, race
 from playground.decode.replay import Programs, ReplayedRunner
 from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
+from playground.drafter.native import NativeDraftModel
 from playground.figures.sentence import run_sentence
 from playground.figures.summary import run_summary
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tightest
@@ -48,6 +49,8 @@ from playground.trace import (
     Trace,
 )
 
+AnyDrafter = Drafter | NativeDraftModel
+
 
 class Session:
     """One loaded pair. `line` is the one for its device: another pair on it stands in the same line."""
@@ -60,14 +63,15 @@ class Session:
         self._info = SessionInfo(
             base=pair.base.info(),
             drafter=pair.drafter.info() if pair.drafter else None,
-            device=_device_names(pair.base),
+            device=_device_names(pair),
             dtype=pair.dtype,
             engine=pair.engine,
-            kernels=pair.kernels.name,
+            kernels=pair.kernels,
             window=pair.base.window,
             drafter_card=pair.drafter_card,
             has_chat_template=pair.tokenizer.has_chat_template,
-            versions=_versions(pair.kernels),
+            versions=_versions(pair.versions),
+            notes=pair.notes,
         )
 
     @classmethod
@@ -117,7 +121,7 @@ class Session:
         drafter, prompt_ids = self._checked(request)
         return self._in_turn(place, stop, lambda: self._records(request, drafter, prompt_ids, stop))
 
-    def _checked(self, request: RunRequest) -> tuple[Drafter, list[int]]:
+    def _checked(self, request: RunRequest) -> tuple[AnyDrafter, list[int]]:
         pair = self._pair
         if pair.drafter is None:
             raise PlaygroundError(
@@ -147,7 +151,7 @@ class Session:
                 yield from records()
 
     def _records(
-        self, request: RunRequest, drafter: Drafter, prompt_ids: list[int], stop: threading.Event
+        self, request: RunRequest, drafter: AnyDrafter, prompt_ids: list[int], stop: threading.Event
     ) -> Iterator[Record]:
         trace = Trace(self._header(request, prompt_ids))
         self._peak.reset()
@@ -161,15 +165,20 @@ class Session:
         cut = drafting.finish_reason is None or (plain is not None and plain.finish_reason is None)
         yield self._footer(trace, "stopped" if cut else drafting.finish_reason or "stopped")
 
-    def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[DraftingLane, PlainLane | None]:
-        plain = Decoding(self._pair.base, request.sampling)
-        drafting = replace(plain, drafting=Drafting(drafter, request.shape))
+    def _lanes(self, request: RunRequest, drafter: AnyDrafter) -> tuple[DraftingLane, PlainLane | None]:
         return (
-            DraftingLane(self._runner(drafting), request.max_new_tokens),
-            PlainLane(self._runner(plain), request.max_new_tokens) if request.race else None,
+            DraftingLane(self._runner(request, drafter), request.max_new_tokens),
+            PlainLane(self._runner(request, None), request.max_new_tokens) if request.race else None,
         )
 
-    def _runner(self, decoding: Decoding) -> Runner:
+    def _runner(self, request: RunRequest, drafter: AnyDrafter | None) -> Runner:
+        """Of the drafting lane, or of the plain one."""
+        base = self._pair.base
+        if isinstance(base, NativeBase):
+            assert not isinstance(drafter, Drafter)
+            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape))
+        assert not isinstance(drafter, NativeDraftModel)
+        decoding = Decoding(base, request.sampling, Drafting(drafter, request.shape) if drafter else None)
         if self._pair.engine == "captured":
             return ReplayedRunner(decoding, self._programs)
         return DirectRunner(decoding)
@@ -186,7 +195,7 @@ class Session:
             dtype=info.dtype,
             engine=info.engine,
             kernels=info.kernels,
-            exact=self._pair.kernels.exact,
+            exact=self._pair.exact,
             versions=info.versions,
             settings=RunSettings(
                 beam_width=request.shape.width,
@@ -245,10 +254,12 @@ def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceReco
     return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})
 
 
-def _device_names(base: BaseModel) -> str:
+def _device_names(pair: Pair) -> str:
     """Where the model computes, and where the rest of its weights wait."""
-    names = ", ".join(_device_name(device) for device in base.devices)
-    return f"{names}, weights {base.put_aside}" if base.put_aside else names
+    if isinstance(pair.base, NativeBase):
+        return f"cpu ({pair.base.model.library.threads} threads)"
+    names = ", ".join(_device_name(device) for device in pair.base.devices)
+    return f"{names}, weights {pair.base.put_aside}" if pair.base.put_aside else names
 
 
 def _device_name(device: torch.device) -> str:
@@ -257,7 +268,7 @@ def _device_name(device: torch.device) -> str:
     return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
 
 
-def _versions(kernels: KernelSet) -> dict[str, str]:
+def _versions(of_kernels: Mapping[str, str]) -> dict[str, str]:
     import transformers
 
     return {
@@ -265,5 +276,5 @@ def _versions(kernels: KernelSet) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        **kernels.versions,
+        **of_kernels,
     }

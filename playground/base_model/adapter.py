@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from playground.base_model.attention import TreeAttention, TreeFrame, register, unregister
-from playground.base_model.cache import KVCache
+from playground.base_model.cache import KVCache, bytes_per_slot
 from playground.base_model.description import decoder_layers, eos_ids, model_info
 from playground.base_model.exact import require_exact
 from playground.base_model.full_precision import can_widen, in_float32
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from kernels import KernelSet
 
 _HEAD_ROWS_CHECKED = 1024
+_WORKING_ROWS = 3  # copies of a node's logits alive at once: the model's, their fp32 form, its log-softmax
 PREFILL_CHUNK = 512  # rows a forward of the prompt takes at once: bounds its N x S mask
 
 
@@ -150,6 +151,15 @@ class BaseModel:
     def devices(self) -> tuple[torch.device, ...]:
         """All devices the model computes on, its own first."""
         return tuple(dict.fromkeys((self.device, *(shape.device for shape in self.shapes))))
+
+    def slot_bytes(self, device: torch.device) -> int:
+        """Bytes on `device` of one cached token, all layers there."""
+        return bytes_per_slot([shape for shape in self.shapes if shape.device == device], self.dtype)
+
+    def node_bytes(self, device: torch.device) -> int:
+        """Bytes of one tree node in a forward, beyond its cache row: logits and hidden states, on our own device."""
+        logits = self.vocab_size * (self.dtype.itemsize + 4 * (_WORKING_ROWS - 1))
+        return logits + 16 * self.context_size * 4 if device == self.device else 0
 
     @property
     def context_size(self) -> int:

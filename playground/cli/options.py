@@ -57,6 +57,7 @@ def add_engine(group: Any) -> None:
     group.add_argument("--engine", default="auto", choices=get_args(EngineName), help="which engine decodes")
     group.add_argument("--kernels", default="auto", choices=get_args(KernelsName), help="whose operations it uses")
     add_device_map(group)
+    group.add_argument("--threads", type=int, metavar="N", help="of the native engine; one a core if not said")
     group.add_argument("--exact", action="store_true", help="both lanes equal bit for bit in bfloat16")
 
 
@@ -104,6 +105,7 @@ def engine_options(chosen: argparse.Namespace) -> EngineOptions:
         engine=chosen.engine,
         kernels=chosen.kernels,
         exact=chosen.exact,
+        threads=chosen.threads,
         device_map=chosen.device_map,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -59,8 +59,8 @@ class TorchRunner(ABC):
         """What the slice told, on the host; the device has been waited for."""
 
     @torch.inference_mode()
-    def start(self, prompt_ids: Sequence[int], limit: int) -> Opening:
-        """Read a prompt and pick the first root."""
+    def start(self, prompt_ids: Sequence[int], limit: int, should_stop: Callable[[], bool]) -> Opening:
+        """Read a prompt, in one go, and pick the first root."""
         count = len(prompt_ids)
         self.stages = self.open(count + limit + self.decoding.max_nodes)
         self.nodes, self.last_position = 1, count + limit - 1

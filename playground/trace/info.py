@@ -48,6 +48,7 @@ class SessionInfo:
     drafter_card: str  # Markdown, empty where there is none
     has_chat_template: bool
     versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()  # sentences on how it runs here
 
 
 @dataclass(frozen=True)
