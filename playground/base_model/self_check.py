@@ -6,7 +6,7 @@ nothing: it is settled in float32. Uses only a base model's public surface. Does
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import torch
@@ -28,9 +28,9 @@ TEXT = "The old lighthouse keeper climbed the stairs every evening to light the 
 StockLogits = Callable[[torch.Tensor, str], torch.Tensor]  # tokens [n], an attention implementation -> [n, V]
 
 
-def check_tokens(ids: list[int] | None, vocab_size: int, device: torch.device) -> torch.Tensor:
+def check_tokens(ids: Sequence[int] | None, vocab_size: int, device: torch.device) -> torch.Tensor:
     """The prompt's, the tree's and one more token, [10]: `ids`, or spread over the vocabulary where they do not do."""
-    if ids is not None and len(ids) >= _COUNT and max(ids) < vocab_size:
+    if ids is not None and len(ids) >= _COUNT and max(ids[:_COUNT]) < vocab_size:
         return torch.tensor(ids[:_COUNT], device=device)
     return torch.arange(1, _COUNT + 1, device=device) * vocab_size // (_COUNT + 2)
 

@@ -101,5 +101,5 @@ def test_the_check_reads_real_text(tiny_base: Path, kernels: KernelSet, monkeypa
 def test_ids_that_do_not_fit_are_replaced() -> None:
     spread = self_check.check_tokens(None, 97, torch.device("cpu"))
     assert torch.equal(self_check.check_tokens([1, 2, 3], 97, torch.device("cpu")), spread)
-    assert torch.equal(self_check.check_tokens([*SENTENCE, 200], 97, torch.device("cpu")), spread)
+    assert torch.equal(self_check.check_tokens([200, *SENTENCE], 97, torch.device("cpu")), spread)
     assert self_check.check_tokens(SENTENCE, 97, torch.device("cpu")).tolist() == SENTENCE[:10]
