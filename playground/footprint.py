@@ -1,4 +1,4 @@
-"""Memory of a run: what it will take, what is free, what it took at most, and which beam shape would fit.
+"""Memory of a run: what it will take, what it took at most, and which beam shape would fit.
 
 Knows devices and byte counts; nothing of decoding.
 """
@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 
 from playground.config import BeamShape, PlaygroundError
+from playground.memory import free_bytes as free_bytes
 from playground.memory import readable_bytes
 
 
@@ -88,17 +89,6 @@ def no_room(footprint: Footprint, shape: BeamShape, tokens: int, lanes: int, fre
         f"free{f' on {footprint.place}' if footprint.place else ''}. "
         f"{remedy}."
     )
-
-
-def free_bytes(device: torch.device) -> int:
-    """Bytes that a run on `device` can still have."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + cached)
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 class PeakMemory:

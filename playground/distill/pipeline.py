@@ -12,24 +12,27 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from playground.base_model.adapter import BaseModel
-from playground.base_model.pairing import pair_drafter
 from playground.config import PlaygroundError
+from playground.distill.author import Author, device_name
 from playground.distill.card import CardFacts, write_card
+from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
 from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
-from playground.distill.corpus.writing import CorpusOptions
 from playground.distill.disk import explain_full_disk
+from playground.distill.measuring import measure_rates
 from playground.distill.plan import Plan, Stage
-from playground.distill.request import Author, TrainRequest, sizes_for
+from playground.distill.request import TrainRequest, sizes_for
+from playground.distill.schedule import Rates, Schedule
 from playground.distill.teacher.fill import fill
-from playground.distill.teacher.states import StatesInfo, TeacherStates
+from playground.distill.teacher.states import StatesInfo, TeacherStates, bytes_needed, states_room
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
 from playground.distill.training.objective import Objective
@@ -42,10 +45,12 @@ from playground.distill.training.recipe import (
     new_drafter,
     output_rows,
 )
-from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_drafter
+from playground.distill.trial import Trial, TrialOptions, held_out_prompts, opening_prompts, try_drafter
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, save_drafter
 from playground.progress import Bars
+
+_TRIAL_ROW = 192  # tokens of a row that is written for its prompt alone
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Made:
     """A finished drafter and what it is worth."""
 
     folder: Path
-    drafter: Drafter  # bound to the base model, in its dtype
+    drafter: Drafter  # bound to the base model
     trial: Trial
     log: list[dict[str, Any]]
     facts: CardFacts
@@ -64,15 +69,16 @@ class Pipeline:
 
     def __init__(self, author: Author, request: TrainRequest, bars: Bars) -> None:
         self.author, self.base, self.request, self.bars = author, author.base, request, bars
-        self.processes, self._began = Processes.launched(self.base.device), time.perf_counter()
-        self.sizes = sizes_for(self.base.device)
-        self.hours = request.hours or self.sizes.hours
+        self._began = time.perf_counter() if request.began is None else request.began
+        self.processes = Processes.launched(self.base.device)
+        self.sizes = sizes_for(self.base.device, self.base.info().parameters)
         self.work = request.work or request.out / "work"
         config = config_for(self.base, request.start, request.draft_vocabulary, apple_format=request.apple_format)
         start = str(request.start.resolve()) if request.start else None
         self.recipe = Recipe(config, batch=request.places or self.sizes.places, seed=request.seed, start=start)
         settings = {
             "base": weights_fingerprint(self.base),
+            "engine": author.engine,
             "corpus": str(request.corpus.resolve()) if request.corpus else None,
             **request.openings.settings,
             "rows": request.rows,
@@ -81,6 +87,7 @@ class Pipeline:
         }
         self.plan = Plan.open(self.work / "plan.json", settings)
         self.processes.wait()  # nobody writes the plan before all have read it
+        self.schedule = Schedule(request.hours or self.sizes.hours, self.base.device.type)
 
     def run(self) -> Made:
         """Do what is still to be done.
@@ -93,9 +100,9 @@ class Pipeline:
             corpus = self._corpus()
             states = self._teacher(corpus)
             log = self._training(corpus, states)
-            drafter = pair_drafter(load_drafter(self.request.out), self.base)
+            drafter = load_drafter(self.request.out)
             trial = self._trial(corpus, drafter)
-            facts = self._facts(corpus, drafter, trial, log)
+            facts = self._facts(corpus, drafter.bind(self.base), trial, log)
             if self.processes.main:
                 write_card(self.request.out, facts)
             self.processes.wait()
@@ -104,6 +111,40 @@ class Pipeline:
     @property
     def learning_rate(self) -> float:
         return self.request.learning_rate or self.sizes.learning_rate
+
+    @cached_property
+    def rates(self) -> Rates:
+        """Measured when they are first wanted."""
+        return measure_rates(self.author, self.recipe.config.context_layers, self._row_tokens)
+
+    @property
+    def _row_tokens(self) -> int:
+        return min(self.request.row_tokens, self.base.window)
+
+    @cached_property
+    def trial_options(self) -> TrialOptions:
+        """With the number of prompts asked for, or that there is time for."""
+        asked = self.request.trial
+        count = self.schedule.trial_prompts(asked.prompts, self.sizes.trial_prompts, self._prompt_seconds)
+        return replace(asked, prompts=count)
+
+    @property
+    def _prompt_seconds(self) -> float:
+        """Of the trial, for one prompt: plainly and at every shape."""
+        trial = self.request.trial
+        return trial.new_tokens * self.rates.token_seconds * (1 + len(trial.shapes))
+
+    @property
+    def _trial_seconds(self) -> float:
+        return (self.trial_options.prompts or 0) * self._prompt_seconds
+
+    def _spent_seconds(self) -> float:
+        """Since the beginning: all stages of earlier runs too, or this run with its loading."""
+        return max(self.plan.seconds_spent(), time.perf_counter() - self._began)
+
+    def _say_plan(self, tokens: int | None) -> None:
+        trial, spent = self._trial_seconds, self._spent_seconds()
+        self.bars.say(self.schedule.plan(self.rates, trial, spent, tokens, self.plan.steps if tokens else None))
 
     def _corpus(self) -> Corpus:
         """The corpus given, or one the base model writes now."""
@@ -120,30 +161,59 @@ class Pipeline:
         return corpus
 
     def _write(self, folder: Path) -> None:
-        options = CorpusOptions(
-            rows=self.request.rows or ENDLESS_ROWS,
-            row_tokens=min(self.request.row_tokens, self.base.window),
-            batch=self.sizes.shard_rows,
-            seed=self.request.seed,
+        """For its share of the time, or exactly so many rows; no more than there is disk for their states."""
+        request, row_tokens, gone = self.request, self._row_tokens, self._spent_seconds()
+        most = states_room(self.work, self._states_info("", row_tokens), request.disk_bytes) // row_tokens
+        room = bytes_needed(self._states_info("", most * row_tokens))
+        self.bars.say(
+            f"The base model's states of the corpus go to {self.work / 'teacher'}: "
+            f"{bytes_needed(self._states_info('', 1_000_000)) / 1e9:.2f} GB for a million tokens, "
+            f"{room / 1e9:.1f} GB at most."
         )
-        limit = None if self.request.rows else self.plan.corpus_seconds(self.hours, self.base.device.type)
+        if request.rows is not None and request.rows > most:
+            raise PlaygroundError(
+                f"--rows is {request.rows}, but there is disk for the states of {most} rows of {row_tokens} tokens. "
+                f"Free some space, choose another folder with --work, raise --disk, or ask for fewer rows."
+            )
+        options = CorpusOptions(
+            rows=request.rows or max(1, min(ENDLESS_ROWS, most, self._rows_of(request.max_tokens))),
+            row_tokens=row_tokens,
+            shard_rows=request.shard_rows or self.sizes.shard_rows,
+            seed=request.seed,
+        )
+        told, trial = False, 0.0
+        if request.rows is None:
+            trial = self._trial_seconds  # measured now: while the corpus is written the model is busy
 
-        def spend(seconds: float, tokens: int) -> None:
-            self._spend("corpus", seconds, tokens)
+        def seconds(rate: float) -> float:
+            nonlocal told
+            self.rates = replace(self.rates, written=rate)
+            if rate and not told:
+                told = True
+                self._say_plan(None)
+            return self.schedule.writing_seconds(self.rates, trial, gone)
 
-        openings = self.request.openings
-        write_own_corpus(self.author, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
+        write_own_corpus(
+            self.author,
+            options,
+            folder,
+            self.bars,
+            openings=request.openings,
+            together=request.shard_rows,
+            seconds=None if request.rows else seconds,
+            spend=lambda seconds, tokens: self._spend("corpus", seconds, tokens),
+        )
+
+    def _rows_of(self, tokens: int | None) -> int:
+        return ENDLESS_ROWS if tokens is None else -(-tokens // self._row_tokens)
+
+    def _states_info(self, corpus_hash: str, tokens: int) -> StatesInfo:
+        layers = self.recipe.config.context_layers
+        return StatesInfo(self.base.info().config_hash, corpus_hash, tokens, self.base.hidden_size, layers)
 
     def _teacher(self, corpus: Corpus) -> TeacherStates:
         """The base model's word on every token of the corpus; one process fills it, the others wait."""
-        info = StatesInfo(
-            self.base.info().config_hash,
-            corpus.content_hash,
-            corpus.tokens,
-            self.base.hidden_size,
-            self.recipe.config.context_layers,
-        )
-        folder = self.work / "teacher"
+        info, folder = self._states_info(corpus.content_hash, corpus.tokens), self.work / "teacher"
         if self.processes.main:
             self._fill(corpus, *TeacherStates.create_or_open(folder, info))
         self.processes.wait_until(lambda: _is_full(folder, info))
@@ -154,17 +224,19 @@ class Pipeline:
     def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> None:
         if done >= corpus.tokens:
             return
+        if self.request.hours is not None or self.request.steps is None:
+            self._say_plan(corpus.tokens)
         with (
             self._timed("teacher") as amount,
             self.bars.stage("teacher", corpus.tokens, "tok", done) as report,
-            self.base.stock() as model,
+            self.author.reader(states.info.taps) as reader,
         ):
 
             def tell(now: int, _total: int) -> None:
                 amount(now - done)
                 report(now)
 
-            fill(model, corpus, states, done, tell)
+            fill(reader, corpus, states, done, tell, self.bars.say)
 
     def _training(self, corpus: Corpus, states: TeacherStates) -> list[dict[str, Any]]:
         """Train to the planned step; every checkpoint leaves a drafter in `out`."""
@@ -178,7 +250,10 @@ class Pipeline:
         self._choose_steps(corpus, states, source)
         assert self.plan.steps is not None and self.plan.checkpoint_every is not None
         options = TrainOptions(
-            steps=self.plan.steps, learning_rate=self.learning_rate, checkpoint_every=self.plan.checkpoint_every
+            steps=self.plan.steps,
+            learning_rate=self.learning_rate,
+            warmup_steps=min(200, max(1, self.plan.steps // 5)),
+            checkpoint_every=self.plan.checkpoint_every,
         )
         began = trained_steps(out)
 
@@ -210,32 +285,54 @@ class Pipeline:
             spare = new_drafter(self.recipe, corpus, self.base, "spare")
             objective = Objective(spare, states, output_rows(spare, self.base))
             seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
-            plan.choose_steps(self.hours, seconds, time.perf_counter() - self._began)
+            plan.choose_steps(self.schedule.hours, seconds, trial=self._trial_seconds, elapsed=self._spent_seconds())
             plan.steps = int(self.processes.largest(plan.steps or 0))
+            self.rates = replace(self.rates, step_seconds=seconds)
+            self._say_plan(corpus.tokens)
         plan.checkpoint_every = plan.checkpoint_every or min(1000, max(50, math.ceil((plan.steps or 0) / 8)))
         self._save()
 
     def _trial(self, corpus: Corpus, drafter: Drafter) -> Trial:
-        """The real decoders on held-out prompts; the result of an earlier run of the same weights holds."""
+        """The real decoders on prompts never trained on; the result of an earlier run of the same weights holds."""
         kept = self.plan.trial
         if kept is not None and kept["weights"] == drafter.hashes[0]:
             return Trial.from_json(kept)
-        options = self.request.trial or TrialOptions(prompts=self.sizes.trial_prompts)
-        room = max(1, self.base.window - options.new_tokens)
-        prompts = held_out_prompts(corpus, options.prompts, room)
+        options = self.trial_options
+        prompts = self._prompts(corpus, options)
+        decoders = self.author.decoders(drafter)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(self.base, drafter, prompts, options, report)
+            trial = try_drafter(decoders, prompts, options, report)
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial
+
+    def _prompts(self, corpus: Corpus, options: TrialOptions) -> list[list[int]]:
+        """As many as were asked for: of held-out rows, and where these are too few, of rows written for this alone."""
+        count, room = options.prompts or 0, max(1, self.base.window - options.new_tokens)
+        prompts = held_out_prompts(corpus, count, room)
+        missing = count - len(prompts)
+        if missing > 0:
+            more = CorpusOptions(
+                rows=missing,
+                first_row=ENDLESS_ROWS,
+                row_tokens=min(_TRIAL_ROW, self._row_tokens),
+                shard_rows=missing,
+                seed=self.request.seed,
+                longest_user_turn=_TRIAL_ROW // 2,
+            )
+            folder = self.work / f"trial-{missing}"
+            openings = replace(self.request.openings, given=())
+            write_own_corpus(self.author, more, folder, self.bars, openings=openings, stage="prompts")
+            prompts += opening_prompts(load_corpus(folder), missing, room)
+        return prompts
 
     def _facts(self, corpus: Corpus, drafter: Drafter, trial: Trial, log: list[dict[str, Any]]) -> CardFacts:
         about = self.base.info()
         return CardFacts(
             name=self.request.out.resolve().name,
             base=about,
-            dtype=str(self.base.dtype).removeprefix("torch."),
-            device=_device_name(self.base.device),
+            dtype=self.author.engine,
+            device=device_name(self.author),
             drafter=drafter.info(),
             weights_bytes=(self.request.out / "model.safetensors").stat().st_size,
             config=drafter.config,
@@ -293,9 +390,3 @@ def _is_full(folder: Path, info: StatesInfo) -> bool:
     except (PlaygroundError, OSError, ValueError):
         return False
     return True
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type.upper()
