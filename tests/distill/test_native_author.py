@@ -119,8 +119,10 @@ def test_the_eager_writer_writes_the_same(library: NativeLibrary, tmp_path: Path
 
 
 def test_a_stop_keeps_whole_shards_and_the_rest_is_written_later(
-    author: Author, written: Corpus, tmp_path: Path
+    author: Author, written: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(native_writing, "_MOST_SLOTS", 4)
+
     def stop_in_second(done: int) -> None:
         if done > 4 * 48 and len(list(tmp_path.glob("rows*"))):
             raise Stopped
@@ -128,9 +130,34 @@ def test_a_stop_keeps_whole_shards_and_the_rest_is_written_later(
     with pytest.raises(Stopped):
         write(author, tmp_path, report=stop_in_second)
     kept = {file.name: file.stat().st_mtime_ns for file in tmp_path.glob("rows*")}
-    assert 0 < len(kept) < 3
-    assert write(author, tmp_path).content_hash == written.content_hash
+    assert 0 < len(kept) < 3 and load_corpus(tmp_path).rows <= len(kept) * OPTIONS.shard_rows
+    told: list[int] = []
+    assert write(author, tmp_path, report=told.append).content_hash == written.content_hash
+    assert not list(tmp_path.glob("unfinished*"))
     assert all((tmp_path / name).stat().st_mtime_ns == when for name, when in kept.items())
+
+
+@pytest.mark.parametrize("engine", ["native", "eager"])
+def test_unfinished_rows_go_on_where_they_were(author: Author, tmp_path: Path, engine: str) -> None:
+    """Broken off again and again, each time after a few forwards: the same rows, and nothing is written twice."""
+    one = author if engine == "native" else replace(author, native=None)
+    whole, calls = write(one, tmp_path / "whole"), 0
+
+    def stop_soon(_done: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls % 5 == 0:
+            raise Stopped
+
+    unfinished, again = [], None
+    while again is None:
+        try:
+            again = write(one, tmp_path / "parts", report=stop_soon)
+        except Stopped:
+            unfinished.append((tmp_path / "parts" / "unfinished-0.npz").exists())
+    assert sum(unfinished) >= 2 and not (tmp_path / "parts" / "unfinished-0.npz").exists()
+    same = (again.ids == whole.ids).reshape(OPTIONS.rows, -1).all(1)
+    assert same.all() if engine == "native" else same.sum() >= OPTIONS.rows - 2  # eager rounds by batch
 
 
 def test_no_row_is_begun_when_time_is_over(author: Author, tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ class Row:
         self.number, self.greedy, self.turns = number, number % 2 == 0, turns
         self.ids = np.zeros(options.row_tokens, np.int64)
         self.assistant = np.zeros(options.row_tokens, bool)
+        self.wishes = np.zeros(
+            options.row_tokens, np.int64
+        )  # the model's own token at each place, 0 where none is wanted
         self.filled = 0
         self._speaker, self._said = "user", 0
         self._temperature = options.answer_temperature
@@ -87,6 +90,7 @@ class Row:
 
     def add(self, own: int) -> None:
         """The row's next token, given the model's own wish where it is wanted."""
+        self.wishes[self.filled] = own if self.wants_own else 0
         self.ids[self.filled], self.assistant[self.filled] = self._take(own)
         self.filled += 1
 
@@ -94,6 +98,11 @@ class Row:
         """All tokens up to where the model's own are wanted, or the row is full."""
         while self._forced and not self.full:
             self.add(0)
+
+    def go_on_from(self, wishes: np.ndarray) -> None:
+        """Grow as it did before: the same wishes make the same row."""
+        for own in wishes.tolist():
+            self.add(own)
 
     def _take(self, own: int) -> tuple[int, bool]:
         """The next token, and whether it is the assistant's."""

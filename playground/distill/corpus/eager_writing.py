@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +26,7 @@ from playground.memory import free_bytes, is_out_of_memory
 _MOST_ROWS = {"cpu": 64}
 """Rows together where it is not 1,024: a CPU's step over more is no cheaper for each."""
 _LONGEST_BATCH = 60.0
-"""Seconds: what is unfinished when somebody stops is lost."""
+"""Seconds, so that the first file is there soon and the end of the time is met."""
 _MEMORY_SHARE = 0.6
 _LATER_STEPS = 1.2  # times a first step: attention reads more and more
 _MEASURED_STEPS = 2
@@ -62,19 +63,20 @@ class EagerWriter:
     def write(self, desk: Desk, seed: int) -> None:
         together = self._together or self.rows_that_fit(desk.options.row_tokens, desk.options.shard_rows)
         while rows := [row for _ in range(together) if (row := desk.take()) is not None]:
-            began = time.perf_counter()
-            try:
-                self._batch(rows, desk, seed)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                together = self._fewer(len(rows), error)
-                for row in reversed(rows):
-                    desk.give_back(row)
-                continue
-            self._batch_seconds = time.perf_counter() - began
-            for row in rows:
-                desk.keep(row)
+            for alike in _by_place(rows):
+                began = time.perf_counter()
+                try:
+                    self._batch(alike, desk, seed)
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    together = self._fewer(len(alike), error)
+                    for row in reversed(alike):
+                        desk.give_back(row)
+                    continue
+                self._batch_seconds = time.perf_counter() - began
+                for row in alike:
+                    desk.keep(row)
 
     def rows_that_fit(self, row_tokens: int, first: int) -> int:
         """Rows to write together: doubled from `first` on while memory and a measured step allow it."""
@@ -107,25 +109,26 @@ class EagerWriter:
         return (time.perf_counter() - began) / _MEASURED_STEPS * _LATER_STEPS
 
     def _logits(self, fed: Tensor, place: int, cache: Any) -> Tensor:
-        """[rows, V] after the tokens [rows, 1] at a place."""
-        position = torch.tensor([[place]], device=self._device)
+        """[rows, V] after the tokens [rows, n] that begin at a place."""
+        position = torch.arange(place, place + fed.shape[1], device=self._device)[None]
         found: Tensor = self.model(input_ids=fed, position_ids=position, past_key_values=cache, use_cache=True).logits
         return found[:, -1]
 
     @torch.inference_mode()
     def _batch(self, rows: list[Row], desk: Desk, seed: int) -> None:
-        """Fill these rows, position by position."""
-        tokens = desk.options.row_tokens
+        """Fill these rows, which stand at one place; what they have so far is read in one go."""
+        tokens, fed_to = desk.options.row_tokens, 0
         cache, own = rows_cache(self.model.config, tokens), [0] * len(rows)
-        for place in range(tokens):
-            for row, token in zip(rows, own, strict=True):
-                row.add(token)
-            if place + 1 == tokens:
-                break
-            if place % _REPORT_EVERY == 0:
-                desk.tell(place * len(rows))
-            fed = torch.tensor([[int(row.ids[place])] for row in rows], device=self._device)
-            own = self._choose(self._logits(fed, place, cache), rows, seed)
+        if not rows[0].filled:
+            _add(rows, own)
+        while rows[0].filled < tokens:
+            if rows[0].filled % _REPORT_EVERY == 0:
+                desk.tell(rows[0].filled * len(rows))
+            place = rows[0].filled
+            fed = torch.from_numpy(np.stack([row.ids[fed_to:place] for row in rows])).to(self._device)
+            own = self._choose(self._logits(fed, fed_to, cache), rows, seed)
+            fed_to = place
+            _add(rows, own)
 
     def _choose(self, logits: Tensor, rows: list[Row], seed: int) -> list[int]:
         """A token for each row of logits [rows, V]."""
@@ -153,3 +156,14 @@ class EagerWriter:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         return rows // 2
+
+
+def _add(rows: list[Row], own: list[int]) -> None:
+    for row, token in zip(rows, own, strict=True):
+        row.add(token)
+
+
+def _by_place(rows: list[Row]) -> list[list[Row]]:
+    """Rows that stand at one place, together: an earlier run has left some where they were."""
+    places = sorted({row.filled for row in rows})
+    return [[row for row in rows if row.filled == place] for place in places]

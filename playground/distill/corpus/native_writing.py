@@ -21,10 +21,10 @@ from playground.memory import free_bytes
 
 _MOST_SLOTS = 64
 """More rows together gain little: products cost what they cost for each row from about 32 on."""
-_FIRST_SLOTS = 8
-_LONGEST_ROW = 30.0
-"""Seconds from a row's beginning to its end, as far as that is a matter of how many are written together: what is
-unfinished when somebody stops is lost."""
+_FIRST_SLOTS = 16
+_LONGEST_ROW = 60.0
+"""Seconds from a row's beginning to its end, as far as that is a matter of how many are written together: when the time
+is over, the last rows are still written to their ends, fewer and fewer together."""
 _MOST_TOKENS = 128  # of a forward: keeps it short enough to be stopped after
 _MEMORY_SHARE = 0.4
 

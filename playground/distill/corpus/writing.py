@@ -1,13 +1,17 @@
 """A corpus without a data set: rows are handed out to a writer and kept as small files, shard by shard.
 
 A row hangs on the seed and its number alone, so rows may be written in any order, together with any others, and by
-several processes; a shard's file is there as soon as its rows are whole, and what is there is never written again. A
-writer is whatever continues rows with a base model. Knows neither a model, a tokenizer nor a drafter.
+several processes; a shard's file is there as soon as its rows are whole, and what is there is never written again.
+Rows that are not whole are kept too, so that they go on where they were. A writer is whatever continues rows with a
+base model. Knows neither a model, a tokenizer nor a drafter.
 """
 
 from __future__ import annotations
 
 import json
+import time
+import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +26,15 @@ from playground.distill.corpus.openings import UNASKED, Openings
 from playground.distill.corpus.turns import ChatTurns
 from playground.files import write_json, written_whole
 
+_KEEP_SECONDS = 60.0  # of writing that a crash may cost
+
 
 @dataclass(frozen=True)
 class Shards:
     """Which shards of a corpus to write now."""
 
     mine: Callable[[int], bool] = lambda number: True  # several processes share the work by shard number
+    process: int = 0  # which of them this is
     may_start: Callable[[int], bool] = lambda number: True  # asked before each shard that is still to be written
 
 
@@ -47,7 +54,7 @@ class Writer(Protocol):
 
 
 class Desk:
-    """Hands out rows and keeps the full ones."""
+    """Hands out rows and keeps the full ones; of the others, what they have so far."""
 
     def __init__(
         self,
@@ -63,21 +70,30 @@ class Desk:
         self._closed = False
         self._waiting: deque[int] = deque()  # numbers of rows that nobody writes yet
         self._kept: dict[int, dict[int, Row]] = {}  # full rows of shards that are not whole
+        self._given: dict[int, Row] = {}  # rows that are being written
+        self._saved_at = time.monotonic()
+        self._begun = out / f"unfinished-{shards.process}.npz"
+        self._earlier = _read_unfinished(self._begun)
         self._done = 0  # tokens in files
 
     def take(self) -> Row | None:
         """A row to write; None where there is none, or no time for another."""
-        if not self._waiting and (shard := self._next_shard()) is not None:
-            self._waiting.extend(self._numbers(shard))
-            self._kept[shard] = {}
-        return self._begin(self._waiting.popleft()) if self._waiting else None
+        while not self._waiting and (shard := self._next_shard()) is not None:
+            self._open(shard)
+        if not self._waiting:
+            return None
+        row = self._row(self._waiting.popleft())
+        self._given[row.number] = row
+        return row
 
     def give_back(self, row: Row) -> None:
         """A row that could not be written: it is handed out anew, from its beginning."""
+        del self._given[row.number]
         self._waiting.appendleft(row.number)
 
     def keep(self, row: Row) -> None:
         """A full row; the last of its shard saves them all."""
+        self._given.pop(row.number, None)
         shard = (row.number - self.options.first_row) // self.options.shard_rows
         kept, numbers = self._kept[shard], self._numbers(shard)
         kept[row.number] = row
@@ -86,10 +102,39 @@ class Desk:
             del self._kept[shard]
             self._done += len(numbers) * self.options.row_tokens
 
+    def save_unfinished(self) -> None:
+        """Keep what rows have that are in no file yet."""
+        rows = [*self._given.values(), *(row for kept in self._kept.values() for row in kept.values())]
+        numbers = {row.number for row in rows}
+        wishes: dict[str, Any] = {str(row.number): row.wishes[: row.filled] for row in rows if row.filled}
+        wishes |= {str(number): row for number, row in self._earlier.items() if number not in numbers}
+        self._saved_at = time.monotonic()
+        if not wishes:
+            self._begun.unlink(missing_ok=True)
+            return
+        with written_whole(self._begun) as partial, open(partial, "wb") as stream:
+            np.savez_compressed(stream, **wishes)
+
+    def _open(self, shard: int) -> None:
+        """Its rows wait to be written; those that an earlier run has filled are kept."""
+        self._kept[shard] = {}
+        for number in self._numbers(shard):
+            if len(self._earlier.get(number, ())) == self.options.row_tokens:
+                self.keep(self._row(number))
+            else:
+                self._waiting.append(number)
+
+    def _row(self, number: int) -> Row:
+        row = self._begin(number)
+        row.go_on_from(self._earlier.pop(number, row.wishes[:0]))
+        return row
+
     def tell(self, in_flight: int) -> None:
         """Report tokens: of files, of full rows, and those of rows that are being written."""
         full = sum(map(len, self._kept.values())) * self.options.row_tokens
         self._report(self._done + full + in_flight)
+        if time.monotonic() - self._saved_at > _KEEP_SECONDS:
+            self.save_unfinished()
 
     def _next_shard(self) -> int | None:
         """The next shard that is still to be written by this process."""
@@ -140,7 +185,10 @@ def write_corpus(
         return Row(number, turns, asked, options, writer.first_token)
 
     desk = Desk(out, options, shards or Shards(), begin, report)
-    writer.write(desk, options.seed)
+    try:
+        writer.write(desk, options.seed)
+    finally:
+        desk.save_unfinished()
     desk.tell(0)
 
 
@@ -191,3 +239,14 @@ def _save(file: Path, rows: list[Row]) -> None:
     assistant, greedy = np.stack([row.assistant for row in rows]), np.array([row.greedy for row in rows])
     with written_whole(file) as partial, open(partial, "wb") as stream:
         np.savez_compressed(stream, ids=small, assistant=assistant, greedy=greedy)
+
+
+def _read_unfinished(file: Path) -> dict[int, np.ndarray]:
+    """What rows had when the writing was broken off; nothing where the file is damaged: they are written anew."""
+    if not file.exists():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {int(number): archive[number] for number in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        return {}
