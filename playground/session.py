@@ -176,9 +176,10 @@ class Session:
         base = self._pair.base
         if isinstance(base, NativeBase):
             assert not isinstance(drafter, Drafter)
-            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape))
+            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape, self._pair.curve))
         assert not isinstance(drafter, NativeDraftModel)
-        decoding = Decoding(base, request.sampling, Drafting(drafter, request.shape) if drafter else None)
+        drafting = Drafting(drafter, request.shape, self._pair.curve) if drafter else None
+        decoding = Decoding(base, request.sampling, drafting)
         if self._pair.engine == "captured":
             return ReplayedRunner(decoding, self._programs)
         return DirectRunner(decoding)
@@ -200,6 +201,8 @@ class Session:
             settings=RunSettings(
                 beam_width=request.shape.width,
                 beam_length=request.shape.length,
+                nodes=request.shape.nodes,
+                copy_tail=request.shape.copy_tokens > 0,
                 max_new_tokens=request.max_new_tokens,
                 temperature=float(sampling.temperature),
                 top_k=sampling.top_k,
@@ -210,6 +213,7 @@ class Session:
             ),
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
+            costs=self._pair.curve if request.shape.nodes == "auto" else None,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 
@@ -248,7 +252,7 @@ def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceReco
         return record
     if isinstance(record, StepRecord):
         beams = (token for beam in record.beams.tokens for token in beam)
-        mentioned = {*record.tree.token, *record.emitted, *beams}
+        mentioned = {*record.tree.token, *record.emitted, *beams, *(record.unsent.token if record.unsent else ())}
     else:
         mentioned = {record.token if isinstance(record, PlainRecord) else record.first_root}
     return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})

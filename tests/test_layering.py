@@ -17,7 +17,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"base_model"}),
     frozenset({"decode"}),
     frozenset({"distill"}),
-    frozenset({"calibration", "footprint"}),
+    frozenset({"calibration", "footprint", "engine_options"}),
     frozenset({"pair"}),
     frozenset({"session"}),
     frozenset({"bench"}),

@@ -17,10 +17,10 @@ from playground.bench.shapes import sweep
 from playground.calibration import CostFile, StepCosts, fastest_drafting, known_costs, plain_costs
 from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
 from playground.drafter.file import save_drafter
+from playground.engine_options import resolve_device
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
 from playground.line import LIMIT
-from playground.pair import resolve_device
 from playground.session import Session
 from playground.trace import (
     Footer,
@@ -186,11 +186,14 @@ def test_a_prompt_that_leaves_no_room_is_refused(session: Session, settings: dic
 def test_no_room_in_memory_names_a_shape_that_fits(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     footprint = Footprint.of(session.pair.base)
     tokens = len(session.pair.tokenizer.encode(asked().messages, chat_template=True)) + 20
-    room = footprint.run(BeamShape(2, 3), tokens, 2)
+    room = footprint.run(BeamShape(2, 3, None), tokens, 2)
     monkeypatch.setattr(session_module, "free_bytes", lambda _: room)
     with pytest.raises(PlaygroundError, match=r"beam width 4 and beam length 3.*Beam width 2 with beam length 3 would"):
-        session.check(asked())
-    session.check(asked(shape=BeamShape(2, 3)))
+        session.check(asked(shape=BeamShape(4, 3, None)))
+    session.check(asked(shape=BeamShape(2, 3, None)))
+    with pytest.raises(PlaygroundError, match=r"a tree of 64 nodes over .*A tree of 7 nodes would fit"):
+        session.check(asked(shape=BeamShape(2, 3)))
+    session.check(asked(shape=BeamShape(2, 3, 7)))
     monkeypatch.setattr(session_module, "free_bytes", lambda _: 10)
     with pytest.raises(PlaygroundError, match="No beam shape would fit"):
         session.check(asked())

@@ -19,9 +19,11 @@
     const status = isPick ? RD.STATUS.k : RD.STATUS[step.nodes.status[node]];
     const value = (name) => (isPick ? item[name] : step.nodes[name][node]);
     const facts = [["Bytes", value("hex") || "–"], ["Token id", value("token")]];
-    if (!isPick && node) facts.push(["Drafter", `${RD.percent(step.nodes.draft[node])}`]);
+    const copied = !isPick && step.nodes.origin[node] === "c";
+    if (copied) facts.push(["Origin", "copied from earlier in the text"]);
+    if (!isPick && node) facts.push([copied ? "Chance" : "Drafter", `${RD.percent(step.nodes.draft[node])}`]);
     if (node) facts.push(["Base model", `${RD.percent(value("base"))}, choice ${value("rank").toLocaleString("en")}`]);
-    if (!isPick && node) facts.push(["Beams", step.nodes.beams[node].map((beam) => beam + 1).join(", ")]);
+    if (!isPick && node && step.nodes.beams[node].length) facts.push(["Beams", step.nodes.beams[node].map((beam) => beam + 1).join(", ")]);
     RD.put(
       box,
       h("div", { class: `rp-cardhead is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`), h("bdi", { class: "rp-cardtoken rp-mono" }, value("label"))),

@@ -192,8 +192,9 @@
   function pill(step, node, place, size) {
     const { nodes } = step;
     const status = RD.STATUS[nodes.status[node]];
-    const name = `${status.title}: ${nodes.label[node]}${node ? `, base model ${RD.percent(nodes.base[node])}` : ""}`;
-    return shape({ node, status, label: nodes.label[node], share: node ? nodes.base[node] : null, name, place, size });
+    const copied = nodes.origin[node] === "c";
+    const name = `${status.title}: ${nodes.label[node]}${copied ? ", copied from earlier in the text" : ""}${node ? `, base model ${RD.percent(nodes.base[node])}` : ""}`;
+    return shape({ node, status, copied, label: nodes.label[node], share: node ? nodes.base[node] : null, name, place, size });
   }
 
   /** @param {StepPicture} step */
@@ -204,13 +205,13 @@
     return shape({ node, status: RD.STATUS.k, label: pick.label, share: pick.base, name, place, size });
   }
 
-  function shape({ node, status, label, share, name, place, size }) {
+  function shape({ node, status, copied = false, label, share, name, place, size }) {
     const width = place.widths[node];
     const y = place.y[node] - size.pill / 2;
     const middle = size.pill / 2 + 0.5;
     const group = s(
       "g",
-      { class: `rp-node is-${status.name}`, "data-node": node, transform: `translate(${place.x[node]} ${y})`, tabindex: node ? -1 : 0, role: "img", "aria-label": name },
+      { class: `rp-node is-${status.name}${copied ? " is-copied" : ""}`, "data-node": node, transform: `translate(${place.x[node]} ${y})`, tabindex: node ? -1 : 0, role: "img", "aria-label": name },
       s("rect", { class: "rp-pill", width, height: size.pill, rx: size.pill / 2 }),
       s("text", { class: "rp-glyph", x: 13, y: middle }, status.glyph),
       s("text", { class: "rp-label", x: 24, y: middle }, RD.clip(label, size.letters)),

@@ -129,7 +129,7 @@ class Draft:
     """Room for what a search finds, used again and again; arrays are views of it.
 
     Attributes:
-        nodes, levels, others, match: how many of each there are.
+        nodes, levels, others, match, scored: how many of each there are; scored: candidates, sent or not.
         token, parent, depth, origin, copy, score, log_probability: of nodes, the root first.
         beam_token, beam_node, beam_log_probability: [W, L], -1 for none; beam_score [W].
         other_token, other_parent, other_depth, other_score: the best that were scored but not sent.
@@ -163,6 +163,15 @@ class Draft:
     @property
     def match(self) -> int:
         return int(self.c.match)
+
+    @property
+    def scored(self) -> int:
+        return int(self.c.scored)
+
+    @property
+    def budget(self) -> int:
+        """Nodes there might have been; of a tree of beams, of no meaning."""
+        return int(self.c.budget)
 
 
 class NativeDrafter:

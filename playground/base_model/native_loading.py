@@ -141,7 +141,7 @@ class Packer:
         info = model_info(self._stock, self.folder.name, spec.vocabulary)
         facts = NativeFacts(spec, info, tuple(sorted(eos_ids(self._stock))), None)
         base = NativeBase(NativeModel.of(self.library, spec, read_weights(self._stock, spec)), facts)
-        check_against(base, self._expected, self.ids)
+        check_against(base, self._expected, self.ids, exact=format in ("float32", self.exact))
         return base
 
     def measure(self, base: NativeBase, exact: float | None) -> Measured:

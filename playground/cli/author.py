@@ -64,7 +64,8 @@ def open_author(chosen: argparse.Namespace) -> Opened:
     from playground.base_model.adapter import BaseModel
     from playground.distill.author import Author
     from playground.distill.corpus.turns import chat_turns
-    from playground.pair import options_with_map, quiet_transformers
+    from playground.engine_options import options_with_map
+    from playground.pair import quiet_transformers
     from playground.sources.catalogue import resolve_base
     from playground.sources.tokenizer import Tokenizer
     from playground.trace import Progress
@@ -107,7 +108,8 @@ def _native(
     from kernels.native import NativeError
     from playground.base_model.native_loading import load_native, open_library, require_fit
     from playground.distill.training.processes import Processes
-    from playground.pair import LIKELIHOOD_TEXT, wants_native
+    from playground.engine_options import wants_native
+    from playground.pair import LIKELIHOOD_TEXT
     from playground.trace import Progress
 
     processes = Processes.launched(device).world
@@ -141,7 +143,7 @@ def _own_device(options: EngineOptions) -> torch.device:
         PlaygroundError: several processes and a device map.
     """
     from playground.distill.training.processes import Processes
-    from playground.pair import main_device
+    from playground.engine_options import main_device
 
     wanted = main_device(options)
     processes = Processes.launched(wanted)

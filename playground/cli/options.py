@@ -10,6 +10,7 @@ from playground.config import (
     DEVICE_MAPS,
     MAX_BEAM_LENGTH,
     MAX_BEAM_WIDTH,
+    MAX_NODES,
     BeamShape,
     DtypeName,
     EngineName,
@@ -19,6 +20,8 @@ from playground.config import (
     PlaygroundError,
     RunRequest,
     Sampling,
+    nodes_name,
+    parse_nodes,
 )
 
 DEFAULTS = RunRequest((Message("user", "-"),))
@@ -75,7 +78,15 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument("--beam-width", type=int, default=shape.width, metavar="W", help=f"1 to {MAX_BEAM_WIDTH}")
     group.add_argument("--beam-length", type=int, default=shape.length, metavar="L", help=f"1 to {MAX_BEAM_LENGTH}")
+    add_nodes(group)
     add_sampling(group)
+
+
+def add_nodes(group: Any) -> None:
+    shape = DEFAULTS.shape
+    words = f"nodes of a tree, 2 to {MAX_NODES}; auto: as many as pay; beams: the surviving beams"
+    group.add_argument("--nodes", default=nodes_name(shape.nodes), metavar="N", help=words)
+    group.add_argument("--no-copy-tail", action="store_true", help="no nodes that only repeat the text so far")
 
 
 def add_sampling(group: Any) -> None:
@@ -115,7 +126,9 @@ def sampling_of(chosen: argparse.Namespace) -> Sampling:
 
 
 def shape_of(chosen: argparse.Namespace) -> BeamShape:
-    return BeamShape(chosen.beam_width, chosen.beam_length)
+    return BeamShape(
+        chosen.beam_width, chosen.beam_length, parse_nodes(chosen.nodes), copy_tail=not chosen.no_copy_tail
+    )
 
 
 def request_of(chosen: argparse.Namespace, shape: BeamShape, *, race: bool) -> RunRequest:

@@ -154,6 +154,8 @@ class DraftingLane(Lane[trace.StepRecord]):
             ms=step.ms,
             clock_ms=self.clock_ms,
             token_bytes={},
+            budget=drafted.budget,
+            unsent=drafted.unsent,
         )
 
 

@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from kernels.native import Draft, NativeCache, Rule, Search, SearchSettings, Segment
+from kernels.native import Costs, Draft, NativeCache, Rule, Search, SearchSettings, Segment
 from kernels.native.choices import Acceptance, judge, pick
 from playground.base_model.native import NativeBase
-from playground.config import BeamShape, Sampling
+from playground.config import DEFAULT_NODES, BeamShape, CostCurve, Sampling
+from playground.decode.copy_tail import LEAST_MATCH
+from playground.decode.recording import ORIGINS
 from playground.decode.runner import Drafted, Judgement, Opening, Reading, Taken
+from playground.drafter.config import DrafterConfig
+from playground.drafter.lookup import LONGEST_MATCH
 from playground.drafter.native import NativeDraftModel
-from playground.trace import INFINITE, BeamsRecord, StageMs, TreeRecord
+from playground.trace import INFINITE, BeamsRecord, StageMs, TreeRecord, UnsentRecord
 
 CHUNK = 128  # prompt tokens a forward takes at once: some 0.2 s of a small model
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -33,6 +37,7 @@ class NativeDecoding:
     sampling: Sampling
     drafter: NativeDraftModel | None = None
     shape: BeamShape = field(default_factory=BeamShape)
+    costs: CostCurve | None = None  # by which a budget is chosen step by step
     judged: bool = True  # records say what the base model thought of every token
 
     @property
@@ -45,11 +50,33 @@ def rule_in_c(sampling: Sampling) -> Rule:
     return Rule(sampling.temperature, sampling.top_k, sampling.top_p, sampling.seed)
 
 
-def search_settings(decoding: NativeDecoding) -> SearchSettings:
+def search_settings(
+    shape: BeamShape, sampling: Sampling, config: DrafterConfig, costs: CostCurve | None
+) -> SearchSettings:
     """How trees are searched for, as the library takes it."""
-    shape, drafter = decoding.shape, decoding.drafter
-    assert drafter is not None
-    return SearchSettings(shape.width, shape.length, shape.nodes, rule_in_c(decoding.sampling), match=drafter.match)
+    nodes, budgeted = shape.nodes, None
+    if isinstance(nodes, str):
+        nodes = shape.max_nodes if costs else DEFAULT_NODES
+        budgeted = costs_in_c(costs, nodes) if costs else None
+    return SearchSettings(
+        width=shape.width,
+        length=shape.length,
+        nodes=nodes,
+        rule=rule_in_c(sampling),
+        match=LONGEST_MATCH,
+        copied=min(shape.copy_tokens, nodes - 1) if nodes else 0,
+        least_match=LEAST_MATCH,
+        past_vocabulary=config.copies_beyond,
+        chances=config.copy_chances,
+        calibration=config.calibration,
+        costs=budgeted,
+    )
+
+
+def costs_in_c(costs: CostCurve, nodes: int) -> Costs:
+    """The curve at every node count up to `nodes`."""
+    verify = tuple(costs.verify(count) for count in range(1, nodes + 1))
+    return Costs(verify, level_ms=costs.level_ms, fixed_ms=costs.fixed_ms)
 
 
 class _Clock:
@@ -74,7 +101,9 @@ class NativeRunner:
         self._rule = rule_in_c(decoding.sampling)
         self._taps = tuple(layer - 1 for layer in base.taps) if decoding.drafter else ()
         self._accepted = Acceptance(self._library, self._handle, self._rule, base.eos, nodes, base.vocab_size)
-        settings = search_settings(decoding) if decoding.drafter else SearchSettings(1, 1)
+        settings, drafter = SearchSettings(1, 1), decoding.drafter
+        if drafter is not None:
+            settings = search_settings(decoding.shape, decoding.sampling, drafter.config, decoding.costs)
         self._search, self._draft = Search(settings), Draft(settings)
         self._state = np.empty(base.hidden_size * (1 + len(self._taps)), np.float32)  # before the root
         self._cache: NativeCache
@@ -142,7 +171,7 @@ class NativeRunner:
         if decoding.drafter is None:
             self._root_alone(root)
             return
-        wanted = max(0, self._last - self._committed - 1)
+        wanted = max(0, min(self._last - self._committed - 1, decoding.shape.depth))
         decoding.drafter.native.draft(
             self._search, self._state, self._history, self._committed + 1, self.model.eos, wanted, self._draft
         )
@@ -160,7 +189,8 @@ class NativeRunner:
                 accept=self._ms.accept,
                 commit=self._ms.commit,
             )
-            drafted = drafted_record(self._draft, min(self.decoding.shape.length, self._wanted))
+            length = min(self.decoding.shape.length, self._wanted)
+            drafted = drafted_record(self._draft, length, self._search.settings.nodes is not None)
         return Reading(self._ms, self._taken, self._judgement, drafted)
 
     def _reset_slice(self) -> None:
@@ -203,9 +233,12 @@ class NativeRunner:
         )
 
 
-def drafted_record(draft: Draft, length: int) -> Drafted:
-    """A proposal as records tell it, its beams cut to the `length` that was wanted."""
-    nodes = draft.nodes
+def drafted_record(draft: Draft, length: int, budgeted: bool) -> Drafted:
+    """A proposal as records tell it, its beams cut to the `length` that was wanted; of no length, nothing was searched.
+
+    The library stops a search where another level cannot pay; what the record then says of the beams ends there.
+    """
+    nodes, budgeted = draft.nodes, budgeted and length > 0
     return Drafted(
         beams=BeamsRecord(
             tokens=_rows(draft.beam_token[:, :length]),
@@ -217,7 +250,23 @@ def drafted_record(draft: Draft, length: int) -> Drafted:
             parent=tuple(draft.parent[:nodes].tolist()),
             depth=tuple(draft.depth[:nodes].tolist()),
             node_of=_rows(draft.beam_node[:, :length]),
+            log_probability=tuple(draft.log_probability[:nodes].tolist()),
+            origin=tuple(ORIGINS[origin] for origin in draft.origin[:nodes].tolist()),
+            copied=tuple(draft.copy[:nodes].tolist()),
         ),
+        budget=draft.budget if budgeted else None,
+        unsent=_unsent(draft) if budgeted else None,
+    )
+
+
+def _unsent(draft: Draft) -> UnsentRecord:
+    real = draft.others
+    return UnsentRecord(
+        token=tuple(draft.other_token[:real].tolist()),
+        parent=tuple(draft.other_parent[:real].tolist()),
+        depth=tuple(draft.other_depth[:real].tolist()),
+        score=tuple(draft.other_score[:real].tolist()),
+        total=draft.scored,
     )
 
 

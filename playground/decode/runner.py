@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from playground.trace import BeamsRecord, StageMs, TreeRecord
+from playground.trace import BeamsRecord, StageMs, TreeRecord, UnsentRecord
 
 
 class WritingModel(Protocol):
@@ -48,6 +48,8 @@ class Drafted:
 
     beams: BeamsRecord
     tree: TreeRecord
+    budget: int | None = None  # nodes there might have been; None for the surviving beams' tree
+    unsent: UnsentRecord | None = None
 
 
 @dataclass(frozen=True)

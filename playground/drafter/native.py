@@ -109,8 +109,3 @@ class NativeDraftModel:
     def taps(self) -> tuple[int, ...]:
         """Base layers whose residual stream the hidden state must carry."""
         return self.config.context_layers
-
-    @property
-    def match(self) -> int:
-        """Tokens up to which an earlier match is counted."""
-        return self.config.lookup_match

@@ -8,14 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from playground.config import nodes_name
 from playground.figures.rates import Event, rate_points
 from playground.figures.totals import RunTotals
-from playground.trace import Header, StageMs, StepRecord, Trace
+from playground.trace import Header, NodeOrigin, StageMs, StepRecord, Trace
 from playground.views.page import (
     Figures,
     HeadPicture,
     LaneFigures,
     MaybeNumber,
+    NodeCode,
     NodeColumns,
     OriginCode,
     PickPicture,
@@ -35,6 +37,7 @@ from playground.views.text import LaneText, Origin, RunText
 from playground.views.tree import tree_layout
 
 STATUS_CODES: dict[Status, StatusCode] = {"root": "r", "accepted": "a", "rejected": "x", "unreached": "u"}
+NODE_CODES: dict[NodeOrigin, NodeCode] = {"root": "r", "beam": "b", "copy": "c"}
 ORIGIN_CODES: dict[Origin, OriginCode] = {"prompt": "p", "accepted": "a", "picked": "k", "plain": "n"}
 
 
@@ -102,6 +105,8 @@ def head_picture(header: Header) -> HeadPicture:
         "exact": header.exact,
         "width": settings.beam_width,
         "length": settings.beam_length,
+        "nodes": nodes_name(settings.nodes),
+        "copyTail": settings.copy_tail,
         "maxNewTokens": settings.max_new_tokens,
         "temperature": settings.temperature,
         "topK": settings.top_k,
@@ -182,6 +187,7 @@ def _node_columns(nodes: Sequence[NodeInfo], rows: Sequence[float]) -> NodeColum
         "label": [node.label for node in nodes],
         "hex": [node.hex for node in nodes],
         "status": "".join(STATUS_CODES[node.status] for node in nodes),
+        "origin": "".join(NODE_CODES[node.origin] for node in nodes),
         "draft": [_round(node.draft_probability, 6) for node in nodes],
         "base": [_round(node.base_probability, 6) for node in nodes],
         "rank": [node.rank for node in nodes],

@@ -12,7 +12,7 @@ from typing import Literal
 
 from playground.figures.format import percent, plural
 from playground.figures.totals import StepTotals
-from playground.trace import Pick, StageMs, StepRecord
+from playground.trace import NodeOrigin, Pick, StageMs, StepRecord
 from playground.views.reasons import Reasons
 from playground.views.token_text import hex_bytes, quoted, token_label
 
@@ -30,7 +30,8 @@ class NodeInfo:
     label: str
     hex: str
     status: Status
-    draft_probability: float | None  # the drafter's, None for the root
+    origin: NodeOrigin  # "copy": no beam drafted it, it repeats what followed an earlier match in the text
+    draft_probability: float | None  # the drafter's, of a copy its measured chance; None for the root
     base_probability: float | None  # the base model's under the node's parent, None for the root
     rank: int  # the base model's, 1 = best, 0 for the root
     reason: str
@@ -82,7 +83,7 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
     reasons = Reasons(step, sampled=sampled)
     statuses = node_statuses(step)
     through = _beams_through(step)
-    draft = _draft_log_probabilities(step)
+    draft, origins = _draft_log_probabilities(step), node_origins(step)
     nodes = tuple(
         NodeInfo(
             node=node,
@@ -92,6 +93,7 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
             label=token_label(_bytes(step, step.tree.token[node])),
             hex=hex_bytes(_bytes(step, step.tree.token[node])),
             status=status,
+            origin=origins[node],
             draft_probability=math.exp(draft[node]) if node in draft else None,
             base_probability=math.exp(step.log_probability[node]) if node else None,
             rank=step.rank[node] if node else 0,
@@ -129,6 +131,11 @@ def node_statuses(step: StepRecord) -> tuple[Status, ...]:
     return tuple(status(node) for node in range(step.tree.nodes))
 
 
+def node_origins(step: StepRecord) -> tuple[NodeOrigin, ...]:
+    """Where every node [N] came from; before schema 1.1 there were beams alone."""
+    return step.tree.origin or tuple("beam" if node else "root" for node in range(step.tree.nodes))
+
+
 def mask_rows(parent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """The tree-attention mask as lists: row i names the tree nodes that node i attends to, root first, itself last."""
     rows: list[tuple[int, ...]] = []
@@ -138,11 +145,22 @@ def mask_rows(parent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def saving_words(step: StepRecord) -> str:
-    """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`."""
+    """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`; under a budget, `budget_words`."""
+    if step.budget is not None:
+        return budget_words(step)
     beams, slots = plural(step.beams.width, "beam"), plural(step.beam_slots, "slot")
     shape = f"{beams} × {step.beams.length} = {slots} → {plural(step.tree.nodes - 1, 'node')}"
     saved = StepTotals.of(step).saving
     return f"{shape}, {percent(saved)} fewer to verify" if saved > 0 else f"{shape}, nothing to merge"
+
+
+def budget_words(step: StepRecord) -> str:
+    """`Budget 16: the root and the best 15 of 248 scored tokens, 4 of them copied`."""
+    sent, total = step.tree.nodes - 1, step.unsent.total if step.unsent else step.tree.nodes - 1
+    copies = step.tree.origin.count("copy")
+    copied = f", {copies} of them copied from earlier in the text" if copies else ""
+    best = f"the best {sent} of {plural(total, 'scored token')}" if sent else "no drafted token"
+    return f"Budget {step.budget}: the root and {best}{copied}"
 
 
 def verdict_words(step: StepRecord, *, sampled: bool = False) -> str:
@@ -198,6 +216,8 @@ def _beams_through(step: StepRecord) -> dict[int, list[int]]:
 
 
 def _draft_log_probabilities(step: StepRecord) -> dict[int, float]:
+    if step.tree.log_probability:
+        return {node: own for node, own in enumerate(step.tree.log_probability) if node}
     return {
         node: log_probability
         for row, values in zip(step.tree.node_of, step.beams.log_probabilities, strict=True)

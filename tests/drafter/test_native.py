@@ -6,6 +6,7 @@ spread wide enough that it does not.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from kernels import KernelSet
 from kernels.native import Draft, NativeDrafter, NativeModel, Rule, Search, SearchSettings
 from kernels.native.from_transformers import read_spec, read_weights
 from kernels.native.library import NativeLibrary
-from playground.config import Sampling
+from playground.config import BeamShape, CostCurve, Sampling
+from playground.decode.best_first import search
+from playground.decode.budget import Budget
 from playground.decode.draft import draft
-from playground.decode.records import Place, Rules
-from playground.decode.tree import build_tree
+from playground.decode.native_runner import rule_in_c, search_settings
+from playground.decode.records import Place, Proposal, Rules
+from playground.decode.tree import best_tree, build_tree
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from playground.drafter.native import native_drafter
@@ -62,6 +66,9 @@ class StockRows:
 
     def output_rows(self, ids: torch.Tensor) -> Any:
         return lambda hidden: hidden @ self._head.weight[ids].T
+
+    def token_logits(self, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return (hidden * self._head.weight[ids]).sum(-1)
 
 
 def torch_drafter(stock: Any, name: str) -> Drafter:
@@ -113,8 +120,10 @@ SAMPLINGS = {
 }
 
 
-def rule_in_c(sampling: Sampling) -> Rule:
-    return Rule(sampling.temperature, sampling.top_k, sampling.top_p, sampling.seed)
+def settings_of(
+    drafter: Drafter, shape: BeamShape, sampling: Sampling, costs: CostCurve | None = None
+) -> SearchSettings:
+    return search_settings(shape, sampling, drafter.config, costs)
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)
@@ -126,7 +135,7 @@ def test_surviving_beams_are_the_references(
     drafter = torch_drafter(stock, name)
     state = state_of(drafter)
     expected = reference(drafter, SAMPLINGS[sampling], state, kernels, width, length)
-    settings = SearchSettings(width, length, rule=rule_in_c(SAMPLINGS[sampling]))
+    settings = settings_of(drafter, BeamShape(width, length, None), SAMPLINGS[sampling])
     found = drafted(native_pair(library, stock, drafter), settings, state, TEXT)
     beams = expected.beams
     assert found.beam_token.tolist() == beams.tokens.tolist()
@@ -138,6 +147,65 @@ def test_surviving_beams_are_the_references(
         assert array[:nodes].tolist() == tensor[:nodes].tolist()
     assert found.depth[:nodes].tolist() == expected.tree.depth[:nodes].tolist()
     assert found.origin[:nodes].tolist() == expected.origin[:nodes].tolist()
+
+
+@torch.no_grad()
+def best_first(
+    drafter: Drafter, sampling: Sampling, state: Any, kernels: KernelSet, shape: BeamShape, costs: CostCurve | None
+) -> Proposal:
+    rules = Rules(rule_of(sampling), torch.tensor(EOS), kernels)
+    place = Place(torch.from_numpy(state)[None], torch.tensor(TEXT), torch.tensor(len(TEXT) - 1))
+    found = search(drafter, place, rules, shape, torch.tensor(drafter.copy_chances), wanted=shape.depth)
+    budget = Budget(shape, costs, drafter.calibration, torch.device("cpu"))
+    return best_tree(found, torch.tensor(TEXT[-1]), kernels, budget, rows=shape.max_nodes, levels=shape.depth)
+
+
+COSTS = CostCurve((1, 4, 8, 64), (4.0, 4.2, 6.0, 50.0), level_ms=0.0, fixed_ms=0.4)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("shape", ["1x3@3", "4x4@9", "4x4@40", "8x5@16", "3x2@12", "4x5@auto"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_best_candidates_are_the_references(
+    library: NativeLibrary, stock: Any, kernels: KernelSet, name: str, shape: str, sampling: str
+) -> None:
+    drafter, asked = torch_drafter(stock, name), BeamShape.parse(shape)
+    state, costs = state_of(drafter), COSTS if asked.nodes == "auto" else None
+    expected = best_first(drafter, SAMPLINGS[sampling], state, kernels, asked, costs)
+    settings = settings_of(drafter, asked, SAMPLINGS[sampling], costs)
+    found = drafted(native_pair(library, stock, drafter), settings, state, TEXT, asked.depth)
+    nodes, unsent = int(expected.count), expected.unsent
+    assert (found.nodes, found.budget) == (nodes, int(expected.budget))
+    for array, tensor in (
+        (found.token, expected.tree.token),
+        (found.parent, expected.tree.parent),
+        (found.depth, expected.tree.depth),
+        (found.origin, expected.origin),
+        (found.copy, expected.copied),
+    ):
+        assert array[:nodes].tolist() == tensor[:nodes].tolist()
+    assert np.allclose(found.log_probability[:nodes], expected.log_probability[:nodes], atol=2e-5)
+    levels = min(asked.length, asked.depth)
+    assert found.beam_token[:, :levels].tolist() == expected.beams.tokens.tolist()
+    assert found.beam_node[:, :levels].tolist() == expected.node_of.tolist()
+    rest = found.others
+    assert rest == int((unsent.token >= 0).sum()) and found.scored == int(unsent.total)
+    assert found.other_token[:rest].tolist() == unsent.token[:rest].tolist()
+    assert found.other_parent[:rest].tolist() == unsent.parent[:rest].tolist()
+    assert found.other_depth[:rest].tolist() == unsent.depth[:rest].tolist()
+    assert np.allclose(found.other_score[:rest], unsent.score[:rest], atol=5e-5)
+
+
+def test_a_level_that_cannot_pay_is_not_drafted(library: NativeLibrary, stock: Any) -> None:
+    """The dearer a level, the fewer there are; the text does not depend on it, so no reference is needed."""
+    drafter = torch_drafter(stock, "all")
+    native, state = native_pair(library, stock, drafter), state_of(drafter)
+    levels = []
+    for level_ms in (0.0, 0.5, 50.0):
+        costs = replace(COSTS, level_ms=level_ms)
+        found = drafted(native, settings_of(drafter, BeamShape(4, 6), Sampling(), costs), state, TEXT)
+        levels.append(found.levels)
+    assert levels[0] == 6 > levels[-1] and levels == sorted(levels, reverse=True)
 
 
 @pytest.mark.parametrize("wanted", [0, 1, 3])

@@ -150,11 +150,10 @@ static void draft_job(void *context, Worker *worker) {
 static int draft_locked(DraftRun *run) {
     Drafter *d = run->drafter;
     const Search *search = run->search;
-    const int32_t wanted = search->copied > d->spec.lookup ? search->copied : d->spec.lookup;
     const double began = now_ms();
     int code = draft_buffers(run);
     if (code) return code;
-    run->seen = look_back(run->history, run->count, wanted ? search->match : 0, wanted);
+    run->seen = look_back(run->history, run->count, search->match, MOST_COPIED);
     prepare_start(run);
     if (run->levels) code = pool_run(d->base->pool, draft_job, run, 3 + run->levels * (8 + MOST_BLOCKS));
     if (code) return code;

@@ -12,7 +12,8 @@ static float logit_beyond(const DraftRun *run, const DraftScratch *own, int64_t 
     const Spec *s = base->image.spec;
     const Tile one = {0, 1};
     Act act = act_at(s->format, 1, s->hidden, own->act);
-    act_put(base, &act, one, 0, 0, s->hidden, run->projected + row * s->hidden);
+    const float *line = run->projected + row * s->hidden;
+    act_put_rows(base, &act, one, 0, 1, &line, NULL, NULL, 0, s->hidden);
     linear_tile(base, &base->image.head, token / LANES, &act, one, own->out, LANES);
     if (s->logit_scale != 1.0f || s->logit_softcap > 0)
         base->kernels->scale_cap(own->out, s->logit_scale, s->logit_softcap, LANES);

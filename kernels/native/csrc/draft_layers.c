@@ -16,9 +16,13 @@ static int64_t items_of(const DraftRun *run, const LayerJob *job) {
 static Act prepared(const DraftRun *run, const DraftScratch *own, const LayerJob *job) {
     const Drafter *d = run->drafter;
     Act act = act_at(d->spec.format, job->rows, job->linear->inner, own->act);
-    for (int64_t t = 0; t < job->tile_count; t++)
-        for (int64_t i = 0; i < job->tiles[t].rows; i++)
-            act_put(&d->lane, &act, job->tiles[t], i, 0, job->linear->inner, job->in + (job->tiles[t].row + i) * job->linear->inner);
+    const int64_t inner = job->linear->inner;
+    for (int64_t t = 0; t < job->tile_count; t++) {
+        const Tile tile = job->tiles[t];
+        const float *lines[MOST_WIDTH];
+        for (int64_t i = 0; i < tile.rows; i++) lines[i] = job->in + (tile.row + i) * inner;
+        act_put_rows(&d->lane, &act, tile, 0, tile.rows, lines, NULL, NULL, 0, inner);
+    }
     return act;
 }
 

@@ -124,6 +124,7 @@ typedef struct Search {
  * MOST_COPIED + 1; of beams [width][length]; of others [MOST_OTHERS]. */
 typedef struct Draft {
     int32_t nodes, levels, others, match;
+    int32_t scored, budget; /* candidates, sent or not; nodes there might have been */
     int32_t *token, *parent, *depth, *origin, *copy; /* of nodes; copy: its place in the continuation, 0 for none */
     float *score, *log_probability;
     int32_t *beam_token, *beam_node; /* -1 for none */

@@ -31,7 +31,8 @@ Lookback look_back(const int32_t *history, int64_t count, int32_t longest, int32
 
 int64_t children_of(const Search *search, int64_t level) {
     if (!search->nodes) return search->width;
-    const int64_t most = level == 1 ? 64 : 16, wanted = smaller(search->nodes - 1, most);
+    if (level == 1) return smaller(search->nodes - 1, 64);
+    const int64_t wanted = smaller(search->nodes - 1, 16);
     return wanted > search->width ? wanted : search->width;
 }
 
@@ -72,7 +73,7 @@ void next_beams(const Search *search, Candidates *all, int64_t first, const int3
 void add_copies(const Kernels *kernels, const Search *search, const Lookback *seen, Candidates *all, int64_t deepest,
                 const int32_t *eos, int64_t eos_count) {
     int32_t above = -1, at[MOST_COPIED + 1];
-    float score = 0.0f;
+    float score = 0.0f, step;
     const int64_t drafted = all->count;
     if (!search->nodes || seen->match < search->least_match || !search->chances) return;
     memset(at, -1, sizeof at);
@@ -82,14 +83,14 @@ void add_copies(const Kernels *kernels, const Search *search, const Lookback *se
         const int32_t agreeing = seen->match + d - 1;
         const float chance = search->chances[agreeing < MOST_MATCH ? agreeing : MOST_MATCH - 1];
         if (!(chance > 0.0f)) return;
-        score += chance < 1.0f ? kernels->log(chance) : 0.0f;
+        score += step = chance < 1.0f ? kernels->log(chance) : 0.0f;
         if (at[d] >= 0) {
             Candidate *same = &all->of[at[d]];
             if (score > same->score) same->score = score;
             above = at[d];
         } else {
-            all->of[all->count] = (Candidate){.score = score, .token = seen->token[d - 1], .parent = above, .depth = d,
-                                              .place = d, .origin = ORIGIN_COPY};
+            all->of[all->count] = (Candidate){.score = score, .log_probability = step, .token = seen->token[d - 1],
+                                              .parent = above, .depth = d, .place = d, .origin = ORIGIN_COPY};
             above = (int32_t)all->count++;
         }
         if (is_end(seen->token[d - 1], eos, eos_count)) return;
@@ -98,7 +99,8 @@ void add_copies(const Kernels *kernels, const Search *search, const Lookback *se
 
 static float chance_of(const Search *search, const Kernels *kernels, const Candidate *c) {
     const int64_t depth = c->depth < MOST_LEVELS ? c->depth : MOST_LEVELS;
-    return kernels->exp(c->score) * (search->calibration ? search->calibration[depth - 1] : 1.0f);
+    const float chance = kernels->exp(c->score) * (search->calibration ? search->calibration[depth - 1] : 1.0f);
+    return chance < 1.0f ? chance : 1.0f;
 }
 
 /* Of the first `count` candidates in a list, how many nodes pay best, the root included, and tokens per ms of those. */
@@ -184,7 +186,8 @@ static void best_tree(const Search *search, const Kernels *kernels, Candidates *
     float rate;
     const int64_t count = best_of(all->of, 0, all->count, search->nodes - 1 + MOST_OTHERS, list);
     int64_t nodes = smaller(count + 1, search->nodes);
-    if (search->verify_ms) nodes = budget(search, kernels, all->of, list, nodes - 1, levels, &rate);
+    draft->budget = search->nodes;
+    if (search->verify_ms) draft->budget = (int32_t)(nodes = budget(search, kernels, all->of, list, nodes - 1, levels, &rate));
     for (int64_t i = 0; i < nodes - 1; i++) /* a parent comes first, as scores never rise on the way down */
         if (all->of[list[i]].parent < 0 || all->of[all->of[list[i]].parent].node >= 0) put_node(draft, all->of, list[i]);
     for (int64_t i = nodes - 1; i < count && draft->others < MOST_OTHERS; i++) {
@@ -198,7 +201,8 @@ static void best_tree(const Search *search, const Kernels *kernels, Candidates *
 
 void make_tree(const Search *search, const Kernels *kernels, Candidates *all, int32_t root, int64_t levels, Draft *draft) {
     draft->nodes = 1;
-    draft->others = 0;
+    draft->others = draft->scored = 0;
+    for (int64_t i = 0; i < all->count; i++) draft->scored += all->of[i].token >= 0 && valid(all->of[i].score);
     draft->token[0] = root, draft->parent[0] = -1, draft->depth[0] = 0;
     draft->origin[0] = ORIGIN_ROOT, draft->copy[0] = 0, draft->score[0] = draft->log_probability[0] = 0.0f;
     for (int64_t i = 0; i < all->count; i++) all->of[i].node = -1;
