@@ -35,22 +35,22 @@ from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import StatesInfo, TeacherStates, bytes_needed, states_room
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
-from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import (
     Recipe,
     assemble,
     config_for,
     coverage,
-    new_drafter,
-    output_rows,
+    taught_vocabulary,
 )
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts, opening_prompts, try_drafter
 from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter, save_drafter
 from playground.progress import Bars
 
 _TRIAL_ROW = 192  # tokens of a row that is written for its prompt alone
+_ENOUGH_STEPS, _FEWEST_PLACES = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -241,13 +241,10 @@ class Pipeline:
     def _training(self, corpus: Corpus, states: TeacherStates) -> list[dict[str, Any]]:
         """Train to the planned step; every checkpoint leaves a drafter in `out`."""
         request, out = self.request, self.work / "training"
+        self.recipe = replace(self.recipe, config=self._fitted(corpus))
+        self._choose_steps(corpus, states)
         drafter, source, objective = assemble(self.recipe, corpus, states, self.base, request.out.resolve().name)
-        if source.steps_per_epoch < 1:
-            raise PlaygroundError(
-                f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
-                f"Use a larger corpus (--rows, --hours), or a smaller --batch."
-            )
-        self._choose_steps(corpus, states, source)
+        _require_a_batch(source)
         assert self.plan.steps is not None and self.plan.checkpoint_every is not None
         options = TrainOptions(
             steps=self.plan.steps,
@@ -276,20 +273,39 @@ class Pipeline:
         self.processes.wait()
         return log
 
-    def _choose_steps(self, corpus: Corpus, states: TeacherStates, source: BatchSource) -> None:
-        """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate."""
-        plan = self.plan
+    def _fitted(self, corpus: Corpus) -> DrafterConfig:
+        """The drafter's config, no larger a draft vocabulary than the corpus can teach unless one was asked for."""
+        request, config = self.request, self.recipe.config
+        if request.draft_vocabulary is not None or request.start is not None or not config.draft_vocab_size:
+            return config
+        return replace(config, draft_vocab_size=taught_vocabulary(corpus, config.draft_vocab_size))
+
+    def _choose_steps(self, corpus: Corpus, states: TeacherStates) -> None:
+        """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate.
+
+        Where that would be few, batches are made smaller: many small steps teach more than a few large ones.
+        """
+        plan, recipe = self.plan, self.recipe
         if self.request.steps is not None:
             plan.steps = self.request.steps
         elif plan.steps is None:
-            spare = new_drafter(self.recipe, corpus, self.base, "spare")
-            objective = Objective(spare, states, output_rows(spare, self.base))
-            seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
-            plan.choose_steps(self.schedule.hours, seconds, trial=self._trial_seconds, elapsed=self._spent_seconds())
-            plan.steps = int(self.processes.largest(plan.steps or 0))
+            spare, source, objective = assemble(recipe, corpus, states, self.base, "spare")
+            options = TrainOptions(learning_rate=self.learning_rate)
+            while True:
+                _require_a_batch(source)
+                seconds = seconds_per_step(spare, source, objective, options)
+                spent = self._spent_seconds()
+                plan.choose_steps(self.schedule.hours, seconds, trial=self._trial_seconds, elapsed=spent)
+                fewer = source.size // 2
+                if self.request.places or (plan.steps or 0) >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
+                    break
+                source = source.resized(fewer)
+            plan.steps, plan.places = int(self.processes.largest(plan.steps or 0)), source.size
             self.rates = replace(self.rates, step_seconds=seconds)
             self._say_plan(corpus.tokens)
-        plan.checkpoint_every = plan.checkpoint_every or min(1000, max(50, math.ceil((plan.steps or 0) / 8)))
+        if plan.places is not None:
+            self.recipe = replace(recipe, batch=plan.places)
+        plan.checkpoint_every = plan.checkpoint_every or min(1000, max(250, math.ceil((plan.steps or 0) / 8)))
         self._save()
 
     def _trial(self, corpus: Corpus, drafter: Drafter) -> Trial:
@@ -378,6 +394,14 @@ def weights_fingerprint(base: BaseModel) -> str:
     """Tells apart models of the same config: a hash of the config and of some rows of the output head."""
     rows = base.embed(torch.arange(min(64, base.vocab_size), device=base.device)).float().cpu()
     return hashlib.sha256(base.info().config_hash.encode() + rows.numpy().tobytes()).hexdigest()[:16]
+
+
+def _require_a_batch(source: BatchSource) -> None:
+    if source.steps_per_epoch < 1:
+        raise PlaygroundError(
+            f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
+            f"Use a larger corpus (--rows, --hours), or a smaller --batch."
+        )
 
 
 def _coverage(corpus: Corpus, drafter: Drafter) -> float:

@@ -40,6 +40,7 @@ class Plan:
     settings: dict[str, Any]
     corpus_tokens: int | None = None  # once the corpus is as long as it will be
     steps: int | None = None
+    places: int | None = None  # of a batch, where the hours decided
     checkpoint_every: int | None = None
     spent: dict[str, Spent] = field(default_factory=dict)
     trial: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,11 +17,13 @@ from playground.config import BeamShape, PlaygroundError
 from playground.distill import pipeline as pipeline_module
 from playground.distill.author import Author
 from playground.distill.card import render
+from playground.distill.corpus.corpus import Corpus
 from playground.distill.corpus.turns import ChatTurns
 from playground.distill.disk import explain_full_disk
 from playground.distill.pipeline import Made, Pipeline
 from playground.distill.plan import Plan, Spent
 from playground.distill.request import TrainRequest, sizes_for
+from playground.distill.training.recipe import taught_vocabulary
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts
 from playground.drafter.file import CARD_FILE, load_drafter, read_card
 from playground.progress import Bars, Stopped
@@ -118,6 +121,30 @@ def test_hours_are_planned_once(author: Author, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 1e-9)
     again = run(author, asked)
     assert again.facts.steps == first.facts.steps and again.facts.corpus.tokens == first.facts.corpus.tokens
+
+
+def test_few_steps_take_smaller_batches(author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where few steps of 256 places would fit, what the hours hold is spent on smaller ones."""
+    monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda _d, source, *_: source.size / 6400)
+    monkeypatch.setattr("playground.distill.plan._FEWEST_STEPS", 7)
+    asked = request(tmp_path, rows=20, steps=None, places=None, hours=6 / 3600)
+    first = run(author, asked)
+    plan = json.loads((tmp_path / "work" / "plan.json").read_text())
+    assert plan["places"] == 64 == first.facts.recipe.batch and f"{plan['steps']:,} steps of 64 places" in _card(first)
+    assert run(author, asked).drafter.hashes == first.drafter.hashes
+
+
+def _card(made: Made) -> str:
+    return (made.folder / CARD_FILE).read_text()
+
+
+def test_the_draft_vocabulary_is_one_the_corpus_can_teach(made: Made) -> None:
+    corpus = made.facts.corpus
+    assert taught_vocabulary(corpus, 32_768) == 4096 and taught_vocabulary(corpus, 60) == 60
+    row = np.arange(6000, dtype=np.int32) // 48
+    flags, starts = np.ones(6000, bool), np.arange(0, 6001, 48)
+    varied = Corpus(np.arange(6000, dtype=np.int32), flags, flags, row, starts, {}, "varied")
+    assert taught_vocabulary(varied, 32_768) == 8192 and taught_vocabulary(varied, 4096) == 4096
 
 
 def test_a_given_corpus(author: Author, tiny: Training, tmp_path: Path) -> None:
