@@ -18,7 +18,7 @@ from playground.cli.options import (
     request_of,
     whole_numbers,
 )
-from playground.cli.runs import STOPPED, open_session
+from playground.cli.runs import STOPPED, open_pair
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import BeamShape, parse_device_map
 from playground.export import to_json
@@ -53,7 +53,7 @@ def run_sweep(chosen: argparse.Namespace) -> int:
     widths, lengths = whole_numbers(chosen.widths), whole_numbers(chosen.lengths)
     request = request_of(chosen, BeamShape(), race=True)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
         done: SweepRecord | None = None
         out.words("width length  tokens/step  tokens/s  speed-up  nodes")
         for done in sweep(session, request, widths, lengths, stop):
@@ -81,7 +81,7 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
     questions = spread(read_questions(chosen.prompts), chosen.limit)
     request = request_for(chosen, questions[0].turns[0])
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
         peer = _peer(chosen, session) if chosen.with_generate else None
         results: list[Measured] = []
         for measured in benchmark(session, questions, request, stop, peer):

@@ -27,7 +27,7 @@ Shards already in the folder are kept, so the same command goes on where it was 
 TRAIN = """Train a drafter for a base model, in one command: corpus (unless --corpus names one), the base model's own
 states, training, trial, model card. The same command goes on where it was stopped. Runs under `accelerate launch`
 on several GPUs. Without --hours, --steps and --rows it takes as long as suits the base model's size: on a CPU an hour
-up to 125M parameters and 8 hours a billion, on CUDA 6 minutes and 24 a billion more. The plan is told as it goes."""
+up to 140M parameters and 7 hours a billion, on CUDA 6 minutes and 24 a billion more. The plan is told as it goes."""
 AVERAGE = """Make one drafter out of several that grew from one training run: the mean of their weights, which often
 drafts better than each of them. The model card says what it was made of."""
 

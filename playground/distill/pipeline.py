@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +21,16 @@ import torch
 from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
 from playground.distill.author import Author, device_name
+from playground.distill.budget import Budget
 from playground.distill.card import CardFacts, write_card
 from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
 from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
 from playground.distill.disk import explain_full_disk
-from playground.distill.measuring import measure_rates
 from playground.distill.plan import Plan, Stage
 from playground.distill.request import TrainRequest, sizes_for
-from playground.distill.schedule import Rates, Schedule
 from playground.distill.teacher.fill import fill
-from playground.distill.teacher.states import StatesInfo, TeacherStates, bytes_needed, states_room
+from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
 from playground.distill.training.processes import Processes
@@ -69,7 +67,6 @@ class Pipeline:
 
     def __init__(self, author: Author, request: TrainRequest, bars: Bars) -> None:
         self.author, self.base, self.request, self.bars = author, author.base, request, bars
-        self._began = time.perf_counter() if request.began is None else request.began
         self.processes = Processes.launched(self.base.device)
         self.sizes = sizes_for(self.base.device, self.base.info().parameters)
         self.work = request.work or request.out / "work"
@@ -87,7 +84,8 @@ class Pipeline:
         }
         self.plan = Plan.open(self.work / "plan.json", settings)
         self.processes.wait()  # nobody writes the plan before all have read it
-        self.schedule = Schedule(request.hours or self.sizes.hours, self.base.device.type)
+        self.budget = Budget(author, request, self.sizes, self.plan, bars.say)
+        self.budget.taps = self.recipe.config.context_layers
 
     def run(self) -> Made:
         """Do what is still to be done.
@@ -112,40 +110,6 @@ class Pipeline:
     def learning_rate(self) -> float:
         return self.request.learning_rate or self.sizes.learning_rate
 
-    @cached_property
-    def rates(self) -> Rates:
-        """Measured when they are first wanted."""
-        return measure_rates(self.author, self.recipe.config.context_layers, self._row_tokens)
-
-    @property
-    def _row_tokens(self) -> int:
-        return min(self.request.row_tokens, self.base.window)
-
-    @cached_property
-    def trial_options(self) -> TrialOptions:
-        """With the number of prompts asked for, or that there is time for."""
-        asked = self.request.trial
-        count = self.schedule.trial_prompts(asked.prompts, self.sizes.trial_prompts, self._prompt_seconds)
-        return replace(asked, prompts=count)
-
-    @property
-    def _prompt_seconds(self) -> float:
-        """Of the trial, for one prompt: plainly and at every shape."""
-        trial = self.request.trial
-        return trial.new_tokens * self.rates.token_seconds * (1 + len(trial.shapes))
-
-    @property
-    def _trial_seconds(self) -> float:
-        return (self.trial_options.prompts or 0) * self._prompt_seconds
-
-    def _spent_seconds(self) -> float:
-        """Since the beginning: all stages of earlier runs too, or this run with its loading."""
-        return max(self.plan.seconds_spent(), time.perf_counter() - self._began)
-
-    def _say_plan(self, tokens: int | None) -> None:
-        trial, spent = self._trial_seconds, self._spent_seconds()
-        self.bars.say(self.schedule.plan(self.rates, trial, spent, tokens, self.plan.steps if tokens else None))
-
     def _corpus(self) -> Corpus:
         """The corpus given, or one the base model writes now."""
         request, plan = self.request, self.plan
@@ -161,51 +125,18 @@ class Pipeline:
         return corpus
 
     def _write(self, folder: Path) -> None:
-        """For its share of the time, or exactly so many rows; no more than there is disk for their states."""
-        request, row_tokens, gone = self.request, self._row_tokens, self._spent_seconds()
-        most = states_room(self.work, self._states_info("", row_tokens), request.disk_bytes) // row_tokens
-        room = bytes_needed(self._states_info("", most * row_tokens))
-        self.bars.say(
-            f"The base model's states of the corpus go to {self.work / 'teacher'}: "
-            f"{bytes_needed(self._states_info('', 1_000_000)) / 1e9:.2f} GB for a million tokens, "
-            f"{room / 1e9:.1f} GB at most."
-        )
-        if request.rows is not None and request.rows > most:
-            raise PlaygroundError(
-                f"--rows is {request.rows}, but there is disk for the states of {most} rows of {row_tokens} tokens. "
-                f"Free some space, choose another folder with --work, raise --disk, or ask for fewer rows."
-            )
-        options = CorpusOptions(
-            rows=request.rows or max(1, min(ENDLESS_ROWS, most, self._rows_of(request.max_tokens))),
-            row_tokens=row_tokens,
-            shard_rows=request.shard_rows or self.sizes.shard_rows,
-            seed=request.seed,
-        )
-        told, trial = False, 0.0
-        if request.rows is None:
-            trial = self._trial_seconds  # measured now: while the corpus is written the model is busy
-
-        def seconds(rate: float) -> float:
-            nonlocal told
-            self.rates = replace(self.rates, written=rate)
-            if rate and not told:
-                told = True
-                self._say_plan(None)
-            return self.schedule.writing_seconds(self.rates, trial, gone)
-
+        """For its share of the time, or exactly so many rows."""
+        options = self.budget.corpus_options(self.work, self._states_info("", self.budget.row_tokens))
         write_own_corpus(
             self.author,
             options,
             folder,
             self.bars,
-            openings=request.openings,
-            together=request.shard_rows,
-            seconds=None if request.rows else seconds,
+            openings=self.request.openings,
+            together=self.request.shard_rows,
+            seconds=self.budget.writing_seconds(),
             spend=lambda seconds, tokens: self._spend("corpus", seconds, tokens),
         )
-
-    def _rows_of(self, tokens: int | None) -> int:
-        return ENDLESS_ROWS if tokens is None else -(-tokens // self._row_tokens)
 
     def _states_info(self, corpus_hash: str, tokens: int) -> StatesInfo:
         layers = self.recipe.config.context_layers
@@ -224,8 +155,8 @@ class Pipeline:
     def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> None:
         if done >= corpus.tokens:
             return
-        if self.request.hours is not None or self.request.steps is None:
-            self._say_plan(corpus.tokens)
+        if self.request.steps is None:
+            self.budget.say_plan(corpus.tokens)
         with (
             self._timed("teacher") as amount,
             self.bars.stage("teacher", corpus.tokens, "tok", done) as report,
@@ -294,15 +225,12 @@ class Pipeline:
             while True:
                 _require_a_batch(source)
                 seconds = seconds_per_step(spare, source, objective, options)
-                spent = self._spent_seconds()
-                plan.choose_steps(self.schedule.hours, seconds, trial=self._trial_seconds, elapsed=spent)
-                fewer = source.size // 2
-                if self.request.places or (plan.steps or 0) >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
+                steps, fewer = self.budget.choose_steps(seconds), source.size // 2
+                if self.request.places or steps >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
                     break
                 source = source.resized(fewer)
-            plan.steps, plan.places = int(self.processes.largest(plan.steps or 0)), source.size
-            self.rates = replace(self.rates, step_seconds=seconds)
-            self._say_plan(corpus.tokens)
+            plan.steps, plan.places = int(self.processes.largest(steps)), source.size
+            self.budget.say_plan(corpus.tokens)
         if plan.places is not None:
             self.recipe = replace(recipe, batch=plan.places)
         plan.checkpoint_every = plan.checkpoint_every or min(1000, max(250, math.ceil((plan.steps or 0) / 8)))
@@ -313,7 +241,7 @@ class Pipeline:
         kept = self.plan.trial
         if kept is not None and kept["weights"] == drafter.hashes[0]:
             return Trial.from_json(kept)
-        options = self.trial_options
+        options = self.budget.trial_options
         prompts = self._prompts(corpus, options)
         decoders = self.author.decoders(drafter)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
@@ -331,7 +259,7 @@ class Pipeline:
             more = CorpusOptions(
                 rows=missing,
                 first_row=ENDLESS_ROWS,
-                row_tokens=min(_TRIAL_ROW, self._row_tokens),
+                row_tokens=min(_TRIAL_ROW, self.budget.row_tokens),
                 shard_rows=missing,
                 seed=self.request.seed,
                 longest_user_turn=_TRIAL_ROW // 2,

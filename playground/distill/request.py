@@ -37,7 +37,7 @@ def sizes_for(device: torch.device, parameters: int) -> Sizes:
 def default_hours(device: str, parameters: int) -> float:
     """Hours for a base model of so many parameters: every stage but training costs in proportion to them."""
     billions = parameters / 1e9
-    return round(0.1 + 0.4 * billions, 2) if device == "cuda" else max(1.0, round(8 * billions, 1))
+    return round(0.1 + 0.4 * billions, 2) if device == "cuda" else max(1.0, round(7 * billions, 1))
 
 
 @dataclass(frozen=True)
