@@ -22,6 +22,7 @@ MAX_TEMPERATURE = 5.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
 MAX_THREADS = 1024
+MAX_PROMPT_CHARACTERS = 2_000_000  # of a chat, all turns together
 
 DtypeName = Literal["auto", "int8", "float32", "bfloat16", "float16", "float64"]
 NodeBudget = int | Literal["auto"] | None
@@ -38,10 +39,25 @@ class PlaygroundError(ValueError):
     """A sentence for the person at the screen: the value, the limit and the remedy."""
 
 
+def shown(value: object) -> str:
+    """A value as sentences show it: not longer than a line, and text that every screen can say."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        return "a number too long to show"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_small_number(text: str) -> bool:
+    """Digits that `int` reads at once: it refuses thousands of them, and digits of other scripts mean nothing here."""
+    return text.isascii() and text.isdecimal() and len(text) < 10
+
+
 def _require_int(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise PlaygroundError(
-            f"{name} is {value!r}, but must be a whole number from {low} to {high}. Choose a value in that range."
+            f"{name} is {shown(value)}, but must be a whole number from {low} to {high}. Choose a value in that range."
         )
 
 
@@ -69,7 +85,7 @@ class BeamShape:
             return
         if isinstance(self.nodes, str):
             raise PlaygroundError(
-                f"Nodes is {self.nodes!r}, but must be a whole number from 2 to {MAX_NODES}, auto, or beams. "
+                f"Nodes is {shown(self.nodes)}, but must be a whole number from 2 to {MAX_NODES}, auto, or beams. "
                 "Choose one of them."
             )
         _require_int("Nodes", self.nodes, 2, MAX_NODES)
@@ -83,8 +99,10 @@ class BeamShape:
         """
         sizes, at, nodes = text.strip().lower().partition("@")
         width, cross, length = sizes.partition("x")
-        if not (cross and width.isdecimal() and length.isdecimal()):
-            raise PlaygroundError(f"{text!r} is no beam shape. Write width x length, like 8x5, or 8x5@16 for 16 nodes.")
+        if not (cross and _is_small_number(width) and _is_small_number(length)):
+            raise PlaygroundError(
+                f"{shown(text)} is no beam shape. Write width x length, like 8x5, or 8x5@16 for 16 nodes."
+            )
         return cls(int(width), int(length), parse_nodes(nodes) if at else "auto")
 
     def __str__(self) -> str:
@@ -124,9 +142,10 @@ def parse_nodes(text: str) -> NodeBudget:
         return "auto"
     if plain == "beams":
         return None
-    if not plain.isdecimal():
+    if not _is_small_number(plain):
         raise PlaygroundError(
-            f"Nodes is {text!r}, but must be a whole number from 2 to {MAX_NODES}, auto, or beams. Choose one of them."
+            f"Nodes is {shown(text)}, but must be a whole number from 2 to {MAX_NODES}, auto, or beams. "
+            "Choose one of them."
         )
     return int(plain)
 
@@ -187,12 +206,14 @@ class Sampling:
         temperature, top_p = self.temperature, self.top_p
         if not isinstance(temperature, int | float) or not 0.0 <= temperature <= MAX_TEMPERATURE:
             raise PlaygroundError(
-                f"Temperature is {temperature!r}, but must be a number from 0 to {MAX_TEMPERATURE:g}. "
+                f"Temperature is {shown(temperature)}, but must be a number from 0 to {MAX_TEMPERATURE:g}. "
                 "Use 0 for greedy decoding."
             )
         _require_int("Top-k", self.top_k, 0, MAX_TOP_K)
         if not isinstance(top_p, int | float) or math.isnan(top_p) or not 0.0 < top_p <= 1.0:
-            raise PlaygroundError(f"Top-p is {top_p!r}, but must be above 0 and at most 1. Use 1 to keep every token.")
+            raise PlaygroundError(
+                f"Top-p is {shown(top_p)}, but must be above 0 and at most 1. Use 1 to keep every token."
+            )
         _require_int("Seed", self.seed, 0, MAX_SEED)
 
     @property
@@ -223,7 +244,7 @@ class EngineOptions:
             ("Kernels", self.kernels, get_args(KernelsName)),
         ):
             if value not in allowed:
-                raise PlaygroundError(f"{name} is {value!r}, but must be one of: {', '.join(allowed)}.")
+                raise PlaygroundError(f"{name} is {shown(value)}, but must be one of: {', '.join(allowed)}.")
 
 
 def parse_device_map(text: str) -> DeviceMap:
@@ -236,13 +257,13 @@ def parse_device_map(text: str) -> DeviceMap:
         return text
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     places = list(found.values()) if isinstance(found, dict) else []
     if not places or not all(isinstance(place, int | str) and not isinstance(place, bool) for place in places):
         raise PlaygroundError(
-            f"Device map is {text!r}, but must be one of {', '.join(DEVICE_MAPS)}, or a JSON object from module names "
-            'to places, such as {"model.embed_tokens": 0, "model.layers": 1, "model.norm": 1, "lm_head": 1}.'
+            f"Device map is {shown(text)}, but must be one of {', '.join(DEVICE_MAPS)}, or a JSON object from module "
+            'names to places, such as {"model.embed_tokens": 0, "model.layers": 1, "model.norm": 1, "lm_head": 1}.'
         )
     return dict(found)
 
@@ -253,6 +274,15 @@ class Message:
 
     role: Role
     content: str
+
+    def __post_init__(self) -> None:
+        try:
+            self.content.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise PlaygroundError(
+                f"The {self.role} text is not UTF-8: character {error.start + 1:,} is a lone byte or half a character. "
+                "Convert the text to UTF-8."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -269,6 +299,11 @@ class RunRequest:
     def __post_init__(self) -> None:
         if not self.messages or not self.messages[-1].content.strip():
             raise PlaygroundError("The prompt is empty. Type at least one character, or choose a preset.")
+        characters = sum(len(message.content) for message in self.messages)
+        if characters > MAX_PROMPT_CHARACTERS:
+            raise PlaygroundError(
+                f"The chat has {characters:,} characters, but may have up to {MAX_PROMPT_CHARACTERS:,}. Shorten it."
+            )
         _require_int("New tokens", self.max_new_tokens, 1, MAX_NEW_TOKENS)
 
     @property

@@ -50,6 +50,7 @@ from playground.trace import (
 )
 
 AnyDrafter = Drafter | NativeDraftModel
+CHARACTERS_PER_TOKEN = 16  # English has about 4; what has more than this does not fit in a window
 
 
 class Session:
@@ -128,6 +129,7 @@ class Session:
                 f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: "
                 f"python -m playground train --base {pair.base.name} --out my-drafter"
             )
+        self._require_length(request)
         prompt_ids = pair.tokenizer.encode(request.messages, chat_template=self._templated(request))
         room = pair.base.window - request.max_new_tokens
         if len(prompt_ids) > room:
@@ -142,6 +144,20 @@ class Session:
         if footprint.run(request.shape, tokens, 1 + request.race) > free:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
         return pair.drafter, prompt_ids
+
+    def _require_length(self, request: RunRequest) -> None:
+        """Refuse a text far longer than any window, before seconds go into its tokens.
+
+        Raises:
+            PlaygroundError: both lengths.
+        """
+        base, characters = self._pair.base, sum(len(message.content) for message in request.messages)
+        most = max(base.window * CHARACTERS_PER_TOKEN, 4096)
+        if characters > most:
+            raise PlaygroundError(
+                f"The prompt has {characters:,} characters, but the window of {base.name} is {base.window:,} tokens, "
+                f"which {most:,} characters would fill many times over. Shorten the prompt or the chat."
+            )
 
     def _in_turn(
         self, place: Place | None, stop: threading.Event, records: Callable[[], Iterator[Record]]

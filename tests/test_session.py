@@ -15,7 +15,7 @@ import torch
 import playground.session as session_module
 from playground.bench.shapes import sweep
 from playground.calibration import CostFile, StepCosts, fastest_drafting, known_costs, plain_costs
-from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.config import BeamShape, CostCurve, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
 from playground.drafter.file import save_drafter
 from playground.engine_options import resolve_device
 from playground.export import read_trace, write_trace
@@ -49,6 +49,19 @@ def asked(prompt: str = "Hi there", **settings: object) -> RunRequest:
 @pytest.fixture(scope="module")
 def session(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Session:
     return Session.open(str(tiny_base), str(tiny_drafter), CPU)
+
+
+def test_costs_choose_the_budgets_and_are_on_record(session: Session, tmp_path: Path) -> None:
+    curve = CostCurve((1, 64), (1.0, 40.0), level_ms=0.5)
+    measured = Session(replace(session.pair, curve=curve))
+    trace = Trace.collect(measured.run(asked(), threading.Event()))
+    assert trace.header.costs == curve and trace.header.settings.nodes == "auto" and trace.header.settings.copy_tail
+    budgets = [step.budget for step in trace.steps if step.budget is not None]
+    assert len(set(budgets)) > 1 and max(budgets) < 64
+    write_trace(trace, tmp_path / "run.jsonl")
+    assert read_trace(tmp_path / "run.jsonl") == trace
+    fixed = Trace.collect(measured.run(asked(shape=BeamShape(4, 3, 9)), threading.Event()))
+    assert fixed.header.costs is None and fixed.redrafter_tokens == trace.redrafter_tokens
 
 
 def test_info_says_what_is_loaded(session: Session) -> None:
@@ -209,7 +222,7 @@ def test_running_out_of_memory_is_a_sentence_and_the_session_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(session_module, "race", fail)
-        with pytest.raises(PlaygroundError, match=r"no room in memory.*Beam width 2 with beam length 3 would fit"):
+        with pytest.raises(PlaygroundError, match=r"no room in memory.*A tree of 32 nodes would fit"):
             Trace.collect(session.run(asked(), threading.Event()))
     assert Trace.collect(session.run(asked(), threading.Event())).complete
 

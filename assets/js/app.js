@@ -43,7 +43,7 @@
           "header",
           { class: "rp-head" },
           h("div", { class: "rp-title" }, RD.logo(), h("div", {}, h("h2", {}, "ReDrafter Playground"), this.status.element)),
-          h("div", { class: "rp-tools" }, h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
+          h("div", { class: "rp-tools" }, RD.runTools(this.store), h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
         ),
         h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
         this.notice,

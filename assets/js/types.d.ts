@@ -335,3 +335,25 @@ export interface Download {
   text: string;
 }
 
+/** A run in one of the export formats. */
+export interface Exported {
+  /** of the file */
+  name: string;
+  mediaType: string;
+  base64: string;
+}
+
+/** A chart and the table that says the same. */
+export interface ChartPicture {
+  title: string;
+  /** JSON of a Plotly figure */
+  figure: string;
+  columns: string[];
+  rows: string[][];
+}
+
+/** The chart library. */
+export interface PlotCode {
+  code: string;
+}
+

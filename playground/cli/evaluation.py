@@ -75,7 +75,7 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
         return 0 if len(found) == len(shapes) and found[-1].finished else STOPPED
 
 
-def _shapes(text: str, *, tail: bool) -> list[BeamShape]:
+def _shapes(text: str, *, tail: bool = True) -> list[BeamShape]:
     """'8x5@beams,4x5' as beam shapes."""
     return [replace(BeamShape.parse(part), copy_tail=tail) for part in text.split(",")]
 

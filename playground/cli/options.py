@@ -22,6 +22,7 @@ from playground.config import (
     Sampling,
     nodes_name,
     parse_nodes,
+    shown,
 )
 
 DEFAULTS = RunRequest((Message("user", "-"),))
@@ -154,8 +155,8 @@ def request_for(chosen: argparse.Namespace, prompt: str) -> RunRequest:
     )
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """'1,2,4' or '1-4' as numbers.
+def whole_numbers(text: str, most: int) -> tuple[int, ...]:
+    """'1,2,4' or '1-4' as numbers from 1 to `most`.
 
     Raises:
         PlaygroundError: anything else.
@@ -163,10 +164,19 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise PlaygroundError(f"{text!r} is no list of whole numbers. Write it like 1,2,4 or 1-4.")
-        found.extend(range(int(first), int(last if dash else first) + 1))
+        ends = [_short_number(end) for end in ((first, last) if dash else (first,))]
+        if None in ends:
+            raise PlaygroundError(f"{shown(text)} is no list of whole numbers. Write it like 1,2,4 or 1-4.")
+        low, high = ends[0] or 0, ends[-1] or 0
+        if not 1 <= low <= most or not 1 <= high <= most:
+            raise PlaygroundError(f"{shown(text)} must hold whole numbers from 1 to {most}. Leave the others out.")
+        found.extend(range(low, high + 1))
     return tuple(dict.fromkeys(found))
+
+
+def _short_number(text: str) -> int | None:
+    """A whole number that is not absurdly long; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def _prompt(text: str) -> str:

@@ -6,7 +6,7 @@ it stands or captured and replayed. Does not know when which is run, nor what th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +24,9 @@ from playground.decode.judge import judge
 from playground.decode.records import Beams, Judged, Place, Proposal, Rules, Search, Verdict
 from playground.decode.tree import best_tree, build_tree, root_alone
 from playground.sampling import pick_gap
+
+READ_CHUNK = 64  # prompt tokens between two looks whether to stop: under a second where a device is slow
+READ_CHUNK_ON_CUDA = 1024
 
 Result = TypeVar("Result", Beams, Search, Proposal, Verdict)
 
@@ -74,15 +77,26 @@ class Stages:
         self.judged = Judged(torch.zeros(judged, **wide), torch.zeros(judged, **longs))
         self.gap = torch.zeros((), **wide)
 
-    def begin(self, prompt: torch.Tensor, limit: int) -> BaseOutput:
-        """Read a prompt [P] and pick the first root; the output of its last token."""
+    def begin(self, prompt: torch.Tensor, limit: int, should_stop: Callable[[], bool]) -> BaseOutput | None:
+        """Read a prompt [P] and pick the first root; the output of its last token, None where it was stopped before."""
         count = prompt.shape[0]
-        output = self._base.prefill(prompt, self.cache)
+        output = self._read(prompt, should_stop)
+        if output is None:
+            return None
         self.root.copy_(self.rules.kernels.pick(output.logits[0], self.rules.pick, self.cache.committed_tensor))
         self.hidden.copy_(output.hidden)
         self.history[:count] = prompt
         self.history[count] = self.root
         self.last_position.fill_(count + limit - 1)
+        return output
+
+    def _read(self, prompt: torch.Tensor, should_stop: Callable[[], bool]) -> BaseOutput | None:
+        """Prefill chunk by chunk, looking up in between; every lane reads in the same chunks, so all read alike."""
+        output = None
+        for chunk in prompt.split(READ_CHUNK_ON_CUDA if prompt.is_cuda else READ_CHUNK):
+            if output is not None and should_stop():
+                return None
+            output = self._base.prefill(chunk, self.cache)
         return output
 
     def draft(self, committed: int | None = None, last_position: int = 0) -> None:

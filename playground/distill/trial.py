@@ -29,7 +29,7 @@ class TrialOptions:
 
     prompts: int | None = None  # None: as many as the hours allow
     new_tokens: int = 96
-    shapes: tuple[BeamShape, ...] = (BeamShape(1, 3), BeamShape(8, 5))
+    shapes: tuple[BeamShape, ...] = (BeamShape(4, 4, 6), BeamShape())
 
 
 @dataclass(frozen=True)

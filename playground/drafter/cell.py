@@ -308,7 +308,7 @@ class Drafter(nn.Module):
         return h + added
 
     def _copies(self, seen: Lookback) -> Copies:
-        ahead = seen.continuation[:, : self.config.lookup_tokens]  # [B, C]
+        ahead = seen.continuation[:, : self.config.lookup_tokens].contiguous()  # [B, C]
         row, found = self.draft_index(ahead)
         pull = row.new_empty(*row.shape, 0)
         if self.config.lookup_tokens:

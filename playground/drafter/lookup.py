@@ -26,6 +26,9 @@ class Lookback:
     continuation: Tensor  # [Q, C] int64, what followed the match
     match: Tensor  # [Q] int64, length of the match in tokens, 0 for none
 
+    def to(self, device: torch.device) -> Lookback:
+        return Lookback(self.recent.to(device), self.continuation.to(device), self.match.to(device))
+
 
 def look_back(tokens: Tensor, positions: Tensor, *, recent: int, continuation: int, longest: int) -> Lookback:
     """Read recent tokens and the continuation of the longest, then latest, earlier match.

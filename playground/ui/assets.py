@@ -8,9 +8,10 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 EXAMPLES = ASSETS / "traces"
 SCRIPTS = (
     "dom", "icons", "format", "store", "tree", "tree_table", "beams", "node_card", "mask", "text", "charts",
-    "figures", "scrubber", "steps", "live", "race", "shapes", "traces", "learn", "settings", "status", "app",
+    "figures", "scrubber", "steps", "live", "race", "shapes", "traces", "learn", "settings", "status", "plots",
+    "export", "app",
 )  # fmt: skip
-STYLES = ("base", "tree", "views", "rail")
+STYLES = ("base", "tree", "views", "rail", "exports")
 
 
 def page_head() -> str:

@@ -302,3 +302,26 @@ class Download(TypedDict):
     """A trace as JSON Lines."""
 
     text: str
+
+
+class Exported(TypedDict):
+    """A run in one of the export formats."""
+
+    name: str  # of the file
+    mediaType: str
+    base64: str
+
+
+class ChartPicture(TypedDict):
+    """A chart and the table that says the same."""
+
+    title: str
+    figure: str  # JSON of a Plotly figure
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class PlotCode(TypedDict):
+    """The chart library."""
+
+    code: str

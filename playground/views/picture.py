@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from playground.config import nodes_name
+from playground.figures.nodes import Status
 from playground.figures.rates import Event, rate_points
 from playground.figures.totals import RunTotals
 from playground.trace import Header, NodeOrigin, StageMs, StepRecord, Trace
@@ -31,7 +32,7 @@ from playground.views.page import (
     TracePicture,
 )
 from playground.views.race import LaneInfo, RaceInfo, race_info
-from playground.views.step import NodeInfo, PickInfo, Status, step_info
+from playground.views.step import NodeInfo, PickInfo, step_info
 from playground.views.sweep import SurfaceInfo
 from playground.views.text import LaneText, Origin, RunText
 from playground.views.tree import tree_layout

@@ -1,6 +1,6 @@
 """One step of recurrent drafting as the screen tells it: what became of every node, and why.
 
-Record -> info. A node's status is read off the accepted path: there is no second rule of acceptance here.
+Record -> info. What became of a node is read from `playground.figures.nodes`.
 Knows neither the layout of the tree (`tree`) nor how anything is drawn.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from playground.figures.format import percent, plural
+from playground.figures.nodes import Status, beams_through, draft_log_probabilities, node_origins, node_statuses
 from playground.figures.totals import StepTotals
 from playground.trace import NodeOrigin, Pick, StageMs, StepRecord
 from playground.views.reasons import Reasons
 from playground.views.token_text import hex_bytes, quoted, token_label
-
-Status = Literal["root", "accepted", "rejected", "unreached"]
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
     """What the screen says about `step`; `sampled` when the temperature was above 0 (reasons then name the noise)."""
     reasons = Reasons(step, sampled=sampled)
     statuses = node_statuses(step)
-    through = _beams_through(step)
-    draft, origins = _draft_log_probabilities(step), node_origins(step)
+    through = beams_through(step)
+    draft, origins = draft_log_probabilities(step), node_origins(step)
     nodes = tuple(
         NodeInfo(
             node=node,
@@ -94,13 +92,13 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
             hex=hex_bytes(_bytes(step, step.tree.token[node])),
             status=status,
             origin=origins[node],
-            draft_probability=math.exp(draft[node]) if node in draft else None,
+            draft_probability=None if log_probability is None else math.exp(log_probability),
             base_probability=math.exp(step.log_probability[node]) if node else None,
             rank=step.rank[node] if node else 0,
             reason=reasons.of(node, status),
-            beams=tuple(through.get(node, range(step.beams.width) if node == 0 else ())),
+            beams=through[node],
         )
-        for node, status in enumerate(statuses)
+        for node, (status, log_probability) in enumerate(zip(statuses, draft, strict=True))
     )
     return StepInfo(
         index=step.index,
@@ -114,26 +112,6 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
         verdict=verdict_words(step, sampled=sampled),
         stage_ms=step.ms,
     )
-
-
-def node_statuses(step: StepRecord) -> tuple[Status, ...]:
-    """Status of every node [N]: rejected where the base model looked and picked otherwise, else never reached."""
-    path = set(step.path)
-    looked = {pick.node for pick in step.picks}
-
-    def status(node: int) -> Status:
-        if node == 0:
-            return "root"
-        if node in path:
-            return "accepted"
-        return "rejected" if step.tree.parent[node] in looked else "unreached"
-
-    return tuple(status(node) for node in range(step.tree.nodes))
-
-
-def node_origins(step: StepRecord) -> tuple[NodeOrigin, ...]:
-    """Where every node [N] came from; before schema 1.1 there were beams alone."""
-    return step.tree.origin or tuple("beam" if node else "root" for node in range(step.tree.nodes))
 
 
 def mask_rows(parent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -204,26 +182,6 @@ def _beam_infos(step: StepRecord, statuses: tuple[Status, ...]) -> tuple[BeamInf
             accepted = sum(statuses[node] == "accepted" for node in nodes)
             infos.append(BeamInfo(beam, score, sum(log_probabilities), nodes, accepted))
     return tuple(infos)
-
-
-def _beams_through(step: StepRecord) -> dict[int, list[int]]:
-    through: dict[int, list[int]] = {}
-    for beam, row in enumerate(step.tree.node_of):
-        for node in row:
-            if node >= 0:
-                through.setdefault(node, []).append(beam)
-    return through
-
-
-def _draft_log_probabilities(step: StepRecord) -> dict[int, float]:
-    if step.tree.log_probability:
-        return {node: own for node, own in enumerate(step.tree.log_probability) if node}
-    return {
-        node: log_probability
-        for row, values in zip(step.tree.node_of, step.beams.log_probabilities, strict=True)
-        for node, log_probability in zip(row, values, strict=True)
-        if node >= 0
-    }
 
 
 def _bytes(step: StepRecord, token: int) -> bytes:

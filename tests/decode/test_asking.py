@@ -86,7 +86,7 @@ def test_no_stage_asks(sampling: Sampling, drafts: bool, nodes: NodeBudget) -> N
     decoding = Decoding(base, sampling, drafting(base, nodes) if drafts else None)
     seed = torch.zeros((), dtype=torch.int64, device=META)
     stages = Stages(decoding, rule_of(sampling, seed), 60, InPlace())
-    stages.begin(torch.zeros(5, dtype=torch.int64, device=META), 20)
+    stages.begin(torch.zeros(5, dtype=torch.int64, device=META), 20, lambda: False)
     for nodes in (8, 13) if drafts else (1, 1):
         if drafts:
             stages.draft()

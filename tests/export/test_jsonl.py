@@ -108,7 +108,7 @@ def test_newer_major_version_is_refused(trace: Trace, tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\x00", r"line 1: it is not JSON\. Choose a \.jsonl"),
         (b"[1, 2]\n", "line 1: it is not a JSON object"),
         (b'{"type": "header", "schema": "other"}\n', "line 1: no header"),
-        (b"[" * 100_000 + b"\n", "line 1: it is not JSON"),
+        (b"[" * 30_000 + b"\n", "line 1: it is not JSON"),
         (b'{"type": "header", "schema": "redrafter-trace", "schema_version": "x"}\n', "schema_version is 'x'"),
         (b'{"type": "header", "schema": "redrafter-trace", "schema_version": "1.0"}\n', "line 1: run_id is"),
         (b'{"type": "header", "schema": "redrafter-trace", "schema_version": NaN}\n', "line 1: it is not JSON"),

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from playground.figures.format import ordinal, percent
+from playground.figures.nodes import node_statuses
 from playground.trace import NodeOrigin, Pick, StepRecord, UnsentRecord
 from playground.views.picture import step_picture
-from playground.views.step import mask_rows, node_statuses, saving_words, step_info, verdict_words
+from playground.views.step import mask_rows, saving_words, step_info, verdict_words
 from tests.views.synthetic import WORDS, make_step
 
 THE, SKY, IS, BLUE, BECAUSE, LIGHT = range(6)
