@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
     add_json,
-    add_nodes,
     add_pair,
     add_prompt_file,
     add_sampling,
+    add_shape,
     add_verb,
     sampling_of,
     shape_of,
@@ -33,9 +33,7 @@ def add_verbs(verbs: Any) -> None:
     parser = add_verb(verbs, "evaluate", run_evaluate, "measure a drafter on a prompt set, by position and category")
     parser.description = EVALUATE
     add_prompt_file(parser)
-    parser.add_argument("--beam-width", type=int, default=BeamShape().width, metavar="W", help="beam width")
-    parser.add_argument("--beam-length", type=int, default=BeamShape().length, metavar="L", help="beam length")
-    add_nodes(parser)
+    add_shape(parser)
     parser.add_argument("--shapes", metavar="LIST", help="several in one go, like 8x5@beams,4x5@16,4x5@auto")
     add_sampling(parser.add_argument_group("run"))
     add_pair(parser)
@@ -54,6 +52,8 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     request = RunRequest(messages, shapes[0], sampling, chosen.max_new_tokens, race=False)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         session = open_pair(chosen)
+        if not chosen.shapes:
+            shapes = [shape_of(chosen, session.shape)]
         found: list[ShapeEvaluation] = []
         with Bars().stage("evaluate", len(questions) * len(shapes), "prompt", stops=False) as report:
             found.extend(evaluate(session, questions, request, shapes, stop, report))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
@@ -16,6 +16,7 @@ from playground.cli.options import (
     add_verb,
     request_for,
     request_of,
+    shape_of,
     whole_numbers,
 )
 from playground.cli.runs import STOPPED, open_pair
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from playground.bench.benchmark import Measured
     from playground.bench.peer import StockGenerate
     from playground.session import Session
+
+_PEER_DTYPE = {"int8": "bfloat16"}  # formats that transformers' own generate does not run in
 
 
 def add_verbs(verbs: Any) -> None:
@@ -83,6 +86,7 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
     request = request_for(chosen, questions[0].turns[0])
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         session = open_pair(chosen)
+        request = replace(request, shape=shape_of(chosen, session.shape))
         peer = _peer(chosen, session) if chosen.with_generate else None
         results: list[Measured] = []
         for measured in benchmark(session, questions, request, stop, peer):
@@ -106,7 +110,9 @@ def _peer(chosen: argparse.Namespace, session: Session) -> StockGenerate:
 
     pair = session.pair
     spread = parse_device_map(chosen.device_map) if chosen.device_map else None
-    return StockGenerate(resolve_base(chosen.base), pair.device, getattr(torch, pair.dtype), spread)
+    return StockGenerate(
+        resolve_base(chosen.base), pair.device, getattr(torch, _PEER_DTYPE.get(pair.dtype, pair.dtype)), spread
+    )
 
 
 def _tell(out: Output, results: list[Measured], questions: int) -> None:

@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,7 @@ def _run(chosen: argparse.Namespace, *, race: bool) -> int:
     request = request_of(chosen, shape_of(chosen), race=race)
     with output(chosen.json) as out, trace_file(chosen.trace) as file:
         session = open_pair(chosen)
+        request = replace(request, shape=shape_of(chosen, session.shape))
         trace = _follow(session, request, file, out)
         if trace is None:
             return STOPPED

@@ -41,11 +41,15 @@ def wire(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.HTML) -> N
 
 def _wire_runs(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
     def run(request: gr.Request, *values: Any) -> Iterator[str]:
-        yield from _stream(pages, _owner(request), lambda owner: pages.begin_run(owner, run_request(Widgets(*values))))
+        yield from _stream(
+            pages,
+            _owner(request),
+            lambda owner: pages.begin_run(owner, run_request(Widgets(*values), own=pages.host.shape)),
+        )
 
     def follow(request: gr.Request, key: str, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
-            return pages.begin_run(owner, run_request(Widgets(*values), _history(pages, key)))
+            return pages.begin_run(owner, run_request(Widgets(*values), _history(pages, key), pages.host.shape))
 
         yield from _stream(pages, _owner(request), begin)
 
@@ -66,7 +70,7 @@ def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
             widths, lengths = (tuple(sorted({int(item) for item in event._data[key]})) for key in ("widths", "lengths"))
             if not widths or not lengths:
                 raise PlaygroundError("No beam shape is chosen. Tick at least one width and one length.")
-            return pages.begin_sweep(owner, run_request(Widgets(*values)), widths, lengths)
+            return pages.begin_sweep(owner, run_request(Widgets(*values), own=pages.host.shape), widths, lengths)
 
         yield from _stream(pages, _owner(request), begin, kind="sweep")
 

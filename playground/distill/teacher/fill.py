@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -27,16 +28,20 @@ class Read:
     taps: tuple[Tensor, ...]  # [T, H] each, the residual stream after the tapped layers
 
 
+def idle() -> None:
+    """Nobody waits."""
+
+
 class Reader(Protocol):
     """A base model that reads whole rows, with the taps it was made for."""
 
     batch_tokens: int  # of one forward
 
-    def read(self, ids: np.ndarray) -> Read:
-        """Of the rows `ids` [rows, n]."""
+    def read(self, ids: np.ndarray, tick: Callable[[], None] = idle) -> Read:
+        """Of the rows `ids` [rows, n]; calls `tick` now and then, which may raise."""
         ...
 
-    def best(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def best(self, hidden: Tensor, count: int, tick: Callable[[], None] = idle) -> tuple[Tensor, Tensor]:
         """Log-probabilities and ids of the `count` best next tokens after hidden [R, H]: [R, k] each."""
         ...
 
@@ -60,11 +65,11 @@ def fill(
     Raises:
         PlaygroundError: there is no memory for a single row.
     """
-    row, most = int(np.searchsorted(corpus.starts, done)), reader.batch_tokens
+    row, most, total = int(np.searchsorted(corpus.starts, done)), reader.batch_tokens, corpus.tokens
     while row < corpus.rows:
         last = _last_of_batch(corpus, row, most)
         try:
-            _fill_rows(reader, corpus, states, row, last)
+            _fill_rows(reader, corpus, states, row, last, partial(report, int(corpus.starts[row]), total))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -72,7 +77,7 @@ def fill(
             continue
         stop = int(corpus.starts[last + 1])
         states.mark(stop)
-        report(stop, corpus.tokens)
+        report(stop, total)
         row = last + 1
 
 
@@ -100,9 +105,11 @@ def _fewer(tokens: int, rows: int, error: BaseException, say: Callable[[str], No
     return tokens // 2
 
 
-def _fill_rows(reader: Reader, corpus: Corpus, states: TeacherStates, first: int, last: int) -> None:
+def _fill_rows(
+    reader: Reader, corpus: Corpus, states: TeacherStates, first: int, last: int, tick: Callable[[], None]
+) -> None:
     start, stop = int(corpus.starts[first]), int(corpus.starts[last + 1])
-    found = reader.read(corpus.ids[start:stop].reshape(last - first + 1, -1))
+    found = reader.read(corpus.ids[start:stop].reshape(last - first + 1, -1), tick)
     states.hidden[start:stop] = bits(found.hidden)
     for array, tap in zip(states.taps, found.taps, strict=True):
         array[start:stop] = bits(tap)
@@ -112,7 +119,7 @@ def _fill_rows(reader: Reader, corpus: Corpus, states: TeacherStates, first: int
     if not len(places):
         return
     index = torch.from_numpy(places).to(found.hidden.device)
-    log_probabilities, best = reader.best(found.hidden[index], states.info.top_tokens)
+    log_probabilities, best = reader.best(found.hidden[index], states.info.top_tokens, tick)
     states.top_ids[start + places] = best.cpu().numpy()
     states.top_log_probabilities[start + places] = log_probabilities.cpu().half().numpy()
 

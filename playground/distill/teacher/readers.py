@@ -18,13 +18,14 @@ from playground.base_model.description import decoder_layers
 from playground.base_model.native import NativeBase
 from playground.base_model.output_head import read_output_head
 from playground.base_model.placement import device_of, weights_at_hand
-from playground.distill.teacher.fill import Read, best_of
+from playground.distill.teacher.fill import Read, best_of, idle
 
 BATCH_TOKENS = {"cpu": 2048}
 """Tokens of one forward where it is not 4,096: a CPU's caches hold the activations of half as many."""
 _HEAD_ROWS = 512  # rows of logits at once, so that [rows, V] stays small
-_LOGIT_BYTES = 64 * 2**20  # of the native engine's
-_NATIVE_TOKENS = 512  # of a native forward: keeps it short enough to be stopped after
+_LOGIT_BYTES = 32 * 2**20  # of the native engine's
+_NATIVE_TOKENS = 512  # tokens of a batch of rows
+_CHUNK = 128  # of a row in a native forward: keeps it short enough to be stopped after
 
 
 class StockReader:
@@ -35,17 +36,21 @@ class StockReader:
         self._device = device_of(model.get_input_embeddings())
         self.batch_tokens = BATCH_TOKENS.get(self._device.type, 4096)
 
-    def read(self, ids: np.ndarray) -> Read:
+    def read(self, ids: np.ndarray, tick: Callable[[], None] = idle) -> Read:
         fed = torch.from_numpy(ids.astype(np.int64)).to(self._device)
         hidden = self._model.base_model(input_ids=fed, use_cache=False).last_hidden_state.flatten(0, 1)
         return Read(hidden, tuple(self._caught[layer].flatten(0, 1) for layer in self._taps))
 
-    def best(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def best(self, hidden: Tensor, count: int, tick: Callable[[], None] = idle) -> tuple[Tensor, Tensor]:
         head = self._model.get_output_embeddings()
         with weights_at_hand(head):
             whole = read_output_head(self._model.config.get_text_config(), head)
         device = whole.weight.device
-        return _joined([best_of(whole(part.to(device)), count) for part in hidden.split(_HEAD_ROWS)])
+        found = []
+        for part in hidden.split(_HEAD_ROWS):
+            found.append(best_of(whole(part.to(device)), count))
+            tick()
+        return _joined(found)
 
 
 @contextmanager
@@ -77,26 +82,30 @@ class NativeReader:
         self._capacity = 0
         self.batch_tokens = _NATIVE_TOKENS
 
-    def read(self, ids: np.ndarray) -> Read:
+    def read(self, ids: np.ndarray, tick: Callable[[], None] = idle) -> Read:
         rows, length = ids.shape
         if length > self._capacity or rows > len(self._caches):
             self._caches = [self._base.model.new_cache(length) for _ in range(rows)]
             self._capacity = length
         fed, parts = ids.astype(np.int32), []
-        for start in range(0, length, _NATIVE_TOKENS):
+        for start in range(0, length, _CHUNK):
             chunk = [
-                Segment.chain(cache, start, row[start : start + _NATIVE_TOKENS])
+                Segment.chain(cache, start, row[start : start + _CHUNK])
                 for cache, row in zip(self._caches, fed, strict=False)
             ]
             parts.append(self._base.model.forward(chunk, self._taps))
+            tick()
         hidden = _in_rows([part.hidden for part in parts], rows)
         taps = (_in_rows([part.taps[at] for part in parts], rows) for at in range(len(self._taps)))
         return Read(hidden, tuple(taps))
 
-    def best(self, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    def best(self, hidden: Tensor, count: int, tick: Callable[[], None] = idle) -> tuple[Tensor, Tensor]:
         at_once = max(1, _LOGIT_BYTES // (4 * self._base.vocab_size))
-        parts = (self._base.model.logits(part.numpy()) for part in hidden.split(at_once))
-        return _joined([best_of(torch.from_numpy(logits), count) for logits in parts])
+        found = []
+        for part in hidden.split(at_once):
+            found.append(best_of(torch.from_numpy(self._base.model.logits(part.numpy())), count))
+            tick()
+        return _joined(found)
 
 
 def _in_rows(parts: list[np.ndarray], rows: int) -> Tensor:
