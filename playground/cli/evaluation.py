@@ -17,7 +17,7 @@ from playground.cli.options import (
     sampling_of,
     shape_of,
 )
-from playground.cli.runs import STOPPED, open_session
+from playground.cli.runs import STOPPED, open_pair
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import BeamShape, Message, RunRequest
 
@@ -51,7 +51,7 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     sampling = sampling_of(chosen)
     request = RunRequest(messages, shapes[0], sampling, chosen.max_new_tokens, race=False)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
         if not chosen.shapes:
             shapes = [shape_of(chosen, session.shape)]
         found: list[ShapeEvaluation] = []
