@@ -67,7 +67,15 @@ def panel_int8(kernels: Any, x: Array, weights: Array, output_scale: Array) -> A
         tile = np.ascontiguousarray(x[from_ : from_ + kernels.row_tile])
         values, scale, offset = tiled(kernels, tile)
         kernels.panel_int8(
-            at(values), at(scale), at(offset), len(tile), inner, at(panel), at(output_scale), at(out, from_ * 17), 17,
+            at(values),
+            at(scale),
+            at(offset),
+            len(tile),
+            inner,
+            at(panel),
+            at(output_scale),
+            at(out, from_ * 17),
+            17,
             at(panel) if from_ else None,
         )
     assert np.isnan(out[:, 16]).all(), "written beyond the panel"
