@@ -1,7 +1,7 @@
-// Through the steps of a run: buttons, a slider over a strip of acceptance bars, play. Keys are the app's.
+// Through the steps of a run: buttons, a slider under the map of the run, play. Keys are the app's.
 (() => {
   const RD = window.ReDrafter;
-  const { h, s } = RD;
+  const { h } = RD;
   const PLAY_MS = 650;
 
   class Scrubber {
@@ -11,15 +11,14 @@
       const button = (name, act) => h("button", { type: "button", class: "rp-icon", "aria-label": name, title: name, "data-act": act, onclick: () => this.act(act) }, RD.icon(act));
       this.play = button("Play", "play");
       this.range = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Step", class: "rp-range", oninput: () => this.jump(Number(this.range.value)) });
-      this.strip = s("svg", { class: "rp-strip", preserveAspectRatio: "none", "aria-hidden": "true" });
+      this.map = new RD.RunMap(store);
       this.where = h("output", { class: "rp-where" });
-      this.follow = h("button", { type: "button", class: "rp-chip rp-followlive", hidden: true, onclick: () => this.jump(Infinity) }, "Follow live");
+      this.follow = h("button", { type: "button", class: "rp-chip is-small rp-followlive", hidden: true, onclick: () => this.jump(Infinity) }, "Follow live");
       RD.put(
         box,
         h("div", { class: "rp-buttons" }, button("First step", "first"), button("Previous step", "previous"), this.play, button("Next step", "next"), button("Last step", "last")),
-        h("div", { class: "rp-track" }, this.strip, this.range),
-        this.where,
-        this.follow,
+        h("div", { class: "rp-track" }, this.map.element, this.range),
+        h("div", { class: "rp-whereabouts" }, this.where, this.map.all, this.follow, mapLegend()),
       );
     }
 
@@ -63,25 +62,21 @@
     draw() {
       const { run, index, following } = this.store;
       const steps = run?.steps ?? 0;
-      this.range.max = Math.max(0, steps - 1);
+      this.map.draw();
+      const { from, to } = this.map.window;
+      this.range.min = from;
+      this.range.max = Math.max(from, to - 1);
       this.range.value = Math.max(0, index);
       this.range.disabled = steps < 2;
       this.range.setAttribute("aria-valuetext", `Step ${index + 1} of ${steps}`);
       RD.say(this.where, steps ? `Step ${index + 1} of ${steps}` : "No step yet");
       this.follow.hidden = !run?.busy || following;
-      this.drawStrip(run, index);
     }
+  }
 
-    /** A bar a step: how many drafted tokens it accepted. */
-    drawStrip(run, index) {
-      const items = run?.strip ?? [];
-      const length = run?.head?.length ?? 1;
-      const shown = items.length > 600 ? [] : items;
-      this.strip.setAttribute("viewBox", `0 0 ${Math.max(shown.length, 1)} ${length + 1}`);
-      this.strip.replaceChildren(
-        ...shown.map(([accepted], at) => s("rect", { class: at === index ? "is-now" : null, x: at + 0.12, width: 0.76, y: length - accepted, height: accepted + 1 })),
-      );
-    }
+  function mapLegend() {
+    const key = (name, words) => h("li", {}, h("span", { class: `rp-swatch is-${name}` }), words);
+    return h("ul", { class: "rp-maplegend", "aria-label": "Columns of the map" }, key("acceptedtoken", "accepted"), key("pickedtoken", "picked"), key("wasted", "wasted nodes"));
   }
 
   RD.Scrubber = Scrubber;

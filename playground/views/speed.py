@@ -52,7 +52,7 @@ def equation_words(equation: SpeedEquation, trace: Trace) -> str:
     if equation.verdict == "win":
         return f"{gave} for the price of {cost}.{_fastest(trace)}"
     if equation.verdict == "even":
-        return f"{gave} and cost {cost}: drafting gained next to nothing here."
+        return f"{gave} and cost {cost}: drafting gained nothing here."
     return f"{gave} but cost {cost}: drafting lost time here."
 
 
@@ -71,5 +71,5 @@ def _advice(trace: Trace, totals: RunTotals) -> Advice | None:
     shape = winning_shape(trace, totals)
     if shape is None:
         return None
-    words = f"{shape.width} × {shape.length} beams would give about {number(shape.speedup, 1)}× here"
+    words = f"{shape.width} × {shape.length}: about {number(shape.speedup, 1)}× here"
     return Advice(shape.width, shape.length, shape.speedup, words)

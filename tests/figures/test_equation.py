@@ -94,7 +94,7 @@ def test_a_loss_names_the_shape_that_would_win(trace: Trace) -> None:
     assert shape == best and shape.width < 16 and shape.speedup > 1.1
     info = speed_info(lost)
     assert info is not None and info.advice is not None
-    assert info.advice.words.startswith(f"{shape.width} × {shape.length} beams would give about 1.")
+    assert info.advice.words.startswith(f"{shape.width} × {shape.length}: about 1.")
     assert winning_shape(timed(trace, node_ms=0.01)) is None, "a win needs no advice"
     assert winning_shape(timed(trace, node_ms=40.0)) is None, "nothing would win"
 
