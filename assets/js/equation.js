@@ -15,6 +15,7 @@
       const sign = (text, words) => h("span", { class: "rp-sign", role: "img", "aria-label": words }, text);
       this.costBar = h("div", { class: "rp-bar" });
       this.gainBar = h("div", { class: "rp-bar" });
+      this.costKey = h("div", { class: "rp-costkey" });
       this.even = h("div", { class: "rp-even", hidden: true }, h("span", {}, "break-even"));
       this.balance = h(
         "div",
@@ -23,6 +24,7 @@
         this.costBar,
         h("span", { class: "rp-barlabel" }, "and writes"),
         h("div", { class: "rp-barwrap" }, this.gainBar),
+        this.costKey,
         this.even,
       );
       this.verdict = h("span", { class: "rp-tag" });
@@ -102,8 +104,7 @@
       };
       this.balance.setAttribute("aria-label", spoken(equation));
       if (!equation) {
-        RD.put(this.costBar);
-        RD.put(this.gainBar);
+        for (const box of [this.costBar, this.gainBar, this.costKey]) RD.put(box);
       } else {
         const draft = Math.min(equation.draft ?? 0, cost ?? 0);
         const plain = Math.min(1, (cost ?? 0) - draft);
@@ -111,10 +112,12 @@
         RD.put(
           this.costBar,
           cost === null && h("span", { class: "rp-quiet" }, "not measured: plain decoding did not run"),
-          part("plainstep", plain, ["a plain step", "plain"], "The forward over one token that plain decoding needs too"),
-          part("drafting", draft, [`drafting +${RD.number(draft, 2)}`, `+${RD.number(draft, 2)}`], "What the drafter adds"),
-          part("nodes", nodes, [`more nodes +${RD.number(nodes, 2)}`, `nodes +${RD.number(nodes, 2)}`, `+${RD.number(nodes, 2)}`], "What verifying a tree instead of one token adds"),
+          part("plainstep", plain, ["a plain step"], "The forward over one token that plain decoding needs too"),
+          part("drafting", draft, [`drafting +${RD.number(draft, 2)}`, "drafting"], "What the drafter adds"),
+          part("nodes", nodes, [`more nodes +${RD.number(nodes, 2)}`, "nodes"], "What verifying a tree instead of one token adds"),
         );
+        const key = (name, words, size) => h("span", {}, h("span", { class: `rp-swatch is-${name}` }), `${words} ${RD.number(size, 2)}`);
+        RD.put(this.costKey, cost !== null && [key("plainstep", "a plain step", 1), key("drafting", "drafting", draft), key("nodes", "more nodes", equation.nodes)]);
         const short = cost === null ? 0 : Math.max(0, cost - tokens);
         const gained = cost === null ? 0 : Math.max(0, tokens - cost);
         RD.put(

@@ -2,7 +2,7 @@
 (() => {
   const RD = window.ReDrafter;
   const THUMB = 16; // a range input's thumb: its middle runs from half of it to half of it before the end
-  const WIDEST = 26; // pixels of a column; few steps make no slabs
+  const WIDEST = 16; // pixels of a column; few steps make no slabs
 
   /** Columns of the steps `from` up to `to` in so many pixels, under the thumb positions of a slider over them. */
   RD.mapScale = ({ from, to }, width) => {

@@ -9,6 +9,7 @@
     { name: "dense", row: 26, pill: 22, cell: 6.4, gap: 24, tight: 12, share: 36, letters: 12 },
   ];
   const MARGIN = 8;
+  const MOST = 48; // pills; more are no longer seen at a glance
   const LEAST = 0.66; // below this scale nobody reads a label
 
   /** Draws steps into `box`; hovering and focusing a node lights it through the store. */
@@ -212,7 +213,7 @@
     let made = null;
     for (const size of SIZES) {
       const rows = Math.max(5, Math.floor((room.height - 2 * MARGIN) / (size.row * 0.84)));
-      const layout = RD.layoutTree(step, { rows: Math.min(rows, size === SIZES[0] ? 18 : 26), whole, opened });
+      const layout = RD.layoutTree(step, { rows: Math.min(rows, size === SIZES[0] ? 18 : 26), most: MOST, whole, opened });
       const place = placement(step, layout, size, room.width);
       made = { size, layout, place };
       const scale = Math.min(room.width / place.width, room.height / place.height);

@@ -14,17 +14,17 @@
   ];
 
   /**
-   * Lay out a step's tree in at most `rows` rows if folding can do it.
+   * Lay out a step's tree in at most `rows` rows and `most` items if folding can do it.
    * Items stand in the order of their node; the pick counts as node N; a fold has no node, but a key and a count.
    * @param {StepPicture} step
-   * @param {{ rows?: number, whole?: boolean, opened?: Set<string> }} [how] `whole` folds nothing
+   * @param {{ rows?: number, most?: number, whole?: boolean, opened?: Set<string> }} [how] `whole` folds nothing
    */
-  RD.layoutTree = (step, { rows = Infinity, whole = false, opened = new Set() } = {}) => {
+  RD.layoutTree = (step, { rows = Infinity, most = Infinity, whole = false, opened = new Set() } = {}) => {
     const tree = branches(step);
     let made = null;
     for (const level of whole ? LEVELS.slice(0, 1) : LEVELS) {
       made = place(step, tree, level, opened);
-      if (made.rows <= rows) break;
+      if (made.rows <= rows && made.items.length <= most) break;
     }
     return made;
   };

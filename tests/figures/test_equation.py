@@ -11,7 +11,7 @@ from playground.figures.narrower import estimates, winning_shape
 from playground.figures.totals import RunTotals
 from playground.trace import StageMs, Trace
 from playground.views.speed import speed_info
-from tests.views.synthetic import make_step, make_trace
+from tests.views.synthetic import make_step, make_trace, timed
 
 PLAIN_MS, DRAFT_MS = 18.0, 4.0
 
@@ -19,16 +19,6 @@ PLAIN_MS, DRAFT_MS = 18.0, 4.0
 @pytest.fixture
 def trace() -> Trace:
     return timed(make_trace(width=16, length=5, new_tokens=80, seed=4), node_ms=0.5)
-
-
-def timed(trace: Trace, *, node_ms: float) -> Trace:
-    """The same run where a node beyond the first costs `node_ms`, and a plain step 18 ms."""
-    clock, steps = 0.0, []
-    for step in trace.steps:
-        ms = StageMs(DRAFT_MS, 0.5, PLAIN_MS + node_ms * (step.tree.nodes - 1), 0.3, 0.2)
-        clock += ms.total
-        steps.append(replace(step, ms=ms, clock_ms=clock))
-    return replace(trace, steps=steps)
 
 
 def test_the_equation_holds(trace: Trace) -> None:
