@@ -36,7 +36,7 @@
 
     build() {
       const scrubBox = h("div", { class: "rp-scrubber", "data-tour": "scrubber", role: "group", "aria-label": "Steps of the run" });
-      this.scrubber = new RD.Scrubber(scrubBox, this.store);
+      this.scrubber = new RD.Scrubber(scrubBox, this.store, () => this.views[this.store.view]?.motion ?? null);
       this.notice = h("div", { class: "rp-notice", role: "alert", hidden: true });
       this.waiting = h("p", { class: "rp-waiting", role: "status", hidden: true });
       this.caption = h("p", { class: "rp-caption" });

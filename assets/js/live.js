@@ -12,6 +12,7 @@
       this.textBox.setAttribute("role", "region");
       this.textBox.setAttribute("aria-label", "Text that the run wrote");
       this.verdict = h("p", { class: "rp-verdict", "data-tour": "verdict-live" });
+      this.filmBox = h("div", { class: "rp-filmbox" });
       this.chat = h("div", { class: "rp-chat" });
       this.element = h(
         "div",
@@ -20,13 +21,15 @@
         h(
           "section",
           { class: "rp-panel rp-treepanel", "aria-label": "Prefix tree of this step" },
-          h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree"), this.verdict),
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree"), this.filmBox, this.verdict),
           this.treeBox,
           this.cardBox,
         ),
         h("section", { class: "rp-panel rp-sidepanel", "aria-label": "Charts" }, h("div", {}, h("h2", {}, "Rate along the run"), this.ratesBox), h("div", {}, h("h2", {}, "Accepted by position"), this.positionsBox)),
       );
       this.tree = new RD.TreeView(this.treeBox, store, () => this.tall(), { steady: true });
+      this.motion = new RD.StepMotion(this.tree, this.textBox, store);
+      this.filmBox.append(this.motion.element);
       this.text = new RD.TextView(this.textBox, { onstep: (step) => store.goTo(step) });
     }
 
@@ -51,9 +54,12 @@
 
     drawStep() {
       const { run, step, index, following } = this.store;
-      this.text.draw(run?.text ?? [], { step: index, differs: run?.figures?.firstDifference ?? null, follow: Boolean(run?.busy && following) });
+      const items = run?.text ?? [];
+      const limit = this.store.playing ? items.filter(([, , from]) => from <= index).length : items.length;
+      this.text.draw(items, { step: index, limit, differs: run?.figures?.firstDifference ?? null, follow: Boolean((run?.busy && following) || this.store.playing) });
       if (step || !run?.steps) this.tree.draw(step);
       RD.say(this.verdict, step ? step.verdict : run?.busy ? "Reading the prompt…" : "");
+      this.motion.follow();
       this.drawLight();
     }
 

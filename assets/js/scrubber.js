@@ -2,21 +2,24 @@
 (() => {
   const RD = window.ReDrafter;
   const { h } = RD;
-  const PLAY_MS = 650;
+  const STILL_MS = 650; // a step that is not in motion
+  const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
   class Scrubber {
-    constructor(box, store) {
+    /** @param {() => object | null} film of the view shown, if it has one */
+    constructor(box, store, film) {
       this.store = store;
-      this.playing = null;
+      this.film = film;
       const button = (name, act) => h("button", { type: "button", class: "rp-icon", "aria-label": name, title: name, "data-act": act, onclick: () => this.act(act) }, RD.icon(act));
       this.play = button("Play", "play");
       this.range = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Step", class: "rp-range", oninput: () => this.jump(Number(this.range.value)) });
+      const speed = h("select", { class: "rp-select is-small", "aria-label": "Speed of play", onchange: (event) => (store.speed = Number(event.target.value)) }, SPEEDS.map((value) => h("option", { value, selected: value === 1 }, `${value}×`)));
       this.map = new RD.RunMap(store);
       this.where = h("output", { class: "rp-where" });
       this.follow = h("button", { type: "button", class: "rp-chip is-small rp-followlive", hidden: true, onclick: () => this.jump(Infinity) }, "Follow live");
       RD.put(
         box,
-        h("div", { class: "rp-buttons" }, button("First step", "first"), button("Previous step", "previous"), this.play, button("Next step", "next"), button("Last step", "last")),
+        h("div", { class: "rp-buttons" }, button("First step", "first"), button("Previous step", "previous"), this.play, button("Next step", "next"), button("Last step", "last"), speed),
         h("div", { class: "rp-track" }, this.map.element, this.range),
         h("div", { class: "rp-whereabouts" }, this.where, this.map.all, this.follow, mapLegend()),
       );
@@ -36,27 +39,50 @@
     }
 
     toggle() {
-      if (this.playing) return this.pause();
+      if (this.store.playing) return this.pause();
       const { store } = this;
       if (!store.run?.steps) return undefined;
       if (store.index >= store.run.steps - 1) store.goTo(0);
-      this.playing = setInterval(() => {
+      store.playing = true;
+      this.face();
+      store.emit("step");
+      return this.whenDrawn(() => this.playStep());
+    }
+
+    /** One step, in motion where there is a film of it, as a still picture elsewhere; then the next. */
+    playStep() {
+      const film = this.film();
+      const next = () => {
+        const { store } = this;
+        if (!store.playing) return;
         if (store.index >= store.run.steps - 1) this.pause();
-        else if (store.step) store.goTo(store.index + 1);
-      }, PLAY_MS);
-      return this.face();
+        else {
+          store.goTo(store.index + 1);
+          this.whenDrawn(() => this.playStep());
+        }
+      };
+      if (film?.possible) film.play(this.store.speed, next);
+      else this.timer = setTimeout(next, STILL_MS / this.store.speed);
+    }
+
+    /** A step may still be on its way from the server, and is drawn before the next paint. */
+    whenDrawn(then) {
+      this.timer = setTimeout(() => this.store.playing && (this.store.step ? then() : this.whenDrawn(then)), 40);
     }
 
     pause() {
-      clearInterval(this.playing);
-      this.playing = null;
+      clearTimeout(this.timer);
+      const was = this.store.playing;
+      this.store.playing = false;
+      this.film()?.end();
       this.face();
+      if (was) this.store.emit("step");
     }
 
     face() {
-      RD.put(this.play, RD.icon(this.playing ? "pause" : "play"));
-      this.play.setAttribute("aria-label", this.playing ? "Pause" : "Play");
-      this.play.title = this.playing ? "Pause" : "Play";
+      RD.put(this.play, RD.icon(this.store.playing ? "pause" : "play"));
+      this.play.setAttribute("aria-label", this.store.playing ? "Pause" : "Play");
+      this.play.title = this.store.playing ? "Pause" : "Play";
     }
 
     draw() {

@@ -65,6 +65,7 @@
       const { size, layout, place } = fitting(step, room, this.whole, this.opened);
       this.items = layout.items;
       this.place = place;
+      this.size = size;
       this.groups.clear();
       const edges = s("g", { class: "rp-edges" });
       const nodes = s("g", { class: "rp-nodes" });
