@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import socket
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from playground.cli import Parser
 from playground.cli.options import Formatter, add_pair, engine_options
 from playground.config import PlaygroundError
+from playground.ui import Exposure, read_auth
 
 
 def parser() -> Parser:
@@ -16,6 +18,11 @@ def parser() -> Parser:
     made = Parser(prog="app.py", description="ReDrafter Playground in the browser.", formatter_class=Formatter)
     made.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
     made.add_argument("--port", type=int, default=7860, help="port to listen on")
+    made.add_argument("--allowed-hosts", metavar="NAMES", help="further names it answers to, with commas between")
+    made.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a password; @FILE holds one such line a user")
+    made.add_argument("--allow-loading", action="store_true", help="let pages load models when others may reach them")
+    made.add_argument("--api", action="store_true", help="serve Gradio's API schema and named endpoints")
+    made.add_argument("--monitoring", action="store_true", help="serve Gradio's monitoring page")
     made.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     add_pair(made)
     return made
@@ -26,16 +33,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(arguments)
     try:
         options = engine_options(chosen)
+        exposure = exposure_of(chosen)
         require_free(chosen.host, chosen.port)
         from playground import ui
         from playground.session import Session
 
         host = ui.SessionHost(Session.open, chosen.base, chosen.drafter, options)
-        ui.launch(host, server_name=chosen.host, port=chosen.port, open_browser=not chosen.no_browser)
+        ui.launch(host, exposure=exposure, port=chosen.port, open_browser=not chosen.no_browser)
     except PlaygroundError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def exposure_of(chosen: argparse.Namespace) -> Exposure:
+    """To whom the flags open the page.
+
+    Raises:
+        PlaygroundError: a name or a password that cannot be one.
+    """
+    names = tuple(name.strip() for name in (chosen.allowed_hosts or "").split(",") if name.strip())
+    auth = read_auth(chosen.auth) if chosen.auth else ()
+    return Exposure(chosen.host, names, chosen.allow_loading, auth, chosen.api, chosen.monitoring)
 
 
 def require_free(host: str, port: int) -> None:

@@ -50,7 +50,9 @@ def _require_triton(device: torch.device) -> None:
 
 
 def _reference() -> KernelSet:
-    from kernels.beam_topk.reference import beam_topk_reference
+    from kernels.best.reference import best_reference
+    from kernels.candidate_tree.reference import candidate_tree_reference
+    from kernels.children.reference import children_reference
     from kernels.gated.reference import gated_reference
     from kernels.kv_commit.reference import kv_commit_reference
     from kernels.pick.reference import pick_reference
@@ -65,7 +67,9 @@ def _reference() -> KernelSet:
         name="reference",
         tree_attention=tree_attention_reference,
         prefix_tree=prefix_tree_reference,
-        beam_topk=beam_topk_reference,
+        candidate_tree=candidate_tree_reference,
+        children=children_reference,
+        best=best_reference,
         pick=pick_reference,
         kv_commit=kv_commit_reference,
         walk=walk_reference,
@@ -79,7 +83,9 @@ def _reference() -> KernelSet:
 def _triton(exact: bool) -> KernelSet:
     import triton
 
-    from kernels.beam_topk.triton import beam_topk_triton
+    from kernels.best.triton import best_triton
+    from kernels.candidate_tree.triton import candidate_tree_triton
+    from kernels.children.triton import children_triton
     from kernels.gated.triton import gated_triton
     from kernels.kv_commit.triton import kv_commit_triton
     from kernels.pick.triton import pick_triton
@@ -95,7 +101,9 @@ def _triton(exact: bool) -> KernelSet:
         name="triton",
         tree_attention=partial(tree_attention_triton, exact=exact),
         prefix_tree=prefix_tree_triton,
-        beam_topk=beam_topk_triton,
+        candidate_tree=candidate_tree_triton,
+        children=children_triton,
+        best=best_triton,
         pick=pick_triton,
         kv_commit=kv_commit_triton,
         walk=walk_triton,

@@ -42,24 +42,32 @@ class PickRule:
 
 
 @dataclass(frozen=True)
-class BeamTop:
-    """The W best continuations, best first."""
+class Children:
+    """The K best continuations of each of B beams, best first."""
 
-    score: Tensor  # [W] float32
-    beam: Tensor  # [W] int64, the beam continued
-    token: Tensor  # [W] int64, -1 invalid
-    log_probability: Tensor  # [W] float32
+    token: Tensor  # [B, K] int64, -1 invalid
+    score: Tensor  # [B, K] float32, the beam's and the token's log-probability; -inf invalid
+    log_probability: Tensor  # [B, K] float32, 0 invalid
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Drafted tokens that a tree can be made of, C of them."""
+
+    token: Tensor  # [C] int64
+    parent: Tensor  # [C] int64, the candidate it hangs on, -1 for the root
+    depth: Tensor  # [C] int64, 1 under the root
 
 
 @dataclass(frozen=True)
 class TreeTensors:
-    """A tree in fixed shapes, M = W L + 1. Padding: token = root, parent -1, depth 0, ancestors only itself."""
+    """A tree in fixed shapes. Padding: token = root, parent -1, depth 0, ancestors only itself."""
 
     token: Tensor  # [M] int64
     parent: Tensor  # [M] int64, -1 for the root and padding
     depth: Tensor  # [M] int64
     ancestors: Tensor  # [M, M] bool, row i = ancestors of i, itself included
-    node_of: Tensor  # [W, L] int64, -1 where the beam has no token
+    node_of: Tensor  # [W, L] or as asked, int64, -1 where there is no node
     count: Tensor  # [] int64, real nodes, the root included
 
 
@@ -98,10 +106,31 @@ class PrefixTree(Protocol):
     def __call__(self, tokens: Tensor, root: Tensor) -> TreeTensors: ...
 
 
-class BeamTopk(Protocol):
-    """Top W of the W x V candidates from `logits` [W, V] and `scores` [W], softmax over the `cut` best logits."""
+class CandidateTree(Protocol):
+    """The tree of the first `count` - 1 candidates of an order, numbered in it; parents stand before their children."""
 
-    def __call__(self, logits: Tensor, scores: Tensor, *, cut: int | None) -> BeamTop: ...
+    def __call__(
+        self,
+        candidates: Candidates,
+        order: Tensor,  # [M - 1] candidates, best first, then -1
+        count: Tensor,  # [] nodes to make, the root included
+        root: Tensor,  # []
+        entries: Tensor,  # [...] candidates whose nodes are asked for, -1 for none
+        *,
+        levels: int,  # how deep a candidate may be
+    ) -> TreeTensors: ...
+
+
+class ChildrenOf(Protocol):
+    """The `keep` best children of beams with `logits` [B, V] and `scores` [B], softmax over the `cut` best logits."""
+
+    def __call__(self, logits: Tensor, scores: Tensor, *, keep: int, cut: int | None) -> Children: ...
+
+
+class Best(Protocol):
+    """Indices [count] of the best of `scores` [C], best first, ties to the lower index; then -1."""
+
+    def __call__(self, scores: Tensor, count: int) -> Tensor: ...
 
 
 class Pick(Protocol):
@@ -191,7 +220,9 @@ class KernelSet:
     name: Literal["reference", "triton"]
     tree_attention: TreeAttention
     prefix_tree: PrefixTree
-    beam_topk: BeamTopk
+    candidate_tree: CandidateTree
+    children: ChildrenOf
+    best: Best
     pick: Pick
     kv_commit: KvCommit
     walk: WalkDown

@@ -7,9 +7,11 @@ Knows paths; nothing of what is written.
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -20,6 +22,8 @@ from typing import Any
 
 _STALE_SECONDS = 3600.0
 _SUFFIX = ".partial"
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+_TOLD_REFUSAL = re.compile(r"\(os error (\d+)\)")  # as libraries written in Rust word it
 
 
 def cache_folder() -> Path:
@@ -27,6 +31,45 @@ def cache_folder() -> Path:
     if chosen := os.environ.get("REDRAFTER_CACHE"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "redrafter-playground"
+
+
+def disk_refusal(error: BaseException | None) -> str | None:
+    """Why a disk did not take what was written, in the system's words; None where the error is no such refusal.
+
+    safetensors and tokenizers raise errors of their own kinds for it.
+    """
+    while error is not None:
+        told = _TOLD_REFUSAL.search(str(error))
+        number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+        if number in _REFUSALS:
+            return os.strerror(number)
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def refusal(error: Exception) -> str | None:
+    """A sentence for a file or folder that the system refuses, wherever that happened; None where it is no such thing.
+
+    For the ends of programs: who knows what was to be written says more.
+    """
+    if (why := disk_refusal(error)) is not None:
+        name = getattr(error, "filename", None)
+        return f"The disk took no more: {why}{f' ({name})' if name else ''}. Free some space, or write elsewhere."
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}. Check the path and its permissions, or choose another."
+    return None
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder, and see that files can be made in it.
+
+    Raises:
+        OSError: it cannot be made, or takes no files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = name_beside(folder / "probe")
+    probe.touch(exist_ok=False)
+    probe.unlink()
 
 
 @contextmanager
@@ -40,7 +83,7 @@ def written_whole(file: Path) -> Iterator[Path]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(file)
-    partial = _beside(file)
+    partial = name_beside(file)
     partial.touch(exist_ok=False)
     mode = partial.stat().st_mode
     try:
@@ -76,7 +119,7 @@ def folder_written_whole(folder: Path, is_whole: Callable[[Path], bool]) -> Iter
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(folder)
-    partial = _beside(folder)
+    partial = name_beside(folder)
     partial.mkdir()
     try:
         yield partial
@@ -114,6 +157,6 @@ def _publish(partial: Path, folder: Path, is_whole: Callable[[Path], bool]) -> N
             raise
 
 
-def _beside(path: Path) -> Path:
+def name_beside(path: Path) -> Path:
     """A name nobody else writes to, in the same folder, so that the rename never crosses a disk."""
     return path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"

@@ -6,8 +6,9 @@ Knows devices and byte counts; nothing of decoding.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -43,13 +44,16 @@ class Footprint:
         return cached * self.slot + shape.max_nodes * self.node
 
     def largest(self, shape: BeamShape, tokens: int, lanes: int, free: int) -> BeamShape | None:
-        """The largest shape not above `shape` that fits into `free` bytes: narrower first, then shorter."""
-        for length in range(shape.length, 0, -1):
-            for width in range(shape.width, 0, -1):
-                smaller = BeamShape(width, length)
-                if self.run(smaller, tokens, lanes) <= free:
-                    return smaller
-        return None
+        """The largest shape not above `shape` that fits into `free` bytes.
+
+        With fewer nodes where there is a budget; else narrower, then shorter.
+        """
+        if shape.nodes is None:
+            sizes = itertools.product(range(shape.length, 0, -1), range(shape.width, 0, -1))
+            smaller = (replace(shape, width=width, length=length) for length, width in sizes)
+        else:
+            smaller = (replace(shape, nodes=nodes) for nodes in range(shape.max_nodes, 1, -1))
+        return next((one for one in smaller if self.run(one, tokens, lanes) <= free), None)
 
 
 def tightest(
@@ -63,19 +67,32 @@ def tightest(
 def no_room(footprint: Footprint, shape: BeamShape, tokens: int, lanes: int, free: int) -> PlaygroundError:
     """The sentence for a run that does not fit into `free` bytes: what it needs, what there is, what would fit."""
     fits = footprint.largest(shape, tokens, lanes, free)
-    if fits == shape:  # the estimate was too kind, or another program took the memory meanwhile
-        fits = BeamShape(max(1, shape.width // 2), shape.length) if shape.width > 1 else None
+    if fits and fits.max_nodes == shape.max_nodes:  # too kind an estimate, or memory that another program took since
+        fits = _half(shape)
     remedy = (
-        f"Beam width {fits.width} with beam length {fits.length} would fit"
+        f"{_named(fits, 'with').capitalize()} would fit"
         if fits
         else "No beam shape would fit: ask for fewer new tokens, a shorter prompt or a smaller base model"
     )
     return PlaygroundError(
-        f"There is no room in memory for beam width {shape.width} and beam length {shape.length} over {tokens} tokens: "
+        f"There is no room in memory for {_named(shape, 'and')} over {tokens} tokens: "
         f"that takes about {readable_bytes(footprint.run(shape, tokens, lanes))}, and {readable_bytes(free)} are "
         f"free{f' on {footprint.place}' if footprint.place else ''}. "
         f"{remedy}."
     )
+
+
+def _half(shape: BeamShape) -> BeamShape | None:
+    if shape.nodes is not None:
+        return replace(shape, nodes=shape.max_nodes // 2) if shape.max_nodes > 3 else None
+    return replace(shape, width=shape.width // 2) if shape.width > 1 else None
+
+
+def _named(shape: BeamShape, joined: str) -> str:
+    """What of a shape takes memory."""
+    if shape.nodes is None:
+        return f"beam width {shape.width} {joined} beam length {shape.length}"
+    return f"a tree of {shape.max_nodes} nodes"
 
 
 def free_bytes(device: torch.device) -> int:

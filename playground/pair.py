@@ -16,7 +16,7 @@ from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
-from playground.config import EngineOptions, PlaygroundError, parse_device_map
+from playground.config import CostCurve, EngineOptions, PlaygroundError, parse_device_map
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
 from playground.files import cache_folder
@@ -43,6 +43,7 @@ class Pair:
     engine: str
     kernels: KernelSet
     costs: Costs  # measured steps by dtype; empty where they were not measured
+    curve: CostCurve | None = None  # what steps cost here by nodes; None where it was not measured
 
 
 def load_pair(

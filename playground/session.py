@@ -48,6 +48,8 @@ from playground.trace import (
     Trace,
 )
 
+CHARACTERS_PER_TOKEN = 16  # English has about 4; what has more than this does not fit in a window
+
 
 class Session:
     """One loaded pair. `line` is the one for its device: another pair on it stands in the same line."""
@@ -124,6 +126,7 @@ class Session:
                 f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: "
                 f"python -m playground train --base {pair.base.name} --out my-drafter"
             )
+        self._require_length(request)
         prompt_ids = pair.tokenizer.encode(request.messages, chat_template=self._templated(request))
         room = pair.base.window - request.max_new_tokens
         if len(prompt_ids) > room:
@@ -138,6 +141,20 @@ class Session:
         if footprint.run(request.shape, tokens, 1 + request.race) > free:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
         return pair.drafter, prompt_ids
+
+    def _require_length(self, request: RunRequest) -> None:
+        """Refuse a text far longer than any window, before seconds go into its tokens.
+
+        Raises:
+            PlaygroundError: both lengths.
+        """
+        base, characters = self._pair.base, sum(len(message.content) for message in request.messages)
+        most = max(base.window * CHARACTERS_PER_TOKEN, 4096)
+        if characters > most:
+            raise PlaygroundError(
+                f"The prompt has {characters:,} characters, but the window of {base.name} is {base.window:,} tokens, "
+                f"which {most:,} characters would fill many times over. Shorten the prompt or the chat."
+            )
 
     def _in_turn(
         self, place: Place | None, stop: threading.Event, records: Callable[[], Iterator[Record]]
@@ -163,7 +180,7 @@ class Session:
 
     def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[DraftingLane, PlainLane | None]:
         plain = Decoding(self._pair.base, request.sampling)
-        drafting = replace(plain, drafting=Drafting(drafter, request.shape))
+        drafting = replace(plain, drafting=Drafting(drafter, request.shape, self._pair.curve))
         return (
             DraftingLane(self._runner(drafting), request.max_new_tokens),
             PlainLane(self._runner(plain), request.max_new_tokens) if request.race else None,
@@ -191,6 +208,8 @@ class Session:
             settings=RunSettings(
                 beam_width=request.shape.width,
                 beam_length=request.shape.length,
+                nodes=request.shape.nodes,
+                copy_tail=request.shape.copy_tokens > 0,
                 max_new_tokens=request.max_new_tokens,
                 temperature=float(sampling.temperature),
                 top_k=sampling.top_k,
@@ -201,6 +220,7 @@ class Session:
             ),
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
+            costs=self._pair.curve if request.shape.nodes == "auto" else None,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 
@@ -239,7 +259,7 @@ def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceReco
         return record
     if isinstance(record, StepRecord):
         beams = (token for beam in record.beams.tokens for token in beam)
-        mentioned = {*record.tree.token, *record.emitted, *beams}
+        mentioned = {*record.tree.token, *record.emitted, *beams, *(record.unsent.token if record.unsent else ())}
     else:
         mentioned = {record.token if isinstance(record, PlainRecord) else record.first_root}
     return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})

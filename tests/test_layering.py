@@ -21,7 +21,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"pair"}),
     frozenset({"session"}),
     frozenset({"bench"}),
-    frozenset({"ui", "cli"}),
+    frozenset({"ui", "cli", "notebook"}),
     frozenset({"app", "__main__"}),
 )
 # Rooms that look only into the ones named.
@@ -33,10 +33,10 @@ ONLY: dict[str, frozenset[str]] = {
     "kernels": frozenset(),
     "figures": frozenset({"trace", "config"}),
     "views": frozenset({"trace", "figures", "config"}),
-    "export": frozenset({"trace", "figures", "config", "files"}),
+    "export": frozenset({"trace", "figures", "views", "config", "files"}),
 }
 SIDE_ROOMS = frozenset({"views", "export"})  # outside the order: right of the records, left of screen and terminal
-MAY_USE_SIDE_ROOMS = frozenset({"bench", "ui", "cli", "__main__", "app"})
+MAY_USE_SIDE_ROOMS = frozenset({"bench", "ui", "cli", "notebook", "__main__", "app"})
 SCREEN_PACKAGES = frozenset({"gradio", "plotly"})
 MAY_USE_SCREEN_PACKAGES = frozenset({"ui", "views", "app"})
 

@@ -15,7 +15,7 @@ import torch
 import playground.session as session_module
 from playground.bench.shapes import sweep
 from playground.calibration import CostFile, StepCosts, fastest_drafting, known_costs, plain_costs
-from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.config import BeamShape, CostCurve, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
 from playground.drafter.file import save_drafter
 from playground.export import read_trace, write_trace
 from playground.footprint import Footprint
@@ -49,6 +49,19 @@ def asked(prompt: str = "Hi there", **settings: object) -> RunRequest:
 @pytest.fixture(scope="module")
 def session(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Session:
     return Session.open(str(tiny_base), str(tiny_drafter), CPU)
+
+
+def test_costs_choose_the_budgets_and_are_on_record(session: Session, tmp_path: Path) -> None:
+    curve = CostCurve((1, 64), (1.0, 40.0), level_ms=0.5)
+    measured = Session(replace(session.pair, curve=curve))
+    trace = Trace.collect(measured.run(asked(), threading.Event()))
+    assert trace.header.costs == curve and trace.header.settings.nodes == "auto" and trace.header.settings.copy_tail
+    budgets = [step.budget for step in trace.steps if step.budget is not None]
+    assert len(set(budgets)) > 1 and max(budgets) < 64
+    write_trace(trace, tmp_path / "run.jsonl")
+    assert read_trace(tmp_path / "run.jsonl") == trace
+    fixed = Trace.collect(measured.run(asked(shape=BeamShape(4, 3, 9)), threading.Event()))
+    assert fixed.header.costs is None and fixed.redrafter_tokens == trace.redrafter_tokens
 
 
 def test_info_says_what_is_loaded(session: Session) -> None:
@@ -86,7 +99,9 @@ def test_without_a_race_identical_is_null(session: Session) -> None:
     trace = Trace.collect(session.run(asked(race=False), threading.Event()))
     assert trace.footer is not None and trace.parity is not None
     assert trace.parity.identical is None and not trace.plain
-    assert trace.footer.summary.plain_tokens_per_second is None and "plain lane did not run" in trace.footer.sentence
+    assert (
+        trace.footer.summary.plain_tokens_per_second is None and "Plain decoding did not run" in trace.footer.sentence
+    )
 
 
 def test_plain_text_and_follow_up_turns(session: Session) -> None:
@@ -108,7 +123,7 @@ def test_stop_acts_between_steps_and_leaves_a_whole_trace(session: Session) -> N
     assert kinds.count(StepRecord) == 1 and kinds[0] is Header and kinds[-2:] == [ParityRecord, Footer]
     footer = records[-1]
     assert isinstance(footer, Footer)
-    assert footer.finish_reason == "stopped" and footer.sentence.startswith("Stopped early.")
+    assert footer.finish_reason == "stopped" and "Stopped after" in footer.sentence
 
 
 def test_runs_come_in_the_order_in_which_they_were_asked_for(session: Session) -> None:
@@ -186,11 +201,14 @@ def test_a_prompt_that_leaves_no_room_is_refused(session: Session, settings: dic
 def test_no_room_in_memory_names_a_shape_that_fits(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     footprint = Footprint.of(session.pair.base)
     tokens = len(session.pair.tokenizer.encode(asked().messages, chat_template=True)) + 20
-    room = footprint.run(BeamShape(2, 3), tokens, 2)
+    room = footprint.run(BeamShape(2, 3, None), tokens, 2)
     monkeypatch.setattr(session_module, "free_bytes", lambda _: room)
     with pytest.raises(PlaygroundError, match=r"beam width 4 and beam length 3.*Beam width 2 with beam length 3 would"):
-        session.check(asked())
-    session.check(asked(shape=BeamShape(2, 3)))
+        session.check(asked(shape=BeamShape(4, 3, None)))
+    session.check(asked(shape=BeamShape(2, 3, None)))
+    with pytest.raises(PlaygroundError, match=r"a tree of 64 nodes over .*A tree of 7 nodes would fit"):
+        session.check(asked(shape=BeamShape(2, 3)))
+    session.check(asked(shape=BeamShape(2, 3, 7)))
     monkeypatch.setattr(session_module, "free_bytes", lambda _: 10)
     with pytest.raises(PlaygroundError, match="No beam shape would fit"):
         session.check(asked())
@@ -206,7 +224,7 @@ def test_running_out_of_memory_is_a_sentence_and_the_session_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(session_module, "race", fail)
-        with pytest.raises(PlaygroundError, match=r"no room in memory.*Beam width 2 with beam length 3 would fit"):
+        with pytest.raises(PlaygroundError, match=r"no room in memory.*A tree of 32 nodes would fit"):
             Trace.collect(session.run(asked(), threading.Event()))
     assert Trace.collect(session.run(asked(), threading.Event())).complete
 

@@ -29,7 +29,7 @@
         learn: new RD.LearnView(() => this.tour.start()),
       };
       this.rail = new RD.Rail(this.store, (settings) => trigger("select", settings));
-      this.hero = new RD.EquationView((width, length) => this.rail.runWith(width, length, () => press("rp-run")));
+      this.hero = new RD.EquationView((advice) => this.rail.runWith(advice, () => press("rp-run")));
       this.build();
       this.listen();
     }
@@ -51,7 +51,7 @@
           { class: "rp-head" },
           h("div", { class: "rp-title" }, RD.logo(), h("div", {}, h("h1", {}, "ReDrafter Playground"), this.status.element)),
           this.caption,
-          h("div", { class: "rp-tools" }, h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
+          h("div", { class: "rp-tools" }, RD.runTools(this.store), h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
         ),
         h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
         this.notice,
@@ -243,11 +243,12 @@
     if (!head) return "";
     const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
     const example = run.key.startsWith("example-") ? "Example, recorded: " : "";
+    const budget = { auto: ", nodes as they pay", beams: "" }[head.nodes] ?? `, ${head.nodes} nodes`;
     const cut = run.complete === false && !run.busy ? " · cut off, no summary" : "";
     const own = pair && pair.base === head.base && pair.drafter === head.drafter;
     const names = own ? "" : `${head.base} with ${head.drafter}, `;
     const where = own && pair.device === head.device && pair.dtype === head.dtype ? "" : `, ${head.device}, ${head.dtype}`;
-    return `${example}${names}${head.width} × ${head.length} beams, ${sampling}${where}${cut}`;
+    return `${example}${names}${head.width} × ${head.length} beams${budget}, ${sampling}${where}${cut}`;
   }
 
   /** Press a Gradio button by its id (the id may sit on a wrapper). */

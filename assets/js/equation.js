@@ -1,14 +1,15 @@
 // The hero: tokens per step / cost of a step in plain steps = speed-up, drawn as two bars with the break-even line.
 (() => {
   /** @typedef {import("./types").EquationPicture} EquationPicture */
+  /** @typedef {import("./types").AdvicePicture} AdvicePicture */
   /** @typedef {import("./types").Figures} Figures */
   const RD = window.ReDrafter;
   const { h } = RD;
 
   class EquationView {
-    /** @param {(width: number, length: number) => void} takeShape sets the sliders and runs again */
-    constructor(takeShape) {
-      this.takeShape = takeShape;
+    /** @param {((advice: AdvicePicture) => void) | null} take runs again as advised; null offers nothing */
+    constructor(take) {
+      this.take = take;
       this.values = {};
       const value = (name, tag = "b") => (this.values[name] = h(tag, { "data-figure": name }, "–"));
       const term = (name, words, kind = "") => h("div", { class: `rp-term ${kind}` }, value(name), h("span", {}, words));
@@ -87,10 +88,10 @@
     }
 
     drawAdvice(advice) {
-      this.advice.hidden = !advice;
+      this.advice.hidden = !advice || !this.take;
       if (!advice) return;
       RD.say(this.advice, `Try ${advice.words}`);
-      this.advice.onclick = () => this.takeShape(advice.width, advice.length);
+      this.advice.onclick = () => this.take(advice);
     }
 
     /** @param {EquationPicture | null} equation */

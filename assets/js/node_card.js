@@ -21,8 +21,10 @@
     const value = (name) => (isPick ? item[name] : step.nodes[name][node]);
     const facts = [];
     if (node) facts.push(["Base model's p", RD.percent(value("base"))], ["Its rank there", RD.ordinal(value("rank"))]);
-    if (!isPick && node) facts.push(["Drafter's p", RD.percent(step.nodes.draft[node])]);
-    if (!isPick && node) facts.push(["In beams", beamNames(step.nodes.beams[node])]);
+    const copied = !isPick && step.nodes.origin[node] === "c";
+    if (copied) facts.push(["Origin", "copied from earlier in the text"]);
+    if (!isPick && node) facts.push([copied ? "Its chance" : "Drafter's p", RD.percent(step.nodes.draft[node])]);
+    if (!isPick && node && step.nodes.beams[node].length) facts.push(["In beams", beamNames(step.nodes.beams[node])]);
     const folded = [["Token id", value("token")], ["Bytes", value("hex") || "–"]];
     const details = h("details", { class: "rp-rawfacts", open }, h("summary", {}, "Id and bytes"), list(folded));
     details.addEventListener("toggle", () => (open = details.open));

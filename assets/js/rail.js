@@ -1,11 +1,13 @@
 // What the rail tells about the run shown: which settings differ from it, and one click to take them back.
 (() => {
   /** @typedef {import("./types").HeadPicture} HeadPicture */
+  /** @typedef {import("./types").AdvicePicture} AdvicePicture */
   const RD = window.ReDrafter;
   const { h } = RD;
   const NAMES = {
     width: "beam width",
     length: "beam length",
+    nodes: "nodes",
     maxNewTokens: "new tokens",
     temperature: "temperature",
     topP: "top-p",
@@ -58,11 +60,14 @@
       this.take(RD.settingsOf(this.store.run.head));
     }
 
-    /** This run again with another beam shape. */
-    runWith(width, length, press) {
+    /**
+     * This run again with another shape.
+     * @param {AdvicePicture} advice
+     */
+    runWith({ width, length, nodes }, press) {
       const { head } = this.store.run;
-      this.take({ ...RD.settingsOf(head), width, length });
-      RD.settings.once({ ...head, width, length }, () => setTimeout(press, 60)); // Gradio sends what the widgets hold
+      this.take({ ...RD.settingsOf(head), width, length, nodes });
+      RD.settings.once({ ...head, width, length, nodes }, () => setTimeout(press, 60)); // Gradio sends what widgets hold
     }
   }
 
@@ -71,7 +76,7 @@
    * @param {HeadPicture} head
    */
   RD.settingsChanged = (head, now, prompt) => {
-    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && Number(now[name]) !== Number(head[name]));
+    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && !RD.sameSetting(now[name], head[name]));
     const asked = promptOf(head);
     const names = changed.map((name) => (typeof now[name] === "boolean" ? NAMES[name] : `${NAMES[name]} ${head[name]} → ${now[name]}`));
     return prompt.trim() === asked.trim() ? names : ["prompt", ...names];
@@ -85,6 +90,7 @@
     prompt: promptOf(head),
     width: head.width,
     length: head.length,
+    nodes: head.nodes,
     new_tokens: head.maxNewTokens,
     temperature: head.temperature,
     top_p: head.topP,

@@ -1,8 +1,8 @@
 // Settings in the page's address, so that a view can be shared and reopened. Prompts never go there.
 (() => {
   const RD = window.ReDrafter;
-  const KEYS = ["w", "l", "n", "t", "p", "k", "s", "race", "chat"];
-  const HEADS = ["width", "length", "maxNewTokens", "temperature", "topP", "topK", "seed", "race", "chatTemplate"];
+  const KEYS = ["w", "l", "b", "n", "t", "p", "k", "s", "race", "chat"];
+  const HEADS = ["width", "length", "nodes", "maxNewTokens", "temperature", "topP", "topK", "seed", "race", "chatTemplate"];
 
   function address() {
     return new URLSearchParams(location.hash.slice(1));
@@ -21,6 +21,9 @@
     for (const wait of [...waiting]) if (wait.holds(values)) (waiting.splice(waiting.indexOf(wait), 1), wait.then());
   }
 
+  /** Gradio and records write one value as number, text or flag. */
+  RD.sameSetting = (one, other) => String(Number(one)) === String(Number(other)) && (!Number.isNaN(Number(one)) || String(one) === String(other));
+
   RD.settings = {
     /** The rail's values by the names a run's head has for them. */
     now() {
@@ -29,7 +32,7 @@
 
     /** Do something once the rail has these values (names of a run's head). */
     once(wanted, then) {
-      const holds = (values) => HEADS.every((name, at) => !(name in wanted) || Number(values[at]) === Number(wanted[name]));
+      const holds = (values) => HEADS.every((name, at) => !(name in wanted) || RD.sameSetting(values[at], wanted[name]));
       if (holds(known)) then();
       else waiting.splice(0, waiting.length, { holds, then });
     },
@@ -42,6 +45,7 @@
         const text = parameters.get(KEYS[at]);
         if (text === null) return value;
         if (typeof value === "boolean") return text === "1";
+        if (typeof value === "string") return text;
         return Number.isFinite(Number(text)) ? Number(text) : value;
       });
       learn(restored);

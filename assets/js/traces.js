@@ -5,6 +5,7 @@
   /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
   const { h } = RD;
+  const LARGEST = 64 * 2 ** 20; // bytes of a file; the server takes no more
 
   class TracesView {
     /** @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes */
@@ -47,6 +48,7 @@
 
     async read(file) {
       if (!file) return;
+      if (file.size > LARGEST) return this.take({ error: `${file.name} has ${file.size.toLocaleString("en")} bytes; the page takes traces up to ${LARGEST.toLocaleString("en")}. Record a shorter run.` });
       const answer = await this.store.server.load_trace([file.name, await file.text()]).catch(() => ({ error: `${file.name} could not be sent to the server. Is it still running?` }));
       this.input.value = "";
       if (!answer.error) this.adopt(answer.key);

@@ -281,13 +281,14 @@
     const label = labelOf(step, item);
     const base = picked ? step.pick.base : item.node ? step.nodes.base[item.node] : null;
     const drafted = picked ? null : step.nodes.draft[item.node];
-    const told = item.node ? `, base model ${RD.percent(base)}${drafted === null ? "" : `, drafter ${RD.percent(drafted)}`}` : "";
+    const copied = !picked && step.nodes.origin[item.node] === "c";
+    const told = item.node ? `, base model ${RD.percent(base)}${drafted === null ? "" : `, ${copied ? "chance of the copy" : "drafter"} ${RD.percent(drafted)}`}` : "";
     const group = frame(place, at, size, {
-      class: `rp-node is-${status.name}`,
+      class: `rp-node is-${status.name}${copied ? " is-copied" : ""}`,
       "data-node": item.node,
       tabindex: item.node ? -1 : 0,
       role: "img",
-      "aria-label": `${status.title}: ${label}${told}${picked ? ". Next root." : ""}`,
+      "aria-label": `${status.title}: ${label}${copied ? ", copied from earlier in the text" : ""}${told}${picked ? ". Next root." : ""}`,
     });
     const middle = size.pill / 2 - (base === null ? 0 : 2); // room for the bars below
     group.append(

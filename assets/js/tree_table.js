@@ -17,12 +17,13 @@
         h("td", {}, nodes.depth[node]),
         h("th", { scope: "row", class: "rp-mono" }, h("bdi", {}, nodes.label[node])),
         h("td", { class: `is-${status.name}` }, `${status.glyph} ${status.title}`),
+        h("td", {}, { r: "–", b: "drafted", c: "copied" }[nodes.origin[node]]),
         h("td", {}, RD.percent(nodes.draft[node])),
         h("td", {}, RD.percent(nodes.base[node])),
         h("td", {}, nodes.rank[node] || "–"),
       );
     });
-    const heads = ["Node", "Parent", "Depth", "Token", "Verdict", "Drafter", "Base model", "Rank"];
+    const heads = ["Node", "Parent", "Depth", "Token", "Verdict", "Origin", "Drafter", "Base model", "Rank"];
     return h(
       "table",
       { class: "rp-table" },

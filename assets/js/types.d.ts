@@ -3,6 +3,9 @@
 /** root, accepted, rejected, never reached */
 export type StatusCode = "r" | "a" | "x" | "u";
 
+/** root, drafted by a beam, copied from earlier in the text */
+export type NodeCode = "r" | "b" | "c";
+
 /** picked from the prompt, accepted, picked, plain lane */
 export type OriginCode = "p" | "a" | "k" | "n";
 
@@ -33,7 +36,9 @@ export interface NodeColumns {
   hex: string[];
   /** one StatusCode a node */
   status: string;
-  /** the drafter's probability, null for the root */
+  /** one NodeCode a node */
+  origin: string;
+  /** the drafter's probability, of a copy its measured chance; null for the root */
   draft: MaybeNumber[];
   /** the base model's under the node's parent, null for the root */
   base: MaybeNumber[];
@@ -80,6 +85,7 @@ export interface StepPicture {
   beams: BeamPicture[];
   /** node -> the tree nodes it attends to, itself last */
   mask: number[][];
+  /** what merging saved, or what the budget left */
   saving: string;
   verdict: string;
   ms: StageTimes;
@@ -100,6 +106,9 @@ export interface HeadPicture {
   exact: boolean;
   width: number;
   length: number;
+  /** budget: a number, auto, or beams for none */
+  nodes: string;
+  copyTail: boolean;
   maxNewTokens: number;
   temperature: number;
   topK: number;
@@ -146,6 +155,8 @@ export interface LaneFigures {
 export interface AdvicePicture {
   width: number;
   length: number;
+  /** budget: a number, auto, or beams for none */
+  nodes: string;
   /** estimated */
   speedup: MaybeNumber;
   words: string;
@@ -351,5 +362,27 @@ export interface Failure {
 /** A trace as JSON Lines. */
 export interface Download {
   text: string;
+}
+
+/** A run in one of the export formats. */
+export interface Exported {
+  /** of the file */
+  name: string;
+  mediaType: string;
+  base64: string;
+}
+
+/** A chart and the table that says the same. */
+export interface ChartPicture {
+  title: string;
+  /** JSON of a Plotly figure */
+  figure: string;
+  columns: string[];
+  rows: string[][];
+}
+
+/** The chart library. */
+export interface PlotCode {
+  code: string;
 }
 

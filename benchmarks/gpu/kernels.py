@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from benchmarks.gpu.report import Report, ceiling, device, graphed, milliseconds
 from kernels import KernelSet, PickRule, kernel_set
-from kernels.types import PickAt
+from kernels.types import Candidates, PickAt
 
 DTYPES = (torch.bfloat16, torch.float32, torch.float16)
 SHARE = 0.3  # of the time left that the errors may take: most of it goes into compiling
@@ -93,8 +93,8 @@ def _errors(
         logits = torch.randn(width, vocabulary, device=where).to(dtype)
         scores = -torch.rand(width, device=where)
         for cut in (None, 50):
-            got, want = (kernels.beam_topk(logits, scores, cut=cut) for kernels in (ours, theirs))
-            yield f"beam_topk scores, cut {cut}", dtype, _difference(got.score, want.score)
+            got, want = (kernels.children(logits, scores, keep=width, cut=cut) for kernels in (ours, theirs))
+            yield f"children's scores, cut {cut}", dtype, _difference(got.score, want.score)
         position = torch.arange(width, device=where)
         for temperature in (0.0, 0.7):
             rule = PickRule(temperature, 0, 1.0, seed=3)
@@ -111,6 +111,7 @@ def _tree_errors(ours: KernelSet, theirs: KernelSet, smoke: bool) -> Iterator[tu
         for name in ("token", "parent", "depth", "ancestors", "node_of", "count"):
             got, want = (getattr(tree, name) for tree in trees)
             yield f"prefix_tree {width}x{length} {name}", torch.int64, float((got != want).sum())
+        yield from _candidate_errors(ours, theirs, width, length)
         picks = torch.randint(0, 3, (width * length + 1,), device=where)
         eos = torch.tensor([2], device=where)
         pick_at = _looked_up(picks)
@@ -129,6 +130,28 @@ def _tree_errors(ours: KernelSet, theirs: KernelSet, smoke: bool) -> Iterator[tu
     ours.kv_commit(*buffers, committed, path, count)
     theirs.kv_commit(*copies, committed, path, count)
     yield "kv_commit", torch.int64, float(sum(int((a != b).sum()) for a, b in zip(buffers, copies, strict=True)))
+
+
+def _candidate_errors(
+    ours: KernelSet, theirs: KernelSet, width: int, length: int
+) -> Iterator[tuple[str, torch.dtype, float]]:
+    """A best-first tree of `length` levels of `width` candidates, each hanging on one of the level above."""
+    where, total = device(), width * length
+    depth = torch.arange(total, device=where) // width + 1
+    parent = torch.where(depth > 1, torch.randint(0, width, (total,), device=where) + (depth - 2) * width, -1)
+    steps = torch.rand(length, width, device=where)
+    scores = -(depth + steps.flatten().mul(8).round() / 8)  # deeper is worse, and many are equal
+    candidates = Candidates(torch.randint(0, 9, (total,), device=where), parent, depth)
+    entries, root = torch.arange(total, device=where).view(length, width).T, torch.tensor(7, device=where)
+    count = torch.tensor(min(48, total), device=where)
+    order, wanted = (kernels.best(scores, min(63, total)) for kernels in (ours, theirs))
+    yield f"best {width}x{length}", torch.int64, float((order != wanted).sum())
+    trees = [
+        kernels.candidate_tree(candidates, wanted, count, root, entries, levels=length) for kernels in (ours, theirs)
+    ]
+    for name in ("token", "parent", "depth", "ancestors", "node_of", "count"):
+        got, want = (getattr(tree, name) for tree in trees)
+        yield f"candidate_tree {width}x{length} {name}", torch.int64, float((got != want).sum())
 
 
 def _looked_up(picks: torch.Tensor) -> PickAt:
@@ -227,8 +250,27 @@ def _small(report: Report, ours: KernelSet, smoke: bool) -> None:
     }
     scores = torch.zeros(width, device=where)
     draft = torch.randn(width, vocabulary // 2, device=where, dtype=torch.bfloat16)
-    topk = milliseconds(graphed(lambda: ours.beam_topk(draft, scores, cut=None)))
+    widen = milliseconds(graphed(lambda: _best_children(ours, draft, scores)))
     torchs = milliseconds(graphed(lambda: (draft.float().log_softmax(-1) + scores[:, None]).flatten().topk(width)))
-    for name, ms in {**times, "beam_topk": topk, "torch's log_softmax and topk": torchs}.items():
+    for name, ms in {**times, "children and best": widen, "torch's log_softmax and topk": torchs}.items():
         report.add("kernel rates", f"{name} us", ms * 1e3)
+    _best_first(report, ours, smoke)
     report.judge("prefix_tree + accept + commit, microseconds", sum(times.values()) * 1e3, 60.0, at_least=False)
+
+
+def _best_children(kernels: KernelSet, logits: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """One level of a search of surviving beams."""
+    return kernels.best(kernels.children(logits, scores, keep=len(scores), cut=None).score.flatten(), len(scores))
+
+
+def _best_first(report: Report, ours: KernelSet, smoke: bool) -> None:
+    """Choosing the best candidates of the default search and making their tree, in microseconds."""
+    where, total = device(), 40 if smoke else 63 + 4 * 8 * 16 + 16
+    parent, depth = torch.full((total,), -1, device=where), torch.ones(total, dtype=torch.int64, device=where)
+    candidates = Candidates(torch.arange(total, device=where), parent, depth)
+    scores, entries = -torch.rand(total, device=where), torch.zeros(8, 5, dtype=torch.int64, device=where)
+    count, root = torch.tensor(16, device=where), torch.tensor(7, device=where)
+    order = ours.best(scores, 95)[:63]
+    made = milliseconds(graphed(lambda: ours.candidate_tree(candidates, order, count, root, entries, levels=16)))
+    report.add("kernel rates", f"best 95 of {total} us", milliseconds(graphed(lambda: ours.best(scores, 95))) * 1e3)
+    report.add("kernel rates", "candidate_tree us", made * 1e3)

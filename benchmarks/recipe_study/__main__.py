@@ -35,7 +35,7 @@ from playground.sources.catalogue import resolve_base
 MIXTURE = Mixture(regression=0.3)
 """The loss the study began with; since it found the regression to add nothing, drafters are trained without."""
 
-SHAPES = (BeamShape(1, 3), BeamShape(8, 5), BeamShape(16, 5))
+SHAPES = (BeamShape(1, 3, None), BeamShape(8, 5, None), BeamShape(16, 5, None))
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def measure(
 
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The results as Markdown."""
-    names = [f"{shape.width}x{shape.length}" for shape in SHAPES]
+    names = [str(shape) for shape in SHAPES]
     lines = [
         "| variant | top-1 at positions 1-5 | "
         + " | ".join(f"{name} (no loops)" for name in names)

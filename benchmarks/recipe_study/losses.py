@@ -18,7 +18,7 @@ from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import Batch
 from playground.distill.training.loss import Teacher
 from playground.distill.training.objective import Objective, StepLoss, UnrolledRows
-from playground.distill.training.recipe import output_rows
+from playground.distill.training.recipe import tied_head
 from playground.drafter.cell import Drafter
 
 
@@ -35,14 +35,14 @@ class StudyObjective(Objective):
     """The trained loss with the study's parts beside it."""
 
     def __init__(self, drafter: Drafter, states: TeacherStates, base: BaseModel, mixture: Mixture) -> None:
-        super().__init__(drafter, states, output_rows(drafter, base))
+        super().__init__(drafter, states, tied_head(drafter, base))
         self.mixture = mixture
 
     def __call__(self, batch: Batch) -> StepLoss:
         rows = self.rows(batch)
         entropy = self.cross_entropy(rows)
         total = self.mixture.cross_entropy * entropy
-        if self.mixture.regression and self.base_rows is not None:
+        if self.mixture.regression and self.head is not None:
             hidden = self.states.hidden_states(rows.targets)[:, : rows.projected.shape[1]]  # after the final norm
             error = hidden_regression(rows.projected, hidden.to(rows.projected.device), rows.weight)
             total = total + self.mixture.regression * error

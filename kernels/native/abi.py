@@ -61,11 +61,12 @@ class CKernels(ctypes.Structure):
     _fields_ = (
         ("name", c_char_p),
         *((name, c_int32) for name in ("row_tile", "query_tile", "row_major")),
-        ("quantise", _function(P, L, P, L, P, P, L)),
+        ("quantise", _function(P, L, P, P, L, P, L, L, P, P, L)),
         ("panel_int8", _function(P, P, P, L, L, P, P, P, L, P)),
         ("panel_float32", _function(P, L, L, P, P, L)),
         ("panel_bfloat16", _function(P, L, L, P, P, L)),
         ("norm", _function(P, P, c_float, L, P)),
+        ("norms", _function(P, L, c_float, L, P)),
         ("gated", _function(c_int32, P, P, L, P)),
         ("add_scaled", _function(P, L, P, L, c_float, L)),
         ("scale_cap", _function(P, c_float, c_float, L)),

@@ -22,7 +22,7 @@ GEMMAS = frozenset({"gemma2", "gemma3_text"})
 
 
 def read_spec(model: Any, format: Format, key_value_dtype: str | None = None) -> ModelSpec:
-    """What `model` does, kept as `format`. Keys and values are bfloat16 beside int8 weights, float32 beside others.
+    """What `model` does, kept as `format`, keys and values as `key_value_dtype` or as `default_key_values` says.
 
     Raises:
         NativeError: a family, an activation, a rotary kind or shapes that the kernels do not have.
@@ -31,7 +31,6 @@ def read_spec(model: Any, format: Format, key_value_dtype: str | None = None) ->
     if config.model_type not in FAMILIES:
         raise NativeError("spec", f"Models of type {config.model_type!r} have no native forward; run them eagerly.")
     attention = layers[0].self_attn
-    dtype = ("bfloat16" if format == "int8" else "float32") if key_value_dtype is None else key_value_dtype
     rotaries, table_of = _rotaries(model)
     return ModelSpec(
         format=format,
@@ -45,7 +44,7 @@ def read_spec(model: Any, format: Format, key_value_dtype: str | None = None) ->
         rotaries=rotaries,
         attention_scale=float(attention.scaling),
         norm_eps=float(config.rms_norm_eps),
-        key_value_dtype=dtype,
+        key_value_dtype=key_value_dtype or default_key_values(format, attention.head_dim, _biases(layers[0])),
         activation=_activation(config),
         qk_norm={"qwen3": "head", "gemma3_text": "head", "olmo2": "row"}.get(config.model_type, "none"),
         norms=_norms(config),
@@ -93,6 +92,14 @@ def _norms(config: Any) -> frozenset[str]:
         return frozenset({"after-attention", "after-mlp"})
     before = frozenset({"before-attention", "before-mlp"})
     return before | {"after-attention", "after-mlp"} if config.model_type in GEMMAS else before
+
+
+def default_key_values(format: Format, head_dim: int, biases: frozenset[str]) -> str:
+    """float32 beside weights that are not int8. Else int8, which attention multiplies as integers; but bfloat16 where
+    heads do not divide into groups, or biases may lift some of a key's dims far above the rest: a key has one scale."""
+    if format != "int8":
+        return "float32"
+    return "bfloat16" if head_dim % 32 or "query-key-value" in biases else "int8"
 
 
 def _biases(layer: Any) -> frozenset[str]:

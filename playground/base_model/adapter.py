@@ -180,6 +180,12 @@ class BaseModel:
             )
         return self._output_rows(ids)
 
+    def token_logits(self, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Logits [B] of one token each, `ids` [B], of hidden states [B, H] as they enter the output head."""
+        head = self._model.get_output_embeddings()
+        with weights_at_hand(head):
+            return read_output_head(self.config, head).of_tokens(hidden, ids)
+
     def _output_rows(self, ids: torch.Tensor | None = None) -> OutputHead:
         """Rows of the head on the base model's own device, wherever the head stands."""
         head = self._model.get_output_embeddings()

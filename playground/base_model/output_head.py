@@ -27,7 +27,16 @@ class OutputHead:
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits [..., V'] of hidden states [..., H], as they enter the base model's head."""
-        logits = self._product(hidden)
+        return self._finished(self._product(hidden))
+
+    def of_tokens(self, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Logits [B] of one token each, `ids` [B], of hidden states [B, H]; summed in float32 at least."""
+        wide = torch.promote_types(hidden.dtype, torch.float32)
+        some = select_rows(self, ids).to(hidden.device)
+        logits = (hidden.to(wide) * some.weight.to(wide)).sum(-1)
+        return self._finished(logits if some.bias is None else logits + some.bias)
+
+    def _finished(self, logits: torch.Tensor) -> torch.Tensor:
         if self.scale != 1.0:
             logits = logits * self.scale
         if self.softcap is not None:

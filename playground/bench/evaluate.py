@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from playground.bench.prompts import Question
-from playground.config import BeamShape, Message, PlaygroundError, RunRequest
+from playground.config import BeamShape, Message, NodeBudget, PlaygroundError, RunRequest
 from playground.figures.acceptance import Acceptance, acceptance, run_totals
 from playground.figures.totals import StepTotals
 from playground.session import Session
@@ -33,6 +33,8 @@ class ShapeEvaluation:
 
     beam_width: int
     beam_length: int
+    nodes: NodeBudget
+    copy_tail: bool
     prompts: int
     overall: Acceptance
     categories: dict[str, Acceptance]
@@ -58,7 +60,7 @@ def evaluate(
     if not shapes:
         raise PlaygroundError("No beam shape is given. Name at least one, like 8x5.")
     asked = [replace(request, messages=(Message("user", question.turns[0]),), race=False) for question in questions]
-    largest = max(shapes, key=lambda shape: shape.slots)
+    largest = max(shapes, key=lambda shape: shape.max_nodes)
     for one in asked:
         session.check(replace(one, shape=largest))
     return _evaluations(session, questions, asked, shapes, stop, report)
@@ -110,6 +112,8 @@ def shape_evaluation(results: Sequence[Counted], shape: BeamShape, *, finished: 
     return ShapeEvaluation(
         beam_width=shape.width,
         beam_length=shape.length,
+        nodes=shape.nodes,
+        copy_tail=shape.copy_tokens > 0,
         prompts=len(results),
         overall=acceptance([run for category in runs.values() for run in category], shape.length),
         categories={name: acceptance(found, shape.length) for name, found in runs.items()},

@@ -48,10 +48,14 @@ def sweep(
     Raises:
         PlaygroundError: no shapes, or a shape or request that cannot run; before anything runs.
     """
-    shapes = [BeamShape(width, length) for length in sorted(set(lengths)) for width in sorted(set(widths))]
+    shapes = [
+        replace(request.shape, width=width, length=length)
+        for length in sorted(set(lengths))
+        for width in sorted(set(widths))
+    ]
     if not shapes:
         raise PlaygroundError("The sweep has no beam shape. Give at least one width and one length.")
-    session.check(replace(request, shape=max(shapes, key=lambda shape: shape.slots)))
+    session.check(replace(request, shape=max(shapes, key=lambda shape: shape.max_nodes)))
     return _in_one_turn(session, request, shapes, stop, place)
 
 

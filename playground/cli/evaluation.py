@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playground.cli.options import add_json, add_pair, add_prompt_file, add_sampling, add_verb, sampling_of
+from playground.cli.options import (
+    add_json,
+    add_nodes,
+    add_pair,
+    add_prompt_file,
+    add_sampling,
+    add_verb,
+    sampling_of,
+    shape_of,
+)
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
-from playground.config import BeamShape, Message, PlaygroundError, RunRequest
+from playground.config import BeamShape, Message, RunRequest
 
 if TYPE_CHECKING:
     from playground.bench.evaluate import ShapeEvaluation
@@ -26,7 +35,8 @@ def add_verbs(verbs: Any) -> None:
     add_prompt_file(parser)
     parser.add_argument("--beam-width", type=int, default=BeamShape().width, metavar="W", help="beam width")
     parser.add_argument("--beam-length", type=int, default=BeamShape().length, metavar="L", help="beam length")
-    parser.add_argument("--shapes", metavar="LIST", help="several beam shapes in one go, like 8x5,1x3")
+    add_nodes(parser)
+    parser.add_argument("--shapes", metavar="LIST", help="several in one go, like 8x5@beams,4x5@16,4x5@auto")
     add_sampling(parser.add_argument_group("run"))
     add_pair(parser)
     add_json(parser)
@@ -38,7 +48,7 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     from playground.progress import Bars
 
     questions = spread(read_questions(chosen.prompts), chosen.limit)
-    shapes = _shapes(chosen.shapes) if chosen.shapes else [BeamShape(chosen.beam_width, chosen.beam_length)]
+    shapes = _shapes(chosen.shapes, tail=not chosen.no_copy_tail) if chosen.shapes else [shape_of(chosen)]
     messages = (Message("user", questions[0].turns[0]),)
     sampling = sampling_of(chosen)
     request = RunRequest(messages, shapes[0], sampling, chosen.max_new_tokens, race=False)
@@ -65,19 +75,9 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
         return 0 if len(found) == len(shapes) and found[-1].finished else STOPPED
 
 
-def _shapes(text: str) -> list[BeamShape]:
-    """'8x5,1x3' as beam shapes.
-
-    Raises:
-        PlaygroundError: anything else.
-    """
-    found = []
-    for part in text.split(","):
-        width, cross, length = part.strip().lower().partition("x")
-        if not (cross and width.isdecimal() and length.isdecimal()):
-            raise PlaygroundError(f"{text!r} is no list of beam shapes. Write width x length, like 8x5,1x3.")
-        found.append(BeamShape(int(width), int(length)))
-    return found
+def _shapes(text: str, *, tail: bool = True) -> list[BeamShape]:
+    """'8x5@beams,4x5' as beam shapes."""
+    return [replace(BeamShape.parse(part), copy_tail=tail) for part in text.split(",")]
 
 
 def _flat(one: ShapeEvaluation) -> dict[str, Any]:
@@ -87,7 +87,9 @@ def _flat(one: ShapeEvaluation) -> dict[str, Any]:
 
 
 def _tell_shape(out: Output, one: ShapeEvaluation) -> None:
-    out.words(f"\nBeam width {one.beam_width}, length {one.beam_length}; {one.prompts} prompts")
+    tree = "the surviving beams" if one.nodes is None else f"best first, nodes {one.nodes}"
+    copies = "" if one.nodes is None or one.copy_tail else ", no copy tail"
+    out.words(f"\nBeam width {one.beam_width}, length {one.beam_length}, {tree}{copies}; {one.prompts} prompts")
     out.words("category         tokens/step  outside loops  in loops  accepted at 1, 2, ...")
     for name, figures in {**one.categories, "all": one.overall}.items():
         out.words(_row(name, figures))

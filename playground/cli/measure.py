@@ -20,7 +20,7 @@ from playground.cli.options import (
 )
 from playground.cli.runs import STOPPED, open_session
 from playground.cli.terminal import Output, output, stop_on_interrupt
-from playground.config import BeamShape, parse_device_map
+from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, BeamShape, parse_device_map
 from playground.export import to_json
 from playground.figures.sweep import fastest
 from playground.trace import SweepCell, SweepRecord
@@ -50,7 +50,8 @@ def add_verbs(verbs: Any) -> None:
 def run_sweep(chosen: argparse.Namespace) -> int:
     from playground.bench.shapes import sweep
 
-    widths, lengths = whole_numbers(chosen.widths), whole_numbers(chosen.lengths)
+    widths = whole_numbers(chosen.widths, MAX_BEAM_WIDTH)
+    lengths = whole_numbers(chosen.lengths, MAX_BEAM_LENGTH)
     request = request_of(chosen, BeamShape(), race=True)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         session = open_session(chosen)

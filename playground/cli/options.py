@@ -10,6 +10,7 @@ from playground.config import (
     DEVICE_MAPS,
     MAX_BEAM_LENGTH,
     MAX_BEAM_WIDTH,
+    MAX_NODES,
     BeamShape,
     DtypeName,
     EngineName,
@@ -19,6 +20,9 @@ from playground.config import (
     PlaygroundError,
     RunRequest,
     Sampling,
+    nodes_name,
+    parse_nodes,
+    shown,
 )
 
 DEFAULTS = RunRequest((Message("user", "-"),))
@@ -74,7 +78,15 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("run")
     group.add_argument("--beam-width", type=int, default=shape.width, metavar="W", help=f"1 to {MAX_BEAM_WIDTH}")
     group.add_argument("--beam-length", type=int, default=shape.length, metavar="L", help=f"1 to {MAX_BEAM_LENGTH}")
+    add_nodes(group)
     add_sampling(group)
+
+
+def add_nodes(group: Any) -> None:
+    shape = DEFAULTS.shape
+    words = f"nodes of a tree, 2 to {MAX_NODES}; auto: as many as pay; beams: the surviving beams"
+    group.add_argument("--nodes", default=nodes_name(shape.nodes), metavar="N", help=words)
+    group.add_argument("--no-copy-tail", action="store_true", help="no nodes that only repeat the text so far")
 
 
 def add_sampling(group: Any) -> None:
@@ -113,7 +125,9 @@ def sampling_of(chosen: argparse.Namespace) -> Sampling:
 
 
 def shape_of(chosen: argparse.Namespace) -> BeamShape:
-    return BeamShape(chosen.beam_width, chosen.beam_length)
+    return BeamShape(
+        chosen.beam_width, chosen.beam_length, parse_nodes(chosen.nodes), copy_tail=not chosen.no_copy_tail
+    )
 
 
 def request_of(chosen: argparse.Namespace, shape: BeamShape, *, race: bool) -> RunRequest:
@@ -139,8 +153,8 @@ def request_for(chosen: argparse.Namespace, prompt: str) -> RunRequest:
     )
 
 
-def whole_numbers(text: str) -> tuple[int, ...]:
-    """'1,2,4' or '1-4' as numbers.
+def whole_numbers(text: str, most: int) -> tuple[int, ...]:
+    """'1,2,4' or '1-4' as numbers from 1 to `most`.
 
     Raises:
         PlaygroundError: anything else.
@@ -148,10 +162,19 @@ def whole_numbers(text: str) -> tuple[int, ...]:
     found: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise PlaygroundError(f"{text!r} is no list of whole numbers. Write it like 1,2,4 or 1-4.")
-        found.extend(range(int(first), int(last if dash else first) + 1))
+        ends = [_short_number(end) for end in ((first, last) if dash else (first,))]
+        if None in ends:
+            raise PlaygroundError(f"{shown(text)} is no list of whole numbers. Write it like 1,2,4 or 1-4.")
+        low, high = ends[0] or 0, ends[-1] or 0
+        if not 1 <= low <= most or not 1 <= high <= most:
+            raise PlaygroundError(f"{shown(text)} must hold whole numbers from 1 to {most}. Leave the others out.")
+        found.extend(range(low, high + 1))
     return tuple(dict.fromkeys(found))
+
+
+def _short_number(text: str) -> int | None:
+    """A whole number that is not absurdly long; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def _prompt(text: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
     add_json,
@@ -18,8 +17,9 @@ from playground.cli.options import (
     shape_of,
 )
 from playground.cli.terminal import LoadingBar, Output, TextStream, output, printable, stop_on_interrupt
-from playground.config import PlaygroundError, RunRequest
-from playground.export import to_json, write_records
+from playground.cli.trace_file import TraceFile, trace_file
+from playground.config import RunRequest
+from playground.export import to_json
 from playground.trace import NoRecords, PromptRecord, Record, StepRecord, Trace
 
 if TYPE_CHECKING:
@@ -62,25 +62,28 @@ def open_session(chosen: argparse.Namespace) -> Session:
 
 def _run(chosen: argparse.Namespace, *, race: bool) -> int:
     request = request_of(chosen, shape_of(chosen), race=race)
-    with output(chosen.json) as out, _trace_file(chosen.trace) as file:
+    with output(chosen.json) as out, trace_file(chosen.trace) as file:
         session = open_session(chosen)
         trace = _follow(session, request, file, out)
         if trace is None:
             return STOPPED
-        out.result({**report(trace), "trace": chosen.trace})
+        failed = file.failed if file is not None else None
+        out.result({**report(trace), "trace": None if failed else chosen.trace})
         for line in _words(trace):
             out.words(line)
+        if failed is not None:  # told last: the answer is not lost with the file
+            raise failed
         return STOPPED if trace.stopped else 0
 
 
-def _follow(session: Session, request: RunRequest, file: IO[str] | None, out: Output) -> Trace | None:
+def _follow(session: Session, request: RunRequest, file: TraceFile | None, out: Output) -> Trace | None:
     """Run, showing the text as it comes and writing the trace record by record; None where it never began."""
     text, ends = TextStream(), session.pair.base.eos_ids
 
     def told(records: Iterator[Record]) -> Iterator[Record]:
         for record in records:
             if file is not None:
-                write_records(file, [record])
+                file.take(record)
             if isinstance(record, PromptRecord) and record.lane == "redrafter":
                 out.words(_shown(text, record.token_bytes, [record.first_root], ends), end="")
             elif isinstance(record, StepRecord):
@@ -136,19 +139,3 @@ def _words(trace: Trace) -> Iterator[str]:
         f"{header.base.name} on {header.device}, {header.dtype}; prompt {len(header.prompt_ids)} tokens in "
         f"{summary.prompt_ms:.0f} ms; peak memory {summary.peak_memory_bytes / 2**20:.0f} MiB"
     )
-
-
-@contextmanager
-def _trace_file(path: str | None) -> Iterator[IO[str] | None]:
-    """The trace's file, opened before anything is loaded, so that a wrong path costs no run."""
-    if path is None:
-        yield None
-        return
-    try:
-        stream = open(path, "w", encoding="utf-8")  # noqa: SIM115
-    except OSError as error:
-        raise PlaygroundError(
-            f"The trace cannot be written to {path}: {error.strerror}. Choose a folder that exists and has room."
-        ) from error
-    with stream:
-        yield stream

@@ -26,15 +26,21 @@ class Output:
     def result(self, value: dict[str, Any]) -> None:
         """The one JSON object; nothing where words were asked for."""
         if self.as_json:
-            json.dump(value, self._stream, ensure_ascii=False, allow_nan=False)
-            self._stream.write("\n")
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+            if not _is_unicode(text):  # a file's name may be any bytes; JSON can escape what UTF-8 cannot say
+                text = json.dumps(value, allow_nan=False)
+            self._stream.write(text + "\n")
             self._stream.flush()
 
     def words(self, text: str = "", end: str = "\n") -> None:
         """Words for people; nothing where JSON was asked for."""
         if not self.as_json:
-            self._stream.write(text + end)
+            self._stream.write(text.encode("utf-8", "replace").decode() + end)
             self._stream.flush()
+
+
+def _is_unicode(text: str) -> bool:
+    return text == text.encode("utf-8", "ignore").decode()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from playground.cli.options import add_device_map, add_json, add_verb
 from playground.cli.runs import STOPPED
 from playground.cli.terminal import LoadingBar, Output, output, stop_on_interrupt
 from playground.config import EngineOptions, PlaygroundError, parse_device_map
+from playground.files import require_writable
 
 if TYPE_CHECKING:
     import torch
@@ -113,6 +114,7 @@ def run_distill(chosen: argparse.Namespace) -> int:
 
     if chosen.rows is None and chosen.hours is None:
         raise PlaygroundError("How long should the corpus be? Give --rows, such as 2048, or --hours, such as 0.5.")
+    _require_places(chosen.out)
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         author, tokenizer = _open_base(chosen)
@@ -144,6 +146,7 @@ def run_train(chosen: argparse.Namespace) -> int:
     from playground.distill.trial import TrialOptions
     from playground.progress import Bars, Stopped
 
+    _require_places(chosen.out, chosen.work)
     texts = _prompt_texts(chosen.prompts)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         author, tokenizer = _open_base(chosen)
@@ -178,6 +181,7 @@ def run_average(chosen: argparse.Namespace) -> int:
     shares = _numbers(chosen.shares) if chosen.shares else None
     if chosen.out.resolve() in [folder.resolve() for folder in chosen.drafters]:
         raise PlaygroundError(f"--out is {chosen.out}, one of the drafters to average. Name another folder.")
+    _require_places(chosen.out)
     with output(chosen.json) as out:
         mean = average(chosen.drafters, shares)
         save_drafter(mean, chosen.out)
@@ -186,6 +190,19 @@ def run_average(chosen: argparse.Namespace) -> int:
         out.result({"drafter": str(chosen.out), "members": len(chosen.drafters), "parameters": parameters})
         out.words(f"Drafter in {chosen.out}: the mean of {len(chosen.drafters)}, {parameters / 1e6:.2f}M parameters")
     return 0
+
+
+def _require_places(*folders: Path | None) -> None:
+    """Refuse places that cannot be written to, before hours are spent.
+
+    Raises:
+        PlaygroundError: the place, and what the system says of it.
+    """
+    for folder in filter(None, folders):
+        try:
+            require_writable(folder)
+        except OSError as error:
+            raise PlaygroundError(f"{folder} cannot be written to: {error.strerror}. Name another folder.") from error
 
 
 def _numbers(text: str) -> list[float]:

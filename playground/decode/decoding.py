@@ -8,16 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from playground.base_model.types import TreeModel
-from playground.config import BeamShape, PlaygroundError, Sampling
-from playground.decode.draft import DraftModel
+from playground.config import BeamShape, CostCurve, PlaygroundError, Sampling
+from playground.decode.widen import DraftModel
 
 
 @dataclass(frozen=True)
 class Drafting:
-    """Who drafts, and how many beams of which length."""
+    """Who drafts, how it searches, and by which costs of this machine a budget is chosen step by step."""
 
     model: DraftModel
     shape: BeamShape
+    costs: CostCurve | None = None
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,13 @@ class Decoding:
 
     @property
     def length(self) -> int:
-        """L, how deep the tree may be."""
+        """L, tokens that a beam drafts."""
         return self.drafting.shape.length if self.drafting else 0
+
+    @property
+    def depth(self) -> int:
+        """How deep the tree may be."""
+        return self.drafting.shape.depth if self.drafting else 0
 
     @property
     def max_nodes(self) -> int:

@@ -10,7 +10,7 @@ Does not know how a stage is carried out, tokenizers, trace files or the screen.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, TypeVar
 
@@ -31,6 +31,14 @@ class Step:
     taken: Taken
     judgement: Judgement
     ms: trace.StageMs
+
+
+class Stopped(Exception):
+    """A lane was told to stop while it read its prompt."""
+
+
+def never() -> bool:
+    return False
 
 
 class Lane(ABC, Generic[Record]):
@@ -54,11 +62,12 @@ class Lane(ABC, Generic[Record]):
         self.steps = 0
         self._ahead: Reading  # of the slice that made the waiting proposal
 
-    def start(self, prompt_ids: Sequence[int]) -> trace.PromptRecord:
+    def start(self, prompt_ids: Sequence[int], should_stop: Callable[[], bool] = never) -> trace.PromptRecord:
         """Read the prompt, pick the first token, and make the first proposal.
 
         Raises:
             PlaygroundError: an empty prompt, or one that leaves no room in the model's window.
+            Stopped: `should_stop` said so while the prompt was read; the lane has no text.
         """
         length, model = len(prompt_ids), self.runner.model
         if not 0 < length < model.window:
@@ -68,7 +77,10 @@ class Lane(ABC, Generic[Record]):
             )
         self._prompt, self._limit = length, min(self.max_new_tokens, model.window - length)
         self.tokens, self.gaps, self.clock_ms, self.steps = [], [], 0.0, 0
-        self._opening = self.runner.start(prompt_ids, self._limit)
+        opening = self.runner.start(prompt_ids, self._limit, should_stop)
+        if opening is None:
+            raise Stopped
+        self._opening = opening
         self._emit((self._opening.root,), self._opening.gap)
         if self.finish_reason is None:
             self.runner.propose()
@@ -142,6 +154,8 @@ class DraftingLane(Lane[trace.StepRecord]):
             ms=step.ms,
             clock_ms=self.clock_ms,
             token_bytes={},
+            budget=drafted.budget,
+            unsent=drafted.unsent,
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from playground.decode.engine import Lane
+from playground.decode.engine import Lane, Stopped
 from playground.figures.parity import compare
 from playground.trace import ParityRecord, PlainRecord, PromptRecord, StepRecord
 
@@ -30,7 +30,10 @@ def race(
     for lane in (drafting, plain):
         if lane is None or (lanes and should_stop()):
             break
-        yield lane.start(prompt_ids)
+        try:
+            yield lane.start(prompt_ids, should_stop)
+        except Stopped:
+            break
         first = lane.first()
         if first is not None:
             yield first

@@ -10,10 +10,13 @@ from typing import Any
 
 import torch
 
+from playground.decode.records import Origin
 from playground.decode.runner import Drafted, Judgement, Taken
-from playground.trace import INFINITE, BeamsRecord, TreeRecord
+from playground.trace import INFINITE, BeamsRecord, NodeOrigin, TreeRecord, UnsentRecord
 
 Told = Mapping[str, torch.Tensor]
+
+ORIGINS: Mapping[int, NodeOrigin] = {Origin.ROOT: "root", Origin.BEAM: "beam", Origin.COPY: "copy"}
 
 
 def taken(path: torch.Tensor, picks: torch.Tensor) -> Taken:
@@ -39,8 +42,8 @@ def judgement(told: Told, nodes: int, picks: int) -> Judgement:
 
 
 def drafted(told: Told, length: int) -> Drafted:
-    """The waiting proposal, its beams cut to the `length` that was wanted."""
-    nodes = int(told["count"])
+    """The waiting proposal, its beams cut to the `length` that was wanted; of no length, nothing was searched."""
+    nodes, budget = int(told["count"]), int(told["budget"]) if length else 0
     return Drafted(
         beams=BeamsRecord(
             tokens=_rows(told["beams"][:, :length]),
@@ -52,7 +55,23 @@ def drafted(told: Told, length: int) -> Drafted:
             parent=tuple(told["parent"][:nodes].tolist()),
             depth=tuple(told["depth"][:nodes].tolist()),
             node_of=_rows(told["node_of"][:, :length]),
+            log_probability=tuple(told["draft_log_probability"][:nodes].tolist()),
+            origin=tuple(ORIGINS[origin] for origin in told["origin"][:nodes].tolist()),
+            copied=tuple(told["copied"][:nodes].tolist()),
         ),
+        budget=budget or None,
+        unsent=_unsent(told) if budget else None,
+    )
+
+
+def _unsent(told: Told) -> UnsentRecord:
+    real = int((told["unsent_token"] >= 0).sum())
+    return UnsentRecord(
+        token=tuple(told["unsent_token"][:real].tolist()),
+        parent=tuple(told["unsent_parent"][:real].tolist()),
+        depth=tuple(told["unsent_depth"][:real].tolist()),
+        score=tuple(told["unsent_score"][:real].tolist()),
+        total=int(told["unsent_total"]),
     )
 
 

@@ -1,8 +1,8 @@
 """What the stages of a step hand to each other: tensors on the device, frozen once made.
 
 Knows shapes only. What leaves a runner is plain Python (`playground.decode.runner`), what leaves the engine are
-`playground.trace`'s records. W beam width, L beam length, N nodes, M nodes with padding, S cache slots, V vocabulary;
--1 marks an entry that stands for nothing.
+`playground.trace`'s records. W beam width, L beam length, N nodes, M nodes with padding, C candidates, U of them that
+were not sent, S cache slots, V vocabulary; -1 marks an entry that stands for nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from enum import IntEnum
 import torch
 
 from kernels import KernelSet, PickRule
+from kernels.types import Candidates
 
 
 class Origin(IntEnum):
     """Where a node of the tree came from."""
 
     ROOT = 0
-    BEAM = 1  # the drafter's beam search
+    BEAM = 1  # the drafter's search
+    COPY = 2  # repeats what followed an earlier match in the text; no beam drafted it
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,34 @@ class Beams:
 
 
 @dataclass(frozen=True)
+class Search:
+    """All that a best-first search scored, a candidate's parent before it, and the beams that survived.
+
+    Candidates stand level by level, in each beam by beam, best token first, and last what was copied: where scores are
+    equal, the earlier one goes first. Scores never rise from a parent to its child.
+    """
+
+    candidates: Candidates  # of C
+    score: torch.Tensor  # [C] float32, along the path, noise of sampling included; -inf where invalid
+    log_probability: torch.Tensor  # [C] float32, the drafter's under the parent, of a copy its chance; 0 where invalid
+    copied: torch.Tensor  # [C] int64, how deep on the looked-up continuation; 0 for what does not stand on it
+    origin: torch.Tensor  # [C] int64, of `Origin`
+    beams: Beams
+    entries: torch.Tensor  # [W, L] int64, the candidate of each of the beams' tokens; -1 where there is none
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """The best candidates that were scored but not sent, best first."""
+
+    token: torch.Tensor  # [U] int64, -1 where there is none
+    parent: torch.Tensor  # [U] int64 node, -1 where the parent was not sent either
+    depth: torch.Tensor  # [U] int64
+    score: torch.Tensor  # [U] float32, -inf where there is none
+    total: torch.Tensor  # [] int64, candidates that were scored, sent or not
+
+
+@dataclass(frozen=True)
 class PrefixTree:
     """Drafted tokens with equal prefixes merged; node 0 is the root. Padding sees only itself and has no parent."""
 
@@ -70,9 +100,12 @@ class Proposal:
     tree: PrefixTree  # M rows, of which `count` are real
     log_probability: torch.Tensor  # [M] float32, the drafter's, of each node's token under its parent; 0 for the root
     origin: torch.Tensor  # [M] int64, of `Origin`
+    copied: torch.Tensor  # [M] int64, how deep on the looked-up continuation; 0 for nodes that do not stand on it
     count: torch.Tensor  # [] int64, real nodes, the root included
+    budget: torch.Tensor  # [] int64, how many there might have been; 0 for the surviving beams' tree
     beams: Beams
     node_of: torch.Tensor  # [W, L] int64, the node of each of the beams' tokens; -1 where there is none
+    unsent: Unsent
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ loop (`playground.decode.engine`) knows the order of the stages and when a text 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from playground.trace import BeamsRecord, StageMs, TreeRecord
+from playground.trace import BeamsRecord, StageMs, TreeRecord, UnsentRecord
 
 
 class WritingModel(Protocol):
@@ -48,6 +48,8 @@ class Drafted:
 
     beams: BeamsRecord
     tree: TreeRecord
+    budget: int | None = None  # nodes there might have been; None for the surviving beams' tree
+    unsent: UnsentRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,11 @@ class Runner(Protocol):
     @property
     def model(self) -> WritingModel: ...
 
-    def start(self, prompt_ids: Sequence[int], limit: int) -> Opening:
-        """Read a prompt and pick the first root; forget any text before. At most `limit` tokens will be written."""
+    def start(self, prompt_ids: Sequence[int], limit: int, should_stop: Callable[[], bool]) -> Opening | None:
+        """Read a prompt and pick the first root; forget any text before. At most `limit` tokens will be written.
+
+        A runner that reads a prompt in parts asks `should_stop` between them; None where it was told to.
+        """
         ...
 
     def settle(self) -> Taken | None:

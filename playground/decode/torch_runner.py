@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -59,14 +59,16 @@ class TorchRunner(ABC):
         """What the slice told, on the host; the device has been waited for."""
 
     @torch.inference_mode()
-    def start(self, prompt_ids: Sequence[int], limit: int) -> Opening:
-        """Read a prompt and pick the first root."""
+    def start(self, prompt_ids: Sequence[int], limit: int, should_stop: Callable[[], bool]) -> Opening | None:
+        """Read a prompt and pick the first root; None where it was stopped between two parts of it."""
         count = len(prompt_ids)
         self.stages = self.open(count + limit + self.decoding.max_nodes)
         self.nodes, self.last_position = 1, count + limit - 1
         prompt = torch.tensor(prompt_ids, dtype=torch.int64, device=self.model.device)  # [P]
         self.clock.begin()
-        output = self.stages.begin(prompt, limit)
+        output = self.stages.begin(prompt, limit, should_stop)
+        if output is None:
+            return None
         root = int(self.stages.root)
         self.clock.mark("prompt")
         opening = self._opening(output, root, self.clock.resolve()["prompt"])

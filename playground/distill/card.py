@@ -103,12 +103,12 @@ def _figures(facts: CardFacts) -> Iterator[str]:
         f"conversations never trained on. Plain decoding took {trial.plain_ms:.1f} ms for a token."
     )
     yield ""
-    yield "| beams W x L | tokens per step | outside loops | in loops | accepted at position 1, 2, ... | speed-up |"
+    yield "| tree | tokens per step | outside loops | in loops | accepted at position 1, 2, ... | speed-up |"
     yield "|---|---|---|---|---|---|"
     for one in trial.shapes:
         found = one.acceptance
         yield (
-            f"| {one.shape.width} x {one.shape.length} | {found.tokens_per_step:.2f} | "
+            f"| {one.shape} | {found.tokens_per_step:.2f} | "
             f"{found.tokens_per_step_no_loops:.2f} | {found.loop_share:.0%} | {_shares(found.accepted_at)} | "
             f"{one.speedup:.2f} |"
         )

@@ -40,7 +40,7 @@ from playground.distill.training.recipe import (
     config_for,
     coverage,
     new_drafter,
-    output_rows,
+    tied_head,
 )
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_drafter
 from playground.drafter.cell import Drafter
@@ -208,7 +208,7 @@ class Pipeline:
             plan.steps = self.request.steps
         elif plan.steps is None:
             spare = new_drafter(self.recipe, corpus, self.base, "spare")
-            objective = Objective(spare, states, output_rows(spare, self.base))
+            objective = Objective(spare, states, tied_head(spare, self.base))
             seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
             plan.choose_steps(self.hours, seconds, time.perf_counter() - self._began)
             plan.steps = int(self.processes.largest(plan.steps or 0))

@@ -32,7 +32,7 @@ class TrialOptions:
 
     prompts: int = 8
     new_tokens: int = 96
-    shapes: tuple[BeamShape, ...] = (BeamShape(1, 3), BeamShape(8, 5))
+    shapes: tuple[BeamShape, ...] = (BeamShape(4, 4, 6), BeamShape())
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from playground.config import PlaygroundError
+from playground.config import COPY_TOKENS, PlaygroundError
 from playground.drafter.config import DrafterConfig
-from playground.drafter.lookup import Lookback, look_back
+from playground.drafter.lookup import LONGEST_MATCH, Lookback, look_back
 from playground.trace import DrafterInfo
 
 
@@ -34,20 +34,26 @@ class DraftedModel(Protocol):
     def vocab_size(self) -> int: ...
     def embed(self, tokens: Tensor) -> Tensor: ...
     def output_rows(self, ids: Tensor) -> Callable[[Tensor], Tensor]: ...
+    def token_logits(self, hidden: Tensor, ids: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Copies:
-    """The looked-up continuation of B places, with all that is computed of it before any token is fed."""
+    """The looked-up continuation of B places, with all that is computed of it before any token is fed.
 
-    continuation: Tensor  # [B, C] int64 full ids, -1 none
+    T tokens are looked up, of which the cell and the head look at C.
+    """
+
+    continuation: Tensor  # [B, T] int64 full ids, -1 none
+    match: Tensor  # [B] int64, tokens that agree before it
     pull: Tensor  # [B, C, H] what each token adds to the cell
     row: Tensor  # [B, C] int64 draft ids, 0 for a token without one
     found: Tensor  # [B, C] bool, the token has a draft id
 
     def select(self, index: Tensor) -> Copies:
         """Places `index` [B'] of these."""
-        return Copies(self.continuation[index], self.pull[index], self.row[index], self.found[index])
+        rows = (self.continuation, self.match, self.pull, self.row, self.found)
+        return Copies(*(part[index] for part in rows))
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ class HeadInput:
     features: Tensor  # [B, exit_dim] after the residual blocks
     copied: Tensor  # [B] int64 draft id of the looked-up token
     found: Tensor  # [B] bool, there is such a token and the beam has followed so far
+    beyond: Tensor | None  # [B] int64 full id of a looked-up token without a draft id, -1 none
     bonus: Tensor | None  # [B] logit added to the looked-up token
 
 
@@ -115,6 +122,7 @@ class Drafter(nn.Module):
         self.hashes = ("", "")  # SHA-256 of the weights file and of the config file, once there are files
         self._embed: Callable[[Tensor], Tensor] | None = None
         self._rows: Callable[[Tensor], Tensor] | None = None
+        self._token_logits: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def bind(self, base: DraftedModel) -> Drafter:
         """Take the base model's embedding and, for a tied head, its output rows.
@@ -135,7 +143,7 @@ class Drafter(nn.Module):
         if self.config.tied_head:
             ids = self.full_ids
             every = torch.arange(self.config.vocab_size, device=self.device) if ids is None else ids
-            self._rows = base.output_rows(every)
+            self._rows, self._token_logits = base.output_rows(every), base.token_logits
         return self
 
     def info(self) -> DrafterInfo:
@@ -168,6 +176,14 @@ class Drafter(nn.Module):
         """Drafter logits kept before the log-softmax."""
         return self.config.logit_cut or None
 
+    @property
+    def copy_chances(self) -> tuple[float, ...]:
+        return self.config.copy_chances
+
+    @property
+    def calibration(self) -> tuple[float, ...]:
+        return self.config.calibration
+
     def start(self, hidden: Tensor, tokens: Tensor, root_position: Tensor) -> DraftState:
         """State before the root is fed.
 
@@ -181,8 +197,8 @@ class Drafter(nn.Module):
             tokens,
             root_position[None],
             recent=config.context_tokens,
-            continuation=config.lookup_tokens,
-            longest=config.lookup_match,
+            continuation=max(config.lookup_tokens, COPY_TOKENS),
+            longest=LONGEST_MATCH,
         )
         return self.begin(hidden, seen)
 
@@ -193,7 +209,10 @@ class Drafter(nn.Module):
         return DraftState(self._with_context(hidden, seen), state, self._copies(seen), seen.match > 0, step=0)
 
     def advance(self, state: DraftState, tokens: Tensor) -> tuple[DraftState, Tensor]:
-        """Feed tokens [B]; returns the state after them and the next token's logits [B, V'] (draft ids)."""
+        """Feed tokens [B]; returns the state after them and the next token's logits [B, V'] (draft ids).
+
+        Where a looked-up token has no draft id, one more column stands for it: see `full_tokens`.
+        """
         after, head = self.feed(state, tokens)
         return after, self.logits(head)
 
@@ -203,10 +222,12 @@ class Drafter(nn.Module):
         if 0 < k <= self.config.lookup_tokens:  # the root cannot leave the continuation
             on_track = on_track & (tokens == copies.continuation[:, k - 1])
         pull = None
-        copied, found = torch.zeros_like(tokens), torch.zeros_like(on_track)
+        copied, found, beyond = torch.zeros_like(tokens), torch.zeros_like(on_track), None
         if k < self.config.lookup_tokens:
             pull = torch.where(on_track[:, None], copies.pull[:, k], 0.0)
             copied, found = copies.row[:, k].expand_as(tokens), on_track & copies.found[:, k]
+            if self.config.copies_beyond:
+                beyond = torch.where(on_track, self._beyond(copies, k), -1)
         s = self.cell(self.embed(tokens), state.state, pull)
         x = torch.cat((state.hidden.expand_as(s), s), dim=-1)  # [B, 2H]
         x = self.input_proj(x) if self.input_proj is not None else x
@@ -214,7 +235,7 @@ class Drafter(nn.Module):
             x = block(x)
         bonus = self.lookup_bonus(x)[:, 0] if self.config.lookup_tokens else None
         after = DraftState(state.hidden, s, copies, on_track, k + 1)
-        return after, HeadInput(x, copied, found, bonus)
+        return after, HeadInput(x, copied, found, beyond, bonus)
 
     def cell(self, embedding: Tensor, state: Tensor, pull: Tensor | None) -> Tensor:
         """s_k from e(token_{k-1}), s_{k-1} and the looked-up token's pull, all [B, H]."""
@@ -224,13 +245,37 @@ class Drafter(nn.Module):
         return F.silu(total if pull is None else total + pull)
 
     def logits(self, head: HeadInput) -> Tensor:
-        """[B, V'] logits of the next token in draft ids."""
+        """[B, V'] logits of the next token in draft ids, and perhaps [B, V' + 1]: see `advance`."""
         projected = self.output(head.features)
         logits = self._rows(projected) if self._rows is not None else projected
         if head.bonus is None:
             return logits
         bonus = torch.where(head.found, head.bonus, 0.0).to(logits.dtype)
-        return logits.scatter_add_(1, head.copied[:, None], bonus[:, None])
+        logits = logits.scatter_add_(1, head.copied[:, None], bonus[:, None])
+        if head.beyond is None or self._token_logits is None:
+            return logits
+        own = self._token_logits(projected, head.beyond.clamp(min=0)).to(logits.dtype) + head.bonus.to(logits.dtype)
+        return torch.cat((logits, own.masked_fill(head.beyond < 0, -torch.inf)[:, None]), dim=1)
+
+    def full_tokens(self, state: DraftState, drafted: Tensor) -> Tensor:
+        """Full ids of draft ids [B, K] of logits of `state`; -1 stays, V' is the looked-up token without a draft id."""
+        full = drafted
+        if self.full_ids is not None:
+            known = drafted.clamp(0, len(self.full_ids) - 1)
+            full = torch.where(drafted < 0, -1, self.full_ids[known])
+        k = state.step - 1
+        if not self.config.copies_beyond or k >= self.config.lookup_tokens:
+            return full
+        return torch.where(drafted == self.config.head_vocab, self._beyond(state.copies, k)[:, None], full)
+
+    def copied(self, state: DraftState) -> Lookback:
+        """What the text would go on with if it repeated itself: continuation [B, T] and match [B]; no recent tokens."""
+        copies = state.copies
+        return Lookback(copies.continuation[:, :0], copies.continuation[:, :COPY_TOKENS], copies.match)
+
+    def _beyond(self, copies: Copies, k: int) -> Tensor:
+        """[B] the looked-up token number k, where it has no draft id; else -1."""
+        return torch.where(copies.found[:, k], -1, copies.continuation[:, k])
 
     def draft_index(self, full: Tensor) -> tuple[Tensor, Tensor]:
         """Draft ids of full ids (any shape), and whether each has one; an id without one maps to 0."""
@@ -258,12 +303,14 @@ class Drafter(nn.Module):
         parts = hidden.unflatten(1, (-1, self.config.hidden_size))  # [B, 1 + taps, H]
         parts = torch.cat((parts, self._embed_or_zero(seen.recent)), dim=1)  # [B, 1 + taps + T, H]
         parts = F.rms_norm(parts.float(), parts.shape[-1:]).to(h.dtype).flatten(1)
-        match = F.one_hot(seen.match, self.config.lookup_match + 1).to(h.dtype)
+        match = F.one_hot(seen.match.clamp(max=self.config.lookup_match), self.config.lookup_match + 1).to(h.dtype)
         added: Tensor = self.context_out(F.silu(self.context_in(torch.cat((parts, match), dim=-1))))
         return h + added
 
     def _copies(self, seen: Lookback) -> Copies:
-        row, found = self.draft_index(seen.continuation)
-        if not self.config.lookup_tokens:
-            return Copies(seen.continuation, row.new_empty(*row.shape, 0), row, found)
-        return Copies(seen.continuation, self.lookup_w(self._embed_or_zero(seen.continuation)), row, found)
+        ahead = seen.continuation[:, : self.config.lookup_tokens].contiguous()  # [B, C]
+        row, found = self.draft_index(ahead)
+        pull = row.new_empty(*row.shape, 0)
+        if self.config.lookup_tokens:
+            pull = self.lookup_w(self._embed_or_zero(ahead))
+        return Copies(seen.continuation, seen.match, pull, row, found)

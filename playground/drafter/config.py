@@ -14,7 +14,16 @@ MODEL_TYPE = "recurrent_drafting_drafter"
 APPLE_CUT = 50
 """Apple's code keeps the 50 largest drafter logits before the log-softmax (FACTS: apple/ml-recurrent-drafter)."""
 
+COPY_CHANCES = 32
+"""Entries of the table of copy chances: a match of 16 tokens and 15 more copied."""
+
+DEFAULT_COPY_CHANCES = (0.0, 0.25, 0.5, 0.65, 0.75, 0.8, 0.85, 0.88, *[0.9] * 8, *[0.95] * 16)
+"""What a drafter says that was never measured: rounded from the default pair's, a little lower."""
+
 APPLE_KEYS = ("vocab_size", "hidden_size", "exit_dim", "num_draft_layers", "num_lookback_tokens", "rnn")
+
+OPTIONAL_KEYS = ("lookup_beyond", "copy_chances", "calibration")
+"""Keys that change no weight: any checkpoint may carry them; they are left out where they say the default."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,11 @@ class DrafterConfig:
         context_tokens: how many of the latest tokens' embeddings join it, the root included.
         context_dim: inner width of the perceptron that joins them; 0 where there is none.
         lookup_tokens: tokens read off behind the latest earlier place that looks like the present one.
-        lookup_match: longest match, in tokens, that lookup tells apart.
+        lookup_match: longest match, in tokens, that the drafter tells apart.
+        lookup_beyond: looked-up tokens outside the draft vocabulary can be drafted too; needs a tied head.
+        copy_chances: [32] measured chance that the next copied token is right where so many tokens agree, 0 to 31.
+        calibration: actual over predicted acceptance of a drafted token by its depth, from 1 on; deeper ones as the
+            last; empty where it was not measured.
         logit_cut: drafter logits kept before the log-softmax; 0 keeps all.
     """
 
@@ -51,6 +64,9 @@ class DrafterConfig:
     context_dim: int = 0
     lookup_tokens: int = 0
     lookup_match: int = 4
+    lookup_beyond: bool = True
+    copy_chances: tuple[float, ...] = DEFAULT_COPY_CHANCES
+    calibration: tuple[float, ...] = ()
     logit_cut: int = field(default=APPLE_CUT)
 
     def __post_init__(self) -> None:
@@ -65,6 +81,16 @@ class DrafterConfig:
             raise PlaygroundError(
                 f"The draft vocabulary holds {self.draft_vocab_size} tokens, more than the model's {self.vocab_size}. "
                 f"Choose at most {self.vocab_size}."
+            )
+        if len(self.copy_chances) != COPY_CHANCES or not all(0.0 <= chance <= 1.0 for chance in self.copy_chances):
+            raise PlaygroundError(
+                f"The drafter's config.json has copy_chances {list(self.copy_chances)}, but needs {COPY_CHANCES} "
+                "numbers from 0 to 1. Measure them again, or delete the key."
+            )
+        if not all(0.0 < share < 100.0 for share in self.calibration):
+            raise PlaygroundError(
+                f"The drafter's config.json has calibration {list(self.calibration)}, but its numbers must be above 0 "
+                "and below 100. Measure it again, or delete the key."
             )
         if (self.context_layers or self.context_tokens) and not self.context_dim:
             raise PlaygroundError(
@@ -83,6 +109,11 @@ class DrafterConfig:
         return self.draft_vocab_size or self.vocab_size
 
     @property
+    def copies_beyond(self) -> bool:
+        """Whether a looked-up token outside the draft vocabulary gets a column of its own in the logits."""
+        return self.lookup_beyond and self.tied_head and self.lookup_tokens > 0 and self.draft_vocab_size > 0
+
+    @property
     def context_width(self) -> int:
         """Width of what the context perceptron reads."""
         return self.hidden_size * (1 + len(self.context_layers) + self.context_tokens)
@@ -90,10 +121,11 @@ class DrafterConfig:
     def to_json(self) -> dict[str, Any]:
         """Keys of config.json; ours are left out where they say nothing, so that Apple's code can read the file."""
         keys: dict[str, Any] = {"model_type": MODEL_TYPE, **{name: getattr(self, name) for name in APPLE_KEYS}}
-        if self.apple_compatible:
-            return keys
-        ours = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name not in APPLE_KEYS}
-        return keys | ours | {"context_layers": list(self.context_layers)}
+        ours = {entry.name: entry.default for entry in fields(self) if entry.name not in APPLE_KEYS}
+        told = [name for name in ours if name not in OPTIONAL_KEYS and not self.apple_compatible]
+        told += [name for name in OPTIONAL_KEYS if getattr(self, name) != ours[name]]
+        values = {name: getattr(self, name) for name in told}
+        return keys | {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, keys: dict[str, Any]) -> DrafterConfig:
@@ -108,7 +140,6 @@ class DrafterConfig:
                 f"The drafter's config.json lacks {', '.join(missing)}. A drafter's config needs "
                 f"{', '.join(APPLE_KEYS[:4])}; point to a folder written by `train` or by Apple's code."
             )
-        known = {entry.name: keys[entry.name] for entry in fields(cls) if entry.name in keys}
-        if "context_layers" in known:
-            known["context_layers"] = tuple(known["context_layers"])
-        return cls(**known)
+        known: dict[str, Any] = {entry.name: keys[entry.name] for entry in fields(cls) if entry.name in keys}
+        listed: dict[str, Any] = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**known | listed)

@@ -1,7 +1,7 @@
 """Where the present place in a text was seen before, and what followed there.
 
 A small language model repeats itself and its prompt; this finds the latest earlier place whose last
-tokens match the present ones, for the drafter to learn how far to trust it. Knows token ids only.
+tokens match the present ones, for the drafter to learn how far to trust it, and for a copy tail. Knows token ids only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+LONGEST_MATCH = 16
+"""Tokens up to which matches are told apart: the longest is taken, then the latest."""
 
 _BEFORE = -2  # stands before the text and equals nothing, not even the -1 of no token
 
@@ -22,6 +25,9 @@ class Lookback:
     recent: Tensor  # [Q, T] int64, the latest tokens, the present one last
     continuation: Tensor  # [Q, C] int64, what followed the match
     match: Tensor  # [Q] int64, length of the match in tokens, 0 for none
+
+    def to(self, device: torch.device) -> Lookback:
+        return Lookback(self.recent.to(device), self.continuation.to(device), self.match.to(device))
 
 
 def look_back(tokens: Tensor, positions: Tensor, *, recent: int, continuation: int, longest: int) -> Lookback:
@@ -53,6 +59,8 @@ def look_back(tokens: Tensor, positions: Tensor, *, recent: int, continuation: i
         earlier = padded[longest - offset : longest - offset + len(tokens)]  # [S]
         running = running & (earlier == present)
         length += running
+        if running.device.type == "cpu" and not running.any():  # asking costs nothing there
+            break
     best = (length * tokens.shape[0] + slots).argmax(-1)  # longest match, then the latest
     match = length.gather(1, best[:, None])[:, 0]
     # the text after the match ends at the present token; reading on from the match again keeps short loops whole

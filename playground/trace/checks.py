@@ -24,6 +24,7 @@ def step_problems(step: StepRecord) -> Iterator[str]:
     """Problems of one step by itself."""
     yield from _tree_problems(step.tree)
     yield from _beam_problems(step.beams, step.tree)
+    yield from _search_problems(step)
     nodes = step.tree.nodes
     for name, row in (("log_probability", step.log_probability), ("rank", step.rank)):
         if len(row) != nodes:
@@ -65,6 +66,25 @@ def _beam_problems(beams: BeamsRecord, tree: TreeRecord) -> Iterator[str]:
                 yield f"node_of[{beam}][{depth}] is {node}, which does not follow the beam's node before it"
 
 
+def _search_problems(step: StepRecord) -> Iterator[str]:
+    """Of what a trace before 1.1 lacks."""
+    tree, unsent, nodes = step.tree, step.unsent, step.tree.nodes
+    for name, row in (("log_probability", tree.log_probability), ("origin", tree.origin), ("copied", tree.copied)):
+        if row and len(row) != nodes:
+            yield f"tree.{name} has {len(row)} entries for {nodes} nodes"
+    for node, origin in enumerate(tree.origin):
+        if (origin == "root") != (node == 0):
+            yield f"tree.origin[{node}] is {origin!r}, but node 0 is the root"
+    if step.budget is not None and nodes > step.budget:
+        yield f"the tree has {nodes} nodes, more than its budget of {step.budget}"
+    if unsent is None:
+        return
+    if not len(unsent.token) == len(unsent.parent) == len(unsent.depth) == len(unsent.score):
+        yield "the lists of unsent differ in length"
+    elif any(parent >= nodes for parent in unsent.parent):
+        yield f"unsent names parent {max(unsent.parent)}, but the tree has {nodes} nodes"
+
+
 def _path_problems(step: StepRecord) -> Iterator[str]:
     path, tree = step.path, step.tree
     if not path or path[0] != 0 or any(not 0 <= node < tree.nodes for node in path):
@@ -88,6 +108,7 @@ def _path_problems(step: StepRecord) -> Iterator[str]:
 def _mentioned(step: StepRecord) -> set[int]:
     """Token ids a step mentions."""
     ids = {*step.tree.token, *step.emitted, *(pick.token for pick in step.picks)}
+    ids |= set(step.unsent.token) if step.unsent else set()
     return ids | {token for beam in step.beams.tokens for token in beam if token != -1}
 
 

@@ -18,9 +18,11 @@ from playground.config import (
     MAX_BEAM_LENGTH,
     MAX_BEAM_WIDTH,
     MAX_NEW_TOKENS,
+    MAX_NODES,
     MAX_SEED,
     MAX_TEMPERATURE,
     MAX_TOP_K,
+    CostCurve,
     Role,
 )
 from playground.trace.fields import (
@@ -39,10 +41,11 @@ from playground.trace.fields import (
 from playground.trace.info import DrafterInfo, ModelInfo
 
 SCHEMA: Final = "redrafter-trace"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 Lane = Literal["redrafter", "plain"]
 FinishReason = Literal["eos", "length", "window", "stopped"]
+NodeOrigin = Literal["root", "beam", "copy"]
 Width = Annotated[int, Limits(1, MAX_BEAM_WIDTH)]
 Length = Annotated[int, Limits(1, MAX_BEAM_LENGTH)]
 
@@ -60,6 +63,8 @@ class RunSettings:
     seed: Annotated[int, Limits(0, MAX_SEED)]
     race: bool  # the plain lane ran too
     chat_template: bool
+    nodes: Annotated[int, Limits(2, MAX_NODES)] | Literal["auto"] | None = None  # budget; null: the surviving beams
+    copy_tail: bool = False  # under a budget, what followed an earlier match in the text may join the tree
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Header:
     token_bytes: TokenBytes  # of prompt_ids
     schema: Literal["redrafter-trace"] = SCHEMA
     schema_version: Annotated[str, Pattern(r"^1\.[0-9]+$")] = SCHEMA_VERSION
+    costs: CostCurve | None = None  # by which budgets were chosen step by step; null: 16 nodes each
 
 
 @dataclass(frozen=True)
@@ -115,16 +121,30 @@ class BeamsRecord:
 
 @dataclass(frozen=True)
 class TreeRecord:
-    """The deduplicated prefix tree; nodes are numbered beam by beam, parents before children."""
+    """The tree: numbered best first under a budget, beam by beam else; a parent stands before its children."""
 
     token: tuple[Token, ...]  # [N], token[0] is the root
     parent: tuple[MaybeNode, ...]  # [N], parent[0] == -1
     depth: tuple[Count, ...]  # [N], depth[0] == 0
-    node_of: tuple[tuple[MaybeNode, ...], ...]  # [W][L], -1 invalid
+    node_of: tuple[tuple[MaybeNode, ...], ...]  # [W][L], -1 where the beam's token is no node
+    log_probability: tuple[LogProbability, ...] = ()  # [N] drafter's under the parent, of a copy its chance; 0.0 root
+    origin: tuple[NodeOrigin, ...] = ()  # [N] "copy": no beam drafted it, it repeats what followed an earlier match
+    copied: tuple[Count, ...] = ()  # [N] how deep on what followed an earlier match, drafted or not; 0 where it is not
 
     @property
     def nodes(self) -> int:
         return len(self.token)
+
+
+@dataclass(frozen=True)
+class UnsentRecord:
+    """The best candidates that the search scored but did not send, best first, 32 at most."""
+
+    token: tuple[Token, ...]  # [U]
+    parent: tuple[MaybeNode, ...]  # [U] -1 where the parent was not sent either
+    depth: tuple[Count, ...]  # [U]
+    score: tuple[Number, ...]  # [U] along the path, noise of sampling included
+    total: Count  # candidates that were scored, sent or not
 
 
 @dataclass(frozen=True)
@@ -169,10 +189,12 @@ class StepRecord:
     ms: StageMs
     clock_ms: Ms  # the lane's own clock after this step, prompt excluded
     token_bytes: TokenBytes
+    budget: Count | None = None  # nodes there might have been, the root included; null: the surviving beams, all
+    unsent: UnsentRecord | None = None  # null where the surviving beams are sent, all of them
 
     @property
     def accepted(self) -> int:
-        """Accepted drafted tokens, 0..L, before any cut."""
+        """Accepted drafted tokens before any cut, 0..L, or more with a copy tail."""
         return len(self.path) - 1
 
     @property
@@ -221,7 +243,7 @@ class Summary:
     prompt_ms: Ms
     mean_acceptance_length: Number  # counts the bonus token
     draft_acceptance_rate: Number
-    acceptance_histogram: tuple[Count, ...]  # [L + 1], steps by accepted drafted tokens
+    acceptance_histogram: tuple[Count, ...]  # [L + 1], or longer with a copy tail: steps by accepted drafted tokens
     num_spec_steps: Count
     num_accepted_draft_tokens: Count
     num_draft_tokens: Count  # sum of N - 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from playground.ui.exposure import Exposure, read_auth
 from playground.ui.host import SessionHost
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from playground.ui.serving import Served
 
-__all__ = ["SessionHost", "build", "launch"]
+__all__ = ["Exposure", "SessionHost", "build", "launch", "read_auth"]
 
 
 def build(host: SessionHost) -> gr.Blocks:
@@ -27,7 +28,7 @@ def build(host: SessionHost) -> gr.Blocks:
 def launch(
     host: SessionHost,
     *,
-    server_name: str = "127.0.0.1",
+    exposure: Exposure | None = None,
     port: int = 7860,
     open_browser: bool = True,
     block: bool = True,
@@ -35,8 +36,9 @@ def launch(
     """Serve the page and start loading the models in the background.
 
     Args:
+        exposure: to whom the page is open; by default to this machine alone.
         block: wait until the server is interrupted; False returns at once (tests).
     """
     from playground.ui.serving import serve
 
-    return serve(host, server_name=server_name, port=port, open_browser=open_browser, block=block)
+    return serve(host, exposure=exposure, port=port, open_browser=open_browser, block=block)

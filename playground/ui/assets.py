@@ -9,9 +9,10 @@ EXAMPLES = ASSETS / "traces"
 SCRIPTS = (
     "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree", "motion_time", "motion",
     "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale", "map", "scrubber", "steps",
-    "live", "race", "shapes", "traces", "learn", "settings", "rail", "status", "app",
+    "live", "race", "shapes", "traces", "learn", "settings", "rail", "status", "plots", "export",
+    "app",
 )  # fmt: skip
-STYLES = ("base", "tree", "views", "rail")
+STYLES = ("base", "tree", "views", "rail", "exports")
 
 
 def page_head() -> str:

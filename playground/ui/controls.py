@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, MAX_SEED, BeamShape
+from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, MAX_SEED, BeamShape, nodes_name
 from playground.ui.presets import PRESETS
+
+BUDGETS = [
+    ("auto: as many as pay", "auto"),
+    *[(str(count), str(count)) for count in (4, 8, 12, 16, 24, 32, 48, 64)],
+    ("beams: all that survive", "beams"),
+]
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Controls:
     follow: gr.Button
     width: gr.Slider
     length: gr.Slider
+    nodes: gr.Dropdown
     new_tokens: gr.Slider
     race: gr.Checkbox
     temperature: gr.Slider
@@ -42,8 +49,8 @@ class Controls:
     @property
     def settings(self) -> list[gr.components.Component]:
         return [
-            self.prompt, self.width, self.length, self.new_tokens, self.temperature, self.top_p, self.top_k, self.seed,
-            self.race, self.chat_template, self.system,
+            self.prompt, self.width, self.length, self.nodes, self.new_tokens, self.temperature, self.top_p, self.top_k,
+            self.seed, self.race, self.chat_template, self.system,
         ]  # fmt: skip
 
     @property
@@ -68,6 +75,13 @@ def build_controls() -> Controls:
         with gr.Group(elem_classes="rp-group"):
             width = gr.Slider(1, MAX_BEAM_WIDTH, value=shape.width, step=1, label="Beam width", elem_id="rp-width")
             length = gr.Slider(1, MAX_BEAM_LENGTH, value=shape.length, step=1, label="Beam length", elem_id="rp-length")
+            nodes = gr.Dropdown(
+                BUDGETS,
+                value=nodes_name(shape.nodes),
+                label="Nodes to verify",
+                allow_custom_value=True,
+                elem_id="rp-nodes",
+            )
             new_tokens = gr.Slider(1, 1024, value=128, step=1, label="New tokens", elem_id="rp-tokens")
             race = gr.Checkbox(True, label="Race plain decoding", elem_id="rp-race")
         with gr.Accordion("Sampling", open=False, elem_id="rp-sampling"):
@@ -97,6 +111,6 @@ def build_controls() -> Controls:
             )
             copy = gr.Button("Copy as command line", size="sm", elem_id="rp-copy")
     return Controls(
-        prompt, presets, run, stop, follow, width, length, new_tokens, race, temperature, top_p, top_k, seed,
+        prompt, presets, run, stop, follow, width, length, nodes, new_tokens, race, temperature, top_p, top_k, seed,
         chat_template, system, base, drafter, device, dtype, device_map, load, command_box, command, copy,
     )  # fmt: skip

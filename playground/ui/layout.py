@@ -10,6 +10,8 @@ from playground.bench import sweep
 from playground.ui.assets import EXAMPLES
 from playground.ui.callbacks import wire
 from playground.ui.controls import build_controls
+from playground.ui.export_calls import export_calls
+from playground.ui.exposure import Exposure
 from playground.ui.host import SessionHost
 from playground.ui.live_work import encode
 from playground.ui.page_calls import page_calls
@@ -22,15 +24,23 @@ from playground.views.tour import TOUR
 BOOT = "ReDrafter.boot(element, props, server, trigger, watch);"
 
 
-def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStore | None = None) -> gr.Blocks:
+def build(
+    host: SessionHost,
+    *,
+    sweeper: Sweeper | None = None,
+    store: TraceStore | None = None,
+    exposure: Exposure | None = None,
+) -> gr.Blocks:
     """The page over `host`; its models may still be loading.
 
     Args:
+        exposure: to whom it is open, which decides what it may be asked for.
         sweeper: measures beam shapes; by default the bench's.
         store: traces to offer besides the bundled examples (tests).
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    pages = Pages(host, sweeper or sweep, store)
+    open_to = exposure or Exposure()
+    pages = Pages(host, sweeper or sweep, store, may_load=open_to.may_load)
     if not pages.store.examples:
         load_examples(pages.store, EXAMPLES)
     page = gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True)
@@ -45,9 +55,12 @@ def build(host: SessionHost, *, sweeper: Sweeper | None = None, store: TraceStor
                     js_on_load=BOOT,
                     apply_default_css=False,
                     elem_id="rp-stage",
-                    server_functions=page_calls(pages),
+                    server_functions=[*page_calls(pages), *export_calls(pages.store)],
                 )
         wire(page, pages, controls, stage)
+    if not open_to.api:
+        for event in page.fns.values():
+            event.api_visibility = "private"
     return page
 
 

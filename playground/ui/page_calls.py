@@ -9,8 +9,6 @@ from playground.config import PlaygroundError
 from playground.ui.pages import Pages
 from playground.views.page import Download, Failure, RunFrame, StatusPicture, StepPicture
 
-MAX_TRACE_CHARACTERS = 256_000_000
-
 Answer = TypeVar("Answer")
 
 
@@ -20,30 +18,38 @@ def page_calls(pages: Pages) -> list[Callable[..., Any]]:
     def pair_status(_: Any) -> StatusPicture:
         return pages.status()
 
-    def step(arguments: list[Any]) -> StepPicture | Failure:
-        key, index = arguments
-        return _answer(lambda: pages.step(str(key), int(index)))
+    def step(arguments: Any) -> StepPicture | Failure:
+        def answer() -> StepPicture:
+            key, index = _given(arguments, str, int)
+            return pages.step(key, index)
 
-    def open_trace(key: str) -> RunFrame | Failure:
-        return _answer(lambda: pages.open_trace(str(key)))
+        return _answer(answer)
 
-    def load_trace(arguments: list[Any]) -> RunFrame | Failure:
-        name, text = arguments
-        return _answer(lambda: _load(pages, str(name), str(text)))
+    def open_trace(key: Any) -> RunFrame | Failure:
+        return _answer(lambda: pages.open_trace(*_given([key], str)))
 
-    def download(key: str) -> Download | Failure:
-        return _answer(lambda: Download(text=pages.download(str(key))))
+    def load_trace(arguments: Any) -> RunFrame | Failure:
+        def answer() -> RunFrame:
+            name, text = _given(arguments, str, str)
+            return pages.load_trace(name, text)
+
+        return _answer(answer)
+
+    def download(key: Any) -> Download | Failure:
+        return _answer(lambda: Download(text=pages.download(*_given([key], str))))
 
     return [pair_status, step, open_trace, load_trace, download]
 
 
-def _load(pages: Pages, name: str, text: str) -> RunFrame:
-    if len(text) > MAX_TRACE_CHARACTERS:
-        raise PlaygroundError(
-            f"{name} has {len(text):,} characters; the page takes traces up to {MAX_TRACE_CHARACTERS:,}. "
-            "Record a shorter run."
-        )
-    return pages.load_trace(name, text)
+def _given(arguments: Any, *kinds: type) -> list[Any]:
+    """What the script sent, of the kinds it sends.
+
+    Raises:
+        PlaygroundError: something else, which our script does not send.
+    """
+    if not isinstance(arguments, list) or list(map(type, arguments)) != list(kinds):
+        raise PlaygroundError("The page's script sent something else than it should. Reload the page.")
+    return arguments
 
 
 def _answer(make: Callable[[], Answer]) -> Answer | Failure:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
-from playground.export import notice, read_trace, write_trace
+from playground.export import notice, parse_trace, write_trace
 from playground.line import Place
 from playground.trace import SweepRecord, Trace
 from playground.ui.host import SessionHost, SessionLike
@@ -33,10 +31,14 @@ Sweeper = Callable[
 class Pages:
     """The pages of one server."""
 
-    def __init__(self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None) -> None:
+    def __init__(
+        self, host: SessionHost, sweeper: Sweeper, store: TraceStore | None = None, *, may_load: bool = True
+    ) -> None:
         self.host = host
+        self.may_load = may_load
         self.store = store or TraceStore()
         self._sweeper = sweeper
+        self._reading = threading.Lock()  # one file at a time: a second would only take memory
         self._busy: dict[str, LiveWork] = {}
 
     def begin_run(self, owner: str, request: RunRequest) -> LiveRun:
@@ -117,11 +119,9 @@ class Pages:
         Raises:
             PlaygroundError: it is not a trace.
         """
-        with TemporaryDirectory() as folder:
-            path = Path(folder) / (Path(name).name or "trace.jsonl")
-            path.write_text(text, encoding="utf-8", newline="")
-            trace = read_trace(path)
-        key = self.store.add(trace, owner="")
+        with self._reading:
+            trace = parse_trace(name, text)
+        key = self.store.add(trace, owner="", size=len(text))
         return {**self.open_trace(key), "message": notice(trace) or ""}
 
     def download(self, key: str) -> str:
@@ -143,8 +143,12 @@ class Pages:
         Empty names mean the default pair, an empty device or map the one in use; the map "none" is one device.
 
         Raises:
-            PlaygroundError: one is loading already, or an option is wrong.
+            PlaygroundError: one is loading already, an option is wrong, or pages may not load.
         """
+        if not self.may_load:
+            raise PlaygroundError(
+                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
+            )
         current = self.host.options
         asked = (device_map or "").strip()
         spread = None if asked.lower() == "none" else asked or current.device_map

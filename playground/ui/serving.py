@@ -9,8 +9,10 @@ from typing import Any
 import gradio as gr
 
 from playground.config import PlaygroundError
+from playground.ui import gate
 from playground.ui.assets import page_css, page_head
 from playground.ui.callbacks import LET_IN
+from playground.ui.exposure import Exposure
 from playground.ui.host import SessionHost
 from playground.ui.layout import build
 from playground.ui.pages import Sweeper
@@ -33,7 +35,7 @@ class Served:
 def serve(
     host: SessionHost,
     *,
-    server_name: str = "127.0.0.1",
+    exposure: Exposure | None = None,
     port: int | None = 7860,
     open_browser: bool = False,
     block: bool = True,
@@ -45,13 +47,14 @@ def serve(
     Raises:
         PlaygroundError: the port is taken.
     """
-    page = build(host, sweeper=sweeper, store=store)
+    open_to = exposure or Exposure()
+    page = build(host, sweeper=sweeper, store=store, exposure=open_to)
     host.start()
     page.queue(max_size=LET_IN, default_concurrency_limit=LET_IN)
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = QUEUE_LOOK_SECONDS
     try:
         _, url, _ = page.launch(
-            server_name=server_name,
+            server_name=open_to.host,
             server_port=port,
             inbrowser=open_browser,
             prevent_thread_lock=True,
@@ -65,10 +68,16 @@ def serve(
             head=page_head(),
             footer_links=[],
             max_threads=LET_IN + 32,  # those let in, and what is asked beside them
+            auth=list(open_to.auth) or None,
+            enable_monitoring=open_to.monitoring,
+            pwa=False,
+            mcp_server=False,
+            max_file_size=0,
+            app_kwargs={"lifespan": gate.behind(open_to, gate.Reach.of(page), page_head())},
         )
     except OSError as error:
         raise PlaygroundError(
-            f"Port {port} on {server_name} cannot be used ({error}). Choose another with --port."
+            f"Port {port} on {open_to.host} cannot be used ({error}). Choose another with --port."
         ) from error
     if block:
         page.block_thread()

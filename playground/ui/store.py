@@ -13,23 +13,32 @@ from pathlib import Path
 from playground.config import PlaygroundError
 from playground.trace import Trace
 
+ROOM = 256 * 2**20  # bytes of trace files together; in memory they take several times as much
+
 
 class TraceStore:
     """Keeps up to `limit` traces, each owned by one page."""
 
-    def __init__(self, limit: int = 100) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = 100, room: int = ROOM) -> None:
+        self._limit, self._room = limit, room
         self._lock = threading.Lock()
         self._traces: OrderedDict[str, tuple[str, Trace]] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._examples: dict[str, tuple[str, Trace]] = {}
 
-    def add(self, trace: Trace, owner: str) -> str:
-        """Keep a trace (it may still grow) and return its key."""
+    def add(self, trace: Trace, owner: str, *, size: int = 0) -> str:
+        """Keep a trace (it may still grow) and return its key.
+
+        Args:
+            size: bytes of the file it came from.
+        """
         key = secrets.token_urlsafe(12)
         with self._lock:
-            self._traces[key] = (owner, trace)
+            self._traces[key], self._sizes[key] = (owner, trace), size
             while len(self._traces) > self._limit:
-                self._traces.popitem(last=False)
+                self._drop(next(iter(self._traces)))
+            while sum(self._sizes.values()) > self._room and len(self._traces) > 1:
+                self._drop(next(old for old in self._traces if self._sizes[old]))
         return key
 
     def adopt(self, key: str, owner: str) -> None:
@@ -63,7 +72,10 @@ class TraceStore:
         """Drop everything a closed page owned."""
         with self._lock:
             for key in [key for key, (who, _) in self._traces.items() if who == owner]:
-                del self._traces[key]
+                self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        del self._traces[key], self._sizes[key]
 
     def add_example(self, name: str, trace: Trace) -> None:
         self._examples[f"example-{len(self._examples)}"] = (name, trace)

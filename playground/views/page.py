@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 StatusCode = Literal["r", "a", "x", "u"]  # root, accepted, rejected, never reached
+NodeCode = Literal["r", "b", "c"]  # root, drafted by a beam, copied from earlier in the text
 OriginCode = Literal["p", "a", "k", "n"]  # picked from the prompt, accepted, picked, plain lane
 WorkState = Literal["queued", "prompt", "running", "done", "failed"]
 PairState = Literal["idle", "loading", "ready", "failed"]
@@ -30,7 +31,8 @@ class NodeColumns(TypedDict):
     label: list[str]
     hex: list[str]
     status: str  # one StatusCode a node
-    draft: list[MaybeNumber]  # the drafter's probability, null for the root
+    origin: str  # one NodeCode a node
+    draft: list[MaybeNumber]  # the drafter's probability, of a copy its measured chance; null for the root
     base: list[MaybeNumber]  # the base model's under the node's parent, null for the root
     rank: list[int]  # the base model's, 1 = best, 0 for the root
     reason: list[str]
@@ -68,7 +70,7 @@ class StepPicture(TypedDict):
     path: tuple[int, ...]  # accepted nodes, the root first
     beams: list[BeamPicture]
     mask: tuple[tuple[int, ...], ...]  # node -> the tree nodes it attends to, itself last
-    saving: str
+    saving: str  # what merging saved, or what the budget left
     verdict: str
     ms: StageTimes
 
@@ -89,6 +91,8 @@ class HeadPicture(TypedDict):
     exact: bool
     width: int
     length: int
+    nodes: str  # budget: a number, auto, or beams for none
+    copyTail: bool
     maxNewTokens: int
     temperature: float
     topK: int
@@ -120,6 +124,7 @@ class AdvicePicture(TypedDict):
 
     width: int
     length: int
+    nodes: str  # budget: a number, auto, or beams for none
     speedup: MaybeNumber  # estimated
     words: str
 
@@ -320,3 +325,26 @@ class Download(TypedDict):
     """A trace as JSON Lines."""
 
     text: str
+
+
+class Exported(TypedDict):
+    """A run in one of the export formats."""
+
+    name: str  # of the file
+    mediaType: str
+    base64: str
+
+
+class ChartPicture(TypedDict):
+    """A chart and the table that says the same."""
+
+    title: str
+    figure: str  # JSON of a Plotly figure
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class PlotCode(TypedDict):
+    """The chart library."""
+
+    code: str

@@ -8,15 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from playground.config import nodes_name
+from playground.figures.nodes import Status
 from playground.figures.rates import Event, rate_points
 from playground.figures.totals import RunTotals
-from playground.trace import Header, StageMs, StepRecord, Trace
+from playground.trace import Header, NodeOrigin, StageMs, StepRecord, Trace
 from playground.views.page import (
     EquationPicture,
     Figures,
     HeadPicture,
     LaneFigures,
     MaybeNumber,
+    NodeCode,
     NodeColumns,
     OriginCode,
     PickPicture,
@@ -31,7 +34,7 @@ from playground.views.page import (
 )
 from playground.views.race import LaneInfo, RaceInfo, race_info
 from playground.views.speed import SpeedInfo
-from playground.views.step import NodeInfo, PickInfo, Status, step_info
+from playground.views.step import NodeInfo, PickInfo, step_info
 from playground.views.sweep import SurfaceInfo
 from playground.views.text import LaneText, Origin, RunText
 
@@ -39,6 +42,7 @@ FINE = 6  # places of numbers that are shown with fewer: rounding twice would sh
 SMALLEST_SHARE = 10.0**-FINE
 
 STATUS_CODES: dict[Status, StatusCode] = {"root": "r", "accepted": "a", "rejected": "x", "unreached": "u"}
+NODE_CODES: dict[NodeOrigin, NodeCode] = {"root": "r", "beam": "b", "copy": "c"}
 ORIGIN_CODES: dict[Origin, OriginCode] = {"prompt": "p", "accepted": "a", "picked": "k", "plain": "n"}
 
 
@@ -103,6 +107,8 @@ def head_picture(header: Header) -> HeadPicture:
         "exact": header.exact,
         "width": settings.beam_width,
         "length": settings.beam_length,
+        "nodes": nodes_name(settings.nodes),
+        "copyTail": settings.copy_tail,
         "maxNewTokens": settings.max_new_tokens,
         "temperature": settings.temperature,
         "topK": settings.top_k,
@@ -194,6 +200,7 @@ def _equation(info: SpeedInfo | None) -> EquationPicture | None:
         else {
             "width": advice.width,
             "length": advice.length,
+            "nodes": advice.nodes,
             "speedup": _round(advice.speedup, FINE),
             "words": advice.words,
         },
@@ -208,6 +215,7 @@ def _node_columns(nodes: Sequence[NodeInfo]) -> NodeColumns:
         "label": [node.label for node in nodes],
         "hex": [node.hex for node in nodes],
         "status": "".join(STATUS_CODES[node.status] for node in nodes),
+        "origin": "".join(NODE_CODES[node.origin] for node in nodes),
         "draft": [_share(node.draft_probability) for node in nodes],
         "base": [_share(node.base_probability) for node in nodes],
         "rank": [node.rank for node in nodes],

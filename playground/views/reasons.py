@@ -36,30 +36,45 @@ class Reasons:
         """The sentence for the pick that ended the step."""
         drafted = any(parent == pick.node for parent in self._step.tree.parent)
         missed = "no beam had it here" if drafted else "the draft went no further"
+        if self._scored(pick):
+            missed = "it was scored here, but not sent: others were likelier"
         return f"The base model {self._picked(pick)}; {missed}. It becomes the next root."
 
     def _accepted(self, node: int) -> str:
         pick = self._pick_at[self._step.tree.parent[node]]
-        return f"Accepted: the base model {self._picked(pick)} here, and a beam had it."
+        had = "it was copied from earlier in the text" if self._copied(node) else "a beam had it"
+        return f"Accepted: the base model {self._picked(pick)} here, and {had}."
 
     def _rejected(self, node: int) -> str:
         step = self._step
         pick = self._pick_at[step.tree.parent[node]]
         own = f"{self._word(step.tree.token[node])} was its {ordinal(step.rank[node])} choice"
         share = percent(math.exp(step.log_probability[node]))
-        return f"Rejected: the base model {self._picked(pick)}; {own} ({share})."
+        return f"{self._from(node)}Rejected: the base model {self._picked(pick)}; {own} ({share})."
 
     def _unreached(self, node: int) -> str:
         step = self._step
         parent = step.tree.parent[node]
         if parent in self._path:
-            return "Never reached: the base model's text ended before it."
+            return f"{self._from(node)}Never reached: the base model's text ended before it."
         first = parent
         while step.tree.parent[first] not in self._path:
             first = step.tree.parent[first]
         would = f"after that prefix it would have been the {ordinal(step.rank[node])} choice"
         share = percent(math.exp(step.log_probability[node]))
-        return f"Never reached: {self._word(step.tree.token[first])} before it was rejected; {would} ({share})."
+        start = f"{self._from(node)}Never reached"
+        return f"{start}: {self._word(step.tree.token[first])} before it was rejected; {would} ({share})."
+
+    def _copied(self, node: int) -> bool:
+        return self._step.tree.origin[node : node + 1] == ("copy",)
+
+    def _from(self, node: int) -> str:
+        return "Copied from earlier in the text. " if self._copied(node) else ""
+
+    def _scored(self, pick: Pick) -> bool:
+        """The pick is among the best that were scored but not sent."""
+        unsent = self._step.unsent
+        return unsent is not None and (pick.node, pick.token) in zip(unsent.parent, unsent.token, strict=True)
 
     def _picked(self, pick: Pick) -> str:
         word, share = self._word(pick.token), percent(math.exp(pick.log_probability))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from playground.config import nodes_name
 from playground.figures.equation import SpeedEquation, speed_equation
 from playground.figures.format import number, times
 from playground.figures.narrower import winning_shape
@@ -17,6 +18,7 @@ class Advice:
 
     width: int
     length: int
+    nodes: str  # budget: a number, or beams for none
     speedup: float  # estimated
     words: str
 
@@ -71,5 +73,6 @@ def _advice(trace: Trace, totals: RunTotals) -> Advice | None:
     shape = winning_shape(trace, totals)
     if shape is None:
         return None
-    words = f"{shape.width} × {shape.length}: about {number(shape.speedup, 1)}× here"
-    return Advice(shape.width, shape.length, shape.speedup, words)
+    what = f"{shape.width} × {shape.length}" if shape.budget is None else f"{shape.budget} nodes"
+    words = f"{what}: about {number(shape.speedup, 1)}× here"
+    return Advice(shape.width, shape.length, nodes_name(shape.budget), shape.speedup, words)

@@ -1,6 +1,6 @@
 """One step of recurrent drafting as the screen tells it: what became of every node, and why.
 
-Record -> info. A node's status is read off the accepted path: there is no second rule of acceptance here.
+Record -> info. What became of a node is read from `playground.figures.nodes`.
 Knows neither the layout of the tree (`tree`) nor how anything is drawn.
 """
 
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from playground.figures.format import percent, plural
+from playground.figures.nodes import Status, beams_through, draft_log_probabilities, node_origins, node_statuses
 from playground.figures.totals import StepTotals
-from playground.trace import Pick, StageMs, StepRecord
+from playground.trace import NodeOrigin, Pick, StageMs, StepRecord
 from playground.views.reasons import Reasons
 from playground.views.token_text import hex_bytes, quoted, token_label
-
-Status = Literal["root", "accepted", "rejected", "unreached"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,8 @@ class NodeInfo:
     label: str
     hex: str
     status: Status
-    draft_probability: float | None  # the drafter's, None for the root
+    origin: NodeOrigin  # "copy": no beam drafted it, it repeats what followed an earlier match in the text
+    draft_probability: float | None  # the drafter's, of a copy its measured chance; None for the root
     base_probability: float | None  # the base model's under the node's parent, None for the root
     rank: int  # the base model's, 1 = best, 0 for the root
     reason: str
@@ -81,8 +80,8 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
     """What the screen says about `step`; `sampled` when the temperature was above 0 (reasons then name the noise)."""
     reasons = Reasons(step, sampled=sampled)
     statuses = node_statuses(step)
-    through = _beams_through(step)
-    draft = _draft_log_probabilities(step)
+    through = beams_through(step)
+    draft, origins = draft_log_probabilities(step), node_origins(step)
     nodes = tuple(
         NodeInfo(
             node=node,
@@ -92,13 +91,14 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
             label=token_label(_bytes(step, step.tree.token[node])),
             hex=hex_bytes(_bytes(step, step.tree.token[node])),
             status=status,
-            draft_probability=math.exp(draft[node]) if node in draft else None,
+            origin=origins[node],
+            draft_probability=None if log_probability is None else math.exp(log_probability),
             base_probability=math.exp(step.log_probability[node]) if node else None,
             rank=step.rank[node] if node else 0,
             reason=reasons.of(node, status),
-            beams=tuple(through.get(node, range(step.beams.width) if node == 0 else ())),
+            beams=through[node],
         )
-        for node, status in enumerate(statuses)
+        for node, (status, log_probability) in enumerate(zip(statuses, draft, strict=True))
     )
     return StepInfo(
         index=step.index,
@@ -114,21 +114,6 @@ def step_info(step: StepRecord, *, sampled: bool = False) -> StepInfo:
     )
 
 
-def node_statuses(step: StepRecord) -> tuple[Status, ...]:
-    """Status of every node [N]: rejected where the base model looked and picked otherwise, else never reached."""
-    path = set(step.path)
-    looked = {pick.node for pick in step.picks}
-
-    def status(node: int) -> Status:
-        if node == 0:
-            return "root"
-        if node in path:
-            return "accepted"
-        return "rejected" if step.tree.parent[node] in looked else "unreached"
-
-    return tuple(status(node) for node in range(step.tree.nodes))
-
-
 def mask_rows(parent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """The tree-attention mask as lists: row i names the tree nodes that node i attends to, root first, itself last."""
     rows: list[tuple[int, ...]] = []
@@ -138,11 +123,22 @@ def mask_rows(parent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def saving_words(step: StepRecord) -> str:
-    """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`."""
+    """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`; under a budget, `budget_words`."""
+    if step.budget is not None:
+        return budget_words(step)
     beams, slots = plural(step.beams.width, "beam"), plural(step.beam_slots, "slot")
     shape = f"{beams} × {step.beams.length} = {slots} → {plural(step.tree.nodes - 1, 'node')}"
     saved = StepTotals.of(step).saving
     return f"{shape}, {percent(saved)} fewer to verify" if saved > 0 else f"{shape}, nothing to merge"
+
+
+def budget_words(step: StepRecord) -> str:
+    """`Budget 16: the root and the best 15 of 248 scored tokens, 4 of them copied`."""
+    sent, total = step.tree.nodes - 1, step.unsent.total if step.unsent else step.tree.nodes - 1
+    copies = step.tree.origin.count("copy")
+    copied = f", {copies} of them copied from earlier in the text" if copies else ""
+    best = f"the best {sent} of {plural(total, 'scored token')}" if sent else "no drafted token"
+    return f"Budget {step.budget}: the root and {best}{copied}"
 
 
 def verdict_words(step: StepRecord, *, sampled: bool = False) -> str:
@@ -187,24 +183,6 @@ def _beam_infos(step: StepRecord, statuses: tuple[Status, ...]) -> tuple[BeamInf
             accepted = sum(statuses[node] == "accepted" for node in nodes)
             infos.append(BeamInfo(beam, score, sum(log_probabilities), nodes, accepted))
     return tuple(infos)
-
-
-def _beams_through(step: StepRecord) -> dict[int, list[int]]:
-    through: dict[int, list[int]] = {}
-    for beam, row in enumerate(step.tree.node_of):
-        for node in row:
-            if node >= 0:
-                through.setdefault(node, []).append(beam)
-    return through
-
-
-def _draft_log_probabilities(step: StepRecord) -> dict[int, float]:
-    return {
-        node: log_probability
-        for row, values in zip(step.tree.node_of, step.beams.log_probabilities, strict=True)
-        for node, log_probability in zip(row, values, strict=True)
-        if node >= 0
-    }
 
 
 def _bytes(step: StepRecord, token: int) -> bytes:

@@ -36,9 +36,22 @@ def quoted(raw: bytes) -> str:
     return "'" + "".join(char if char == " " else _visible(char, first=False) for char in text) + "'"
 
 
+def visible(text: str) -> str:
+    """Any text on one line, everything without a shape made visible: fit for XML, a file's title, a terminal."""
+    return "".join(char if char == " " else _visible(char, first=False) for char in text)
+
+
 def hex_bytes(raw: bytes) -> str:
     """Bytes in hexadecimal, `20 74 68 65`."""
     return raw.hex(" ").upper()
+
+
+def cells(text: str) -> int:
+    """Cells a text takes in a monospaced face: wide scripts count double, marks nothing."""
+    return sum(
+        0 if unicodedata.category(char) in ("Mn", "Me") else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 class RunningText:

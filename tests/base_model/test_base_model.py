@@ -35,6 +35,8 @@ def test_output_rows_are_the_stock_logits(family: str, kernels: KernelSet) -> No
     expected = stock(text(12))
     torch.testing.assert_close(base.output_rows(ids)(output.hidden)[0], expected[ids], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(base.output_rows()(output.hidden)[0], expected, atol=1e-4, rtol=1e-4)
+    each = base.token_logits(output.hidden.expand(4, -1), ids)
+    torch.testing.assert_close(each, expected[ids], atol=1e-4, rtol=1e-4)
 
 
 def test_a_head_that_is_read_wrongly_is_not_lent(kernels: KernelSet) -> None:

@@ -59,5 +59,9 @@ def test_a_variant_is_trained_and_judged(tiny: Training, name: str, tmp_path: Pa
     layers = {} if name == "paper" else {"context_layers": (1,)}  # what the tiny states hold
     variant = type(variant)(variant.about, {**variant.config, **layers}, variant.mixture, variant.corpus_share)
     found = measure(variant, tiny.corpus, tiny.states.folder, tiny.base, 4, tmp_path)
-    assert found["steps"] == 4 and len(found["top1"]) == 5 and set(found["tokens_per_step"]) == {"1x3", "8x5", "16x5"}
+    assert (
+        found["steps"] == 4
+        and len(found["top1"]) == 5
+        and set(found["tokens_per_step"]) == {"1x3@beams", "8x5@beams", "16x5@beams"}
+    )
     assert variant.about in table({name: found})

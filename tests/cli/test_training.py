@@ -61,7 +61,12 @@ def test_train_then_evaluate(
 
     assert main(["evaluate", *asked[:-2], *pair, "--beam-width", "1", "--beam-length", "1"]) == 0
     words = capsys.readouterr().out
-    assert "Beam width 1, length 1; 3 prompts" in words and "drafting takes" in words
+    assert "Beam width 1, length 1, best first, nodes auto; 3 prompts" in words and "drafting takes" in words
+    beams = ["--shapes", "2x1@beams,2x2@5", "--no-copy-tail", *pair]
+    assert main(["evaluate", *asked[:-2], *beams]) == 0
+    words = capsys.readouterr().out
+    assert "Beam width 2, length 1, the surviving beams; 3 prompts" in words
+    assert "Beam width 2, length 2, best first, nodes 5, no copy tail; 3 prompts" in words
 
 
 def test_two_processes_train_one_drafter(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
@@ -142,9 +147,10 @@ def test_a_broken_prompt_file_costs_no_time(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_shapes() -> None:
-    assert _shapes("8x5, 1X3") == [BeamShape(8, 5), BeamShape(1, 3)]
+    assert _shapes("8x5, 1X3@beams,4x4@16") == [BeamShape(8, 5), BeamShape(1, 3, None), BeamShape(4, 4, 16)]
+    assert _shapes("8x5", tail=False) == [BeamShape(8, 5, copy_tail=False)]
     for text in ("8", "8x", "x5", "8x5;1x3", "ax5"):
-        with pytest.raises(PlaygroundError, match="no list of beam shapes"):
+        with pytest.raises(PlaygroundError, match="is no beam shape"):
             _shapes(text)
 
 

@@ -51,6 +51,36 @@ def test_race_json(pair: list[str], capsys: pytest.CaptureFixture[str], tmp_path
     assert saved.footer is not None and saved.footer.text == found["text"] and len(saved.plain) == 12
 
 
+@pytest.mark.parametrize(
+    ("flags", "nodes", "budgets"),
+    [([], "auto", {16}), (["--nodes", "6"], 6, {6}), (["--nodes", "beams"], None, {None})],
+    ids=["auto", "number", "beams"],
+)
+def test_a_node_budget(
+    flags: list[str],
+    nodes: object,
+    budgets: set[object],
+    pair: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    trace = tmp_path / "run.jsonl"
+    assert main(["generate", "Hi", *RUN, *flags, *pair, "--trace", str(trace), "--json"]) == 0
+    saved = read_trace(trace)
+    assert saved.header.settings.nodes == nodes and saved.header.settings.copy_tail == (nodes is not None)
+    assert saved.header.costs is None
+    assert {step.budget for step in saved.steps[:-1]} == budgets
+    assert all(step.tree.nodes <= (step.budget or 7) for step in saved.steps)
+    without = ["--no-copy-tail", "--trace", str(trace), "--json"]
+    assert main(["generate", "Hi", *RUN, *flags, *pair, *without]) == 0
+    bare = read_trace(trace)
+    assert not bare.header.settings.copy_tail and bare.redrafter_tokens == saved.redrafter_tokens
+    assert not any("copy" in step.tree.origin for step in bare.steps)
+    capsys.readouterr()
+    assert main(["generate", "Hi", *RUN, "--nodes", "1", *pair]) == 2
+    assert "Nodes is 1, but must be a whole number from 2 to 256" in capsys.readouterr().err
+
+
 def test_generate_runs_the_drafting_lane_alone(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["generate", "Hi", *RUN, *pair, "--json"]) == 0
     found = result(capsys)
@@ -101,7 +131,7 @@ def test_validate(pair: list[str], capsys: pytest.CaptureFixture[str], tmp_path:
         "steps": len(read_trace(trace).steps),
         "notice": None,
         "new_tokens": 12,
-        "schema_version": "1.0",
+        "schema_version": "1.1",
     }
     trace.write_text("".join(trace.read_text().splitlines(keepends=True)[:-2]))
     assert main(["validate", str(trace)]) == 1
@@ -256,6 +286,6 @@ def test_text_comes_as_soon_as_a_character_is_whole() -> None:
 
 
 def test_lists_of_whole_numbers() -> None:
-    assert whole_numbers("1,2,4") == (1, 2, 4) and whole_numbers("2-4,3") == (2, 3, 4)
+    assert whole_numbers("1,2,4", 4) == (1, 2, 4) and whole_numbers("2-4,3", 4) == (2, 3, 4)
     with pytest.raises(PlaygroundError, match="no list of whole numbers"):
-        whole_numbers("1,,2")
+        whole_numbers("1,,2", 4)

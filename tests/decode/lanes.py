@@ -11,11 +11,13 @@ import torch
 from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
 from playground.base_model.types import BaseOutput
-from playground.config import BeamShape, Sampling
+from playground.config import COPY_TOKENS, BeamShape, Sampling
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
 from playground.decode.runner import Runner
+from playground.drafter.config import DEFAULT_COPY_CHANCES
+from playground.drafter.lookup import LONGEST_MATCH, Lookback, look_back
 from playground.trace import StepRecord
 from tests.families import VOCABULARY, build
 
@@ -83,18 +85,21 @@ class MarkovBase:
 
 @dataclass(frozen=True)
 class Texts:
-    """Drafter state of a scripted drafter: the text of each beam."""
+    """Drafter state of a scripted drafter: the text of each beam, and what the text was looked up to go on with."""
 
     beams: tuple[tuple[int, ...], ...]
+    seen: Lookback | None = None
 
     def select(self, index: torch.Tensor) -> Texts:
-        return Texts(tuple(self.beams[beam] for beam in index.tolist()))
+        return Texts(tuple(self.beams[beam] for beam in index.tolist()), self.seen)
 
 
 class Scripted:
-    """A drafter whose logits [V'] are a function of the text so far."""
+    """A drafter whose logits [V'] are a function of the text so far, and whose text is looked up like any other."""
 
     cut: int | None = None
+    calibration: tuple[float, ...] = ()
+    copy_chances: tuple[float, ...] = DEFAULT_COPY_CHANCES
 
     def __init__(
         self, opinion: Callable[[tuple[int, ...]], torch.Tensor], full_ids: torch.Tensor | None = None
@@ -102,10 +107,21 @@ class Scripted:
         self.opinion, self.full_ids = opinion, full_ids
 
     def start(self, hidden: torch.Tensor, tokens: torch.Tensor, root_position: torch.Tensor) -> Texts:
-        return Texts((tuple(tokens[: int(root_position)].tolist()),))
+        seen = look_back(tokens, root_position[None], recent=0, continuation=COPY_TOKENS, longest=LONGEST_MATCH)
+        return Texts((tuple(tokens[: int(root_position)].tolist()),), seen)
+
+    def full_tokens(self, state: Texts, drafted: torch.Tensor) -> torch.Tensor:
+        if self.full_ids is None:
+            return drafted
+        return torch.where(drafted < 0, -1, self.full_ids[drafted.clamp_min(0)])
+
+    def copied(self, state: Texts) -> Lookback:
+        assert state.seen is not None
+        return state.seen
 
     def advance(self, state: Texts, tokens: torch.Tensor) -> tuple[Texts, torch.Tensor]:
-        after = Texts(tuple((*text, token) for text, token in zip(state.beams, tokens.tolist(), strict=True)))
+        beams = tuple((*text, token) for text, token in zip(state.beams, tokens.tolist(), strict=True))
+        after = Texts(beams, state.seen)
         logits = torch.stack([self.opinion(text) for text in after.beams])
         return after, logits if self.full_ids is None else logits[:, self.full_ids]
 

@@ -36,6 +36,8 @@ def test_drafting_writes_the_plain_text(
     new = data.draw(st.integers(1, 30))
     prompt = [1, 0, 1]
     plain = plain_run(base, prompt, sampling, new)
-    drafted = drafting_run(base, drafter, BeamShape(width, length), prompt, sampling, new)
+    nodes = data.draw(st.one_of(st.none(), st.just("auto"), st.integers(2, 40)))
+    shape = BeamShape(width, length, nodes, copy_tail=data.draw(st.booleans()))
+    drafted = drafting_run(base, drafter, shape, prompt, sampling, new)
     assert drafted.lane.tokens == plain.tokens
     assert drafted.lane.finish_reason == plain.finish_reason

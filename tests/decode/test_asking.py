@@ -13,7 +13,7 @@ import torch
 
 from kernels import kernel_set
 from playground.base_model.types import BaseOutput
-from playground.config import BeamShape, Sampling
+from playground.config import BeamShape, CostCurve, NodeBudget, Sampling
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.replay.program import InPlace
 from playground.decode.stages import Stages
@@ -60,25 +60,33 @@ class Base:
         return self.states[tokens]
 
 
-def drafting(base: Any) -> Drafting:
+def drafting(base: Any, nodes: NodeBudget) -> Drafting:
     config = DrafterConfig(
         VOCABULARY, HIDDEN, 2 * HIDDEN, logit_cut=8, context_tokens=3, context_dim=8, lookup_tokens=2
     )
-    return Drafting(Drafter(config).to(META, torch.bfloat16).eval().bind(base), BeamShape(4, 3))
+    return Drafting(
+        Drafter(config).to(META, torch.bfloat16).eval().bind(base),
+        BeamShape(4, 3, nodes),
+        CostCurve((1, 64), (1.0, 2.0)),
+    )
 
 
 SAMPLINGS = [Sampling(), Sampling(1.0, seed=3), Sampling(1.0, 12, 0.9, seed=3)]
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
-@pytest.mark.parametrize("drafts", [True, False], ids=["drafting", "plain"])
+@pytest.mark.parametrize(
+    ("drafts", "nodes"),
+    [(True, None), (True, 20), (True, "auto"), (False, None)],
+    ids=["beams", "best", "auto", "plain"],
+)
 @torch.inference_mode()
-def test_no_stage_asks(sampling: Sampling, drafts: bool) -> None:
+def test_no_stage_asks(sampling: Sampling, drafts: bool, nodes: NodeBudget) -> None:
     base: Any = Base()
-    decoding = Decoding(base, sampling, drafting(base) if drafts else None)
+    decoding = Decoding(base, sampling, drafting(base, nodes) if drafts else None)
     seed = torch.zeros((), dtype=torch.int64, device=META)
     stages = Stages(decoding, rule_of(sampling, seed), 60, InPlace())
-    stages.begin(torch.zeros(5, dtype=torch.int64, device=META), 20)
+    stages.begin(torch.zeros(5, dtype=torch.int64, device=META), 20, lambda: False)
     for nodes in (8, 13) if drafts else (1, 1):
         if drafts:
             stages.draft()
@@ -88,7 +96,7 @@ def test_no_stage_asks(sampling: Sampling, drafts: bool) -> None:
         stages.commit()
         stages.judge(nodes)
         told = stages.told()
-    assert stages.verdict.path.shape == (decoding.length + 1,)
-    assert len(told) == (12 if drafts else 5)
+    assert stages.verdict.path.shape == (decoding.depth + 1,)
+    assert len(told) == (21 if drafts else 5)
     with pytest.raises((RuntimeError, NotImplementedError)):  # asking does show here
         int(stages.root)

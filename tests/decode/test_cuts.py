@@ -86,7 +86,9 @@ def test_the_root_alone_is_stock_greedy_decoding(family: str, runner: Any) -> No
 
 
 @pytest.mark.parametrize("new", [1, 2, 3, 7, 13, 24])
-@pytest.mark.parametrize("shape", [BeamShape(1, 1), BeamShape(4, 5), BeamShape(2, 16)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [BeamShape(1, 1, None), BeamShape(4, 5, None), BeamShape(2, 16), BeamShape(4, 5, 6)], ids=str
+)
 def test_length(model: Any, endless: list[int], new: int, shape: BeamShape) -> None:
     base = BaseModel.from_model(copy.deepcopy(model), kernels=KERNELS)
     run = both_lanes(base, endless, PROMPT, new, shape)
@@ -99,7 +101,9 @@ def test_length(model: Any, endless: list[int], new: int, shape: BeamShape) -> N
 
 
 @pytest.mark.parametrize("end", [0, 1, 2, 4, 5, 9])
-@pytest.mark.parametrize("shape", [BeamShape(1, 1), BeamShape(4, 5), BeamShape(3, 16)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [BeamShape(1, 1, None), BeamShape(4, 5), BeamShape(3, 16, None), BeamShape(2, 5, 9)], ids=str
+)
 def test_end_of_sequence(model: Any, endless: list[int], end: int, shape: BeamShape) -> None:
     eos = endless[end]
     base = BaseModel.from_model(copy.deepcopy(model), kernels=KERNELS)
@@ -114,7 +118,7 @@ def test_end_of_sequence(model: Any, endless: list[int], end: int, shape: BeamSh
 def test_an_accepted_end_of_sequence_has_no_next_root(model: Any, endless: list[int]) -> None:
     base = BaseModel.from_model(copy.deepcopy(model), kernels=KERNELS)
     base.eos_ids = frozenset({endless[3]})
-    run = both_lanes(base, endless, PROMPT, 30, BeamShape(4, 6))
+    run = both_lanes(base, endless, PROMPT, 30, BeamShape(4, 6, None))
     (step,) = run.steps
     assert step.beams.tokens[0][:3] == tuple(endless[1:4])
     assert step.beams.tokens[0][3:] == (-1, -1, -1)  # nothing is drafted behind the end
@@ -135,11 +139,26 @@ def test_a_wrongly_drafted_end_of_sequence_ends_nothing() -> None:
     def prefer(position: int, token: int) -> dict[int, float]:
         return {**mixed(position, token), eos: 12.5}
 
-    run = drafting_run(base, Scripted(opinion_of(truth, prefer)), BeamShape(6, 5), PROMPT, GREEDY, 40)
+    run = drafting_run(base, Scripted(opinion_of(truth, prefer)), BeamShape(6, 5, None), PROMPT, GREEDY, 40)
     assert run.lane.tokens == truth[len(PROMPT) :]
     ended = [beam for step in run.steps for beam in step.beams.tokens if eos in beam[:-1]]
     assert ended
     assert all(set(beam[beam.index(eos) + 1 :]) == {-1} for beam in ended)
+
+
+def test_a_best_first_search_expands_no_end_of_sequence() -> None:
+    eos = 33
+    base = tiny_base("llama", eos=(eos,))
+    truth = [*PROMPT, *plain_run(base, PROMPT, GREEDY, 40).tokens]
+
+    def prefer(position: int, token: int) -> dict[int, float]:
+        return {**mixed(position, token), eos: 12.5}
+
+    run = drafting_run(base, Scripted(opinion_of(truth, prefer)), BeamShape(6, 5, 30), PROMPT, GREEDY, 40)
+    assert run.lane.tokens == truth[len(PROMPT) :]
+    trees = [step.tree for step in run.steps]
+    ended = [(tree, node) for tree in trees for node in range(tree.nodes) if tree.token[node] == eos]
+    assert ended and not any(node in tree.parent for tree, node in ended)
 
 
 def test_an_ended_beam_keeps_its_score() -> None:
@@ -150,7 +169,7 @@ def test_an_ended_beam_keeps_its_score() -> None:
     def prefer(position: int, token: int) -> dict[int, float]:
         return {token: 11.0, eos: 12.0}
 
-    run = drafting_run(base, Scripted(opinion_of(truth, prefer)), BeamShape(4, 4), PROMPT, GREEDY, 12)
+    run = drafting_run(base, Scripted(opinion_of(truth, prefer)), BeamShape(4, 4, None), PROMPT, GREEDY, 12)
     beams = run.steps[0].beams
     assert beams.tokens[0] == (eos, -1, -1, -1)
     assert list(beams.scores) == sorted(beams.scores, reverse=True)
@@ -169,9 +188,10 @@ def test_the_models_window(family: str, room: int) -> None:
     prompt = [(7 * index + 3) % VOCABULARY for index in range(window - room)]
     truth = generated(model, prompt, (), max_length=window)
     assert len(truth) == room
-    run = both_lanes(BaseModel.from_model(model, kernels=KERNELS), truth, prompt, 500, BeamShape(4, 5))
-    assert run.lane.tokens == truth
-    assert run.lane.finish_reason == "window"
+    for shape in (BeamShape(4, 5, None), BeamShape(4, 5)):
+        run = both_lanes(BaseModel.from_model(copy.deepcopy(model), kernels=KERNELS), truth, prompt, 500, shape)
+        assert run.lane.tokens == truth
+        assert run.lane.finish_reason == "window"
 
 
 @pytest.mark.parametrize("length", [0, 8, 9])
@@ -184,6 +204,7 @@ def test_a_prompt_without_room_is_refused(length: int) -> None:
 def test_no_step_looks_further_than_it_could_write() -> None:
     generator = torch.Generator().manual_seed(0)
     base = MarkovBase(torch.randn(30, 30, generator=generator), window=20)
-    run = drafting_run(base, Scripted(opinion_of([], right, 30)), BeamShape(3, 7), [1, 2, 3], GREEDY, 100)
-    assert max(base.fed) < 20 - 1  # the last token is picked, not fed
-    assert len(run.lane.tokens) == 17
+    for shape in (BeamShape(3, 7, None), BeamShape(3, 7, 30)):
+        run = drafting_run(base, Scripted(opinion_of([], right, 30)), shape, [1, 2, 3], GREEDY, 100)
+        assert max(base.fed) < 20 - 1  # the last token is picked, not fed
+        assert len(run.lane.tokens) == 17

@@ -44,7 +44,10 @@ SAMPLINGS = {
     "top-p": Sampling(temperature=1.2, top_p=0.9, seed=2),
     "hot": Sampling(temperature=2.0, top_k=40, top_p=0.95, seed=3),
 }
-SHAPES = [BeamShape(1, 4), BeamShape(4, 3), BeamShape(8, 5), BeamShape(3, 7)]
+SHAPES = [
+    BeamShape(1, 4, None), BeamShape(4, 3, None), BeamShape(8, 5, None), BeamShape(3, 7, None),
+    BeamShape(4, 3), BeamShape(8, 5, 48), BeamShape(3, 7, 6), BeamShape(1, 4, 12, copy_tail=False),
+]  # fmt: skip
 PROMPT = [5, 17, 40, 8, 63, 21, 9]
 NEW = 44
 
@@ -118,7 +121,7 @@ def test_an_always_wrong_drafter_is_never_accepted(llama: BaseModel, sampling: S
 def test_duplicate_beams_share_their_nodes(llama: BaseModel) -> None:
     truth = truth_of(llama, GREEDY)
     twice = torch.arange(VOCABULARY).repeat(2)  # every token has two draft ids
-    run = drafting_run(llama, Scripted(opinion_of(truth, mixed), twice), BeamShape(8, 3), PROMPT, GREEDY, NEW)
+    run = drafting_run(llama, Scripted(opinion_of(truth, mixed), twice), BeamShape(8, 3, None), PROMPT, GREEDY, NEW)
     assert run.lane.tokens == truth[len(PROMPT) :]
     assert_exercised(run.steps, run.lane.tokens)
     assert any(len(set(step.beams.tokens)) < step.beams.width for step in run.steps)
@@ -161,7 +164,13 @@ def test_an_untrained_drafter_changes_nothing(sampling: Sampling) -> None:
     drafter = pair_drafter(Drafter(config), base)
     truth = plain_run(base, prompt, sampling, NEW).tokens
     steps = []
-    for shape in (BeamShape(64, 3), BeamShape(32, 2), BeamShape(2, 5)):
+    for shape in (
+        BeamShape(64, 3, None),
+        BeamShape(32, 2, None),
+        BeamShape(2, 5, None),
+        BeamShape(8, 5),
+        BeamShape(4, 2, 60),
+    ):
         run = drafting_run(base, drafter, shape, prompt, sampling, NEW)
         assert run.lane.tokens == truth, shape
         steps += run.steps
@@ -191,9 +200,12 @@ def corrupt(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
 
 @pytest.mark.parametrize("sampling", [SAMPLINGS["greedy"], SAMPLINGS["top-p"]], ids=["greedy", "top-p"])
 @pytest.mark.parametrize("how", ["mask", "position", "commit"])
-def test_a_corrupted_step_shows(base: BaseModel, how: str, sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("nodes", [None, 16], ids=["beams", "best-first"])
+def test_a_corrupted_step_shows(
+    base: BaseModel, how: str, sampling: Sampling, nodes: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     truth = truth_of(base, sampling)
     corrupt(monkeypatch, how)
     drafter = Scripted(opinion_of(truth, mixed))
-    run = drafting_run(base, drafter, BeamShape(8, 5), PROMPT, sampling, NEW)
+    run = drafting_run(base, drafter, BeamShape(8, 5, nodes), PROMPT, sampling, NEW)
     assert run.lane.tokens != truth[len(PROMPT) :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,7 +28,7 @@ class Counting:
     model: Model = field(default_factory=Model)
     asked: list[str] = field(default_factory=list)
 
-    def start(self, prompt_ids: Sequence[int], limit: int) -> Opening:
+    def start(self, prompt_ids: Sequence[int], limit: int, should_stop: Callable[[], bool]) -> Opening:
         self.asked, self.root, self.last, self.made = ["start"], 1, limit, 0
         return Opening(1, -0.5, None, 7.0)
 

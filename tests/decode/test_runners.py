@@ -15,7 +15,7 @@ import torch
 
 from kernels import KernelSet, kernel_set
 from playground.base_model.adapter import BaseModel
-from playground.config import BeamShape, PlaygroundError, Sampling
+from playground.config import BeamShape, NodeBudget, PlaygroundError, Sampling
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
@@ -80,10 +80,16 @@ def same_but_for_time(got: StepRecord, want: StepRecord) -> None:
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS.keys())
-@pytest.mark.parametrize("shape", [BeamShape(1, 3), BeamShape(8, 3), BeamShape(30, 2)], ids=str)
+@pytest.mark.parametrize(
+    "shape",
+    [BeamShape(1, 3, None), BeamShape(8, 3, None), BeamShape(30, 2, None), BeamShape(4, 3), BeamShape(8, 3, 40)],
+    ids=str,
+)
 def test_same_text_and_same_steps_with_a_real_drafter(base: BaseModel, shape: BeamShape, sampling: Sampling) -> None:
     drafter = drafter_for(base, context_layers=(1,), context_tokens=3, context_dim=8, lookup_tokens=2)
     want = drafting_run(base, drafter, shape, PROMPT, sampling, 40)
+    if shape.nodes is not None and sampling == GREEDY:  # a greedy text repeats itself soon
+        assert any("copy" in step.tree.origin for step in want.steps)
     lane, steps = replayed_run(base, drafter, shape, sampling, 40)
     assert lane.tokens == want.lane.tokens and lane.finish_reason == want.lane.finish_reason
     if shape.width > 1:
@@ -100,7 +106,7 @@ def test_equal_records_on_scripted_drafters(sampling: Sampling, new: int) -> Non
     truth = [*PROMPT, *plain_run(base, PROMPT, sampling, 40).tokens]
     accepted, ended = 0, 0
     for prefer in (right, mixed, lambda at, token: {**mixed(at, token), 23: 30.0}):
-        for shape in (BeamShape(1, 4), BeamShape(5, 3), BeamShape(30, 2)):
+        for shape in (BeamShape(1, 4, None), BeamShape(5, 3, None), BeamShape(30, 2, 24), BeamShape(5, 3, 11)):
             drafter = Scripted(opinion_of(truth, lambda at, token, prefer=prefer: fitted(prefer(at, token)), 24))
             runs = [
                 drafting_run(base, drafter, shape, PROMPT, sampling, new, runner)
@@ -214,7 +220,8 @@ def triton(monkeypatch: pytest.MonkeyPatch) -> KernelSet:
     return kernel_set("triton", torch.device("cpu"))
 
 
-def test_the_whole_loop_on_triton_kernels(triton: KernelSet) -> None:
+@pytest.mark.parametrize("nodes", [None, 6], ids=["beams", "best-first"])
+def test_the_whole_loop_on_triton_kernels(triton: KernelSet, nodes: int | None) -> None:
     """Each kernel is called, and the text is the reference's."""
     called: set[str] = set()
 
@@ -227,12 +234,13 @@ def test_the_whole_loop_on_triton_kernels(triton: KernelSet) -> None:
 
         return call
 
-    names = ("tree_attention", "prefix_tree", "beam_topk", "pick", "kv_commit", "walk")
+    tree = "prefix_tree" if nodes is None else "candidate_tree"
+    names = ("tree_attention", tree, "children", "best", "pick", "kv_commit", "walk")
     watched = dataclasses.replace(triton, **{name: counted(name) for name in names})
     model = tiny_base("llama", vocab_size=20)
     want = plain_run(model, PROMPT, GREEDY, 4).tokens
     single = BaseModel.from_model(model._model.float(), kernels=watched)
-    lane, _ = replayed_run(single, drafter_for(single), BeamShape(3, 2), GREEDY, 4)
+    lane, _ = replayed_run(single, drafter_for(single), BeamShape(3, 2, nodes), GREEDY, 4)
     assert lane.tokens == want
     assert called == set(names)
 
@@ -276,10 +284,12 @@ def test_results_kept_in_place_stay_where_they_are() -> None:
     assert other is not first and bool((other.scores == 3).all()) and bool((first.scores == 2).all())
 
 
-@pytest.mark.parametrize("plain", [False, True], ids=["drafting", "plain"])
-def test_what_a_graph_bakes_in_stays_where_it_is(base: BaseModel, plain: bool) -> None:
+@pytest.mark.parametrize(
+    ("plain", "nodes"), [(False, None), (False, "auto"), (True, None)], ids=["beams", "best-first", "plain"]
+)
+def test_what_a_graph_bakes_in_stays_where_it_is(base: BaseModel, plain: bool, nodes: NodeBudget) -> None:
     """A graph reads and writes addresses: no stage may leave its result in other tensors than the time before."""
-    decoding = Decoding(base, SAMPLINGS["hot"], None if plain else Drafting(drafter_for(base), BeamShape(8, 3)))
+    decoding = Decoding(base, SAMPLINGS["hot"], None if plain else Drafting(drafter_for(base), BeamShape(8, 3, nodes)))
     runner = ReplayedRunner(decoding, Programs())
     lane: Any = PlainLane(runner, 40) if plain else DraftingLane(runner, 40)
     lane.start(PROMPT)  # has proposed once: everything there is has been made

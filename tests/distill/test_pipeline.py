@@ -20,7 +20,9 @@ from playground.distill.disk import explain_full_disk
 from playground.distill.pipeline import Made, Pipeline
 from playground.distill.plan import Plan, Spent
 from playground.distill.request import Author, TrainRequest, sizes_for
+from playground.distill.training.copies import copy_chances
 from playground.distill.trial import Trial, TrialOptions, held_out_prompts
+from playground.drafter.config import DEFAULT_COPY_CHANCES
 from playground.drafter.file import CARD_FILE, load_drafter, read_card
 from playground.progress import Bars, Stopped
 from tests.distill.small import Training, tiny_base
@@ -52,8 +54,9 @@ def made(author: Author, tmp_path_factory: pytest.TempPathFactory) -> Made:
 def test_a_drafter_a_trial_and_a_card(made: Made, author: Author) -> None:
     loaded = load_drafter(made.folder)
     assert loaded.config == made.drafter.config and loaded.hashes == made.drafter.hashes
+    assert loaded.config.copy_chances == copy_chances(made.facts.corpus) != DEFAULT_COPY_CHANCES
     assert made.trial.prompts == 1 and [one.shape for one in made.trial.shapes] == list(TRIAL.shapes)
-    assert all(1.0 <= one.acceptance.tokens_per_step <= one.shape.length + 1 for one in made.trial.shapes)
+    assert all(1.0 <= one.acceptance.tokens_per_step <= one.shape.depth + 1 for one in made.trial.shapes)
     assert made.trial.best.speedup == max(one.speedup for one in made.trial.shapes) > 0
     corpus = json.loads((made.folder / "work" / "corpus" / "corpus.json").read_text())
     assert {name: corpus[name] for name in author.about} == author.about
@@ -66,7 +69,7 @@ def test_the_card_is_written_from_the_data(made: Made) -> None:
     text = render(changed)
     assert "4,321 steps" in text and "another command" in text and "drafter for Other" in text
     best = made.trial.shapes[1]
-    assert f"| 2 x 3 | {best.acceptance.tokens_per_step:.2f} |" in card
+    assert f"| {best.shape} | {best.acceptance.tokens_per_step:.2f} |" in card
     assert f"{made.facts.corpus.tokens:,} tokens in 20 rows" in card
     for stage in ("corpus", "teacher", "training"):
         assert f"- {stage}: {made.facts.spent[stage].amount:,} " in card

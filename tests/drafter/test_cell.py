@@ -44,6 +44,9 @@ class ToyBase:
     def output_rows(self, ids: Tensor) -> Callable[[Tensor], Tensor]:
         return lambda hidden: hidden @ self.rows[ids].T
 
+    def token_logits(self, hidden: Tensor, ids: Tensor) -> Tensor:
+        return (hidden * self.rows[ids]).sum(-1)
+
 
 def made(**keys: Any) -> Drafter:
     torch.manual_seed(0)
@@ -119,9 +122,29 @@ def test_the_looked_up_token_counts_only_while_a_beam_follows() -> None:
     assert ids is not None
     follows = logits_of(drafter, hidden, [4, 5, 13], text)
     assert [int(ids[logits.argmax()]) for logits in follows[:2]] == [5, 13]
-    assert follows[2].max() < 50  # 6 is not in the draft vocabulary
+    assert len(follows[2]) == len(ids) + 1 and int(follows[2].argmax()) == len(ids)  # 6 is not in the draft vocabulary
+    assert follows[2][:-1].max() < 50 and all(logits[len(ids) :].isneginf().all() for logits in follows[:2])
     leaves = logits_of(drafter, hidden, [4, 9, 13], text)
     assert int(ids[leaves[0].argmax()]) == 5 and leaves[1].max() < 50 and leaves[2].max() < 50
+
+
+def test_a_looked_up_token_beyond_the_vocabulary_has_its_own_logit() -> None:
+    """As if the vocabulary held it: the same logit, bonus and all, and it stands behind all others."""
+    drafter, text, hidden = made(**FULL), [4, 5, 13, 6, 4], torch.randn(1, 2 * H)
+    base, ids = ToyBase(), drafter.full_ids
+    assert ids is not None and 6 not in ids
+    state = drafter.start(hidden, torch.tensor(text), torch.tensor(4))
+    for token in (4, 5, 13):
+        state, head = drafter.feed(state, torch.tensor([token]))
+    logits = drafter.logits(head)
+    assert head.bonus is not None
+    want = drafter.output(head.features) @ base.rows[6] + head.bonus
+    torch.testing.assert_close(logits[0, -1], want[0])
+    every = torch.arange(-1, len(ids) + 1)[None]
+    assert drafter.full_tokens(state, every).tolist() == [[-1, *ids.tolist(), 6]]
+    with_it = made(**FULL | {"lookup_beyond": False})
+    assert logits_of(with_it, hidden, [4, 5, 13], text)[2].shape == ids.shape
+    torch.testing.assert_close(logits_of(with_it, hidden, [4, 5, 13], text)[2], logits[0, :-1])
 
 
 def test_what_stands_behind_the_root_is_not_looked_at() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from playground.trace import (
@@ -20,6 +22,7 @@ from playground.trace import (
     Summary,
     Trace,
     TreeRecord,
+    UnsentRecord,
 )
 
 BYTES = {5: b" the", 6: b" cat", 7: b"\xf0\x9f", 8: b"<s>", 9: b" a"}
@@ -66,13 +69,24 @@ def step(index: int, position: int, root: int) -> StepRecord:
     )
 
 
+def best_first_step(index: int, position: int, root: int) -> StepRecord:
+    """The same step under a budget, its second token copied."""
+    bare = step(index, position, root)
+    tree = dataclasses.replace(
+        bare.tree, log_probability=(0.0, -0.5, -1.0), origin=("root", "beam", "copy"), copied=(0, 1, 2)
+    )
+    unsent = UnsentRecord(token=(9, 5), parent=(1, -1), depth=(2, 3), score=(-2.5, -4.0), total=40)
+    token_bytes = bare.token_bytes | {9: BYTES[9], 5: BYTES[5]}
+    return dataclasses.replace(bare, tree=tree, budget=16, unsent=unsent, token_bytes=token_bytes)
+
+
 @pytest.fixture
 def trace() -> Trace:
     run = Trace(header())
     run.add(PromptRecord("redrafter", 3, 12.5, 5, -0.7, {5: BYTES[5]}))
     run.add(PromptRecord("plain", 3, 12.25, 5, -0.7, {5: BYTES[5]}))
     run.add(step(0, 3, 5))
-    run.add(step(1, 6, 8))
+    run.add(best_first_step(1, 6, 8))
     text = (5, 6, 7, 8, 6, 7, 8)
     for index, token in enumerate(text):
         run.add(PlainRecord(index, token, -0.1, 7.0, 7.0 * index, {token: BYTES[token]}))

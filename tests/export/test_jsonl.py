@@ -17,6 +17,9 @@ from playground.trace import LINE_TYPES, BeamsRecord, SweepCell, SweepRecord, Tr
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "traces"
 
 
+OLD = Path(__file__).with_name("trace-1.0.jsonl")
+
+
 def lines_of(trace: Trace, path: Path) -> list[str]:
     write_trace(trace, path)
     return path.read_text(encoding="utf-8").splitlines()
@@ -81,6 +84,14 @@ def test_unknown_keys_and_record_types_are_ignored(trace: Trace, tmp_path: Path)
     assert loaded.steps == trace.steps and loaded.footer == trace.footer
 
 
+def test_a_trace_of_the_first_version_is_read() -> None:
+    """Recorded before budgets: its trees are those of the surviving beams."""
+    old = read_trace(OLD)
+    assert old.header.schema_version == "1.0" and len(old.steps) == 3 and not old.complete
+    assert old.header.settings.nodes is None and not old.header.settings.copy_tail and old.header.costs is None
+    assert all(step.budget is None and step.unsent is None and step.tree.origin == () for step in old.steps)
+
+
 def test_newer_major_version_is_refused(trace: Trace, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     lines = lines_of(trace, path)
@@ -97,7 +108,7 @@ def test_newer_major_version_is_refused(trace: Trace, tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n\x00", r"line 1: it is not JSON\. Choose a \.jsonl"),
         (b"[1, 2]\n", "line 1: it is not a JSON object"),
         (b'{"type": "header", "schema": "other"}\n', "line 1: no header"),
-        (b"[" * 100_000 + b"\n", "line 1: it is not JSON"),
+        (b"[" * 30_000 + b"\n", "line 1: it is not JSON"),
         (b'{"type": "header", "schema": "redrafter-trace", "schema_version": "x"}\n', "schema_version is 'x'"),
         (b'{"type": "header", "schema": "redrafter-trace", "schema_version": "1.0"}\n', "line 1: run_id is"),
         (b'{"type": "header", "schema": "redrafter-trace", "schema_version": NaN}\n', "line 1: it is not JSON"),
@@ -118,6 +129,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 
 STEP = 3  # the line of the first step, from 0
+BEST = 4  # of the second, under a budget
 TREE = {"token": [5, 6, 7], "parent": [-1, 0, 1], "depth": [0, 1, 2], "node_of": [[1, 2], [1, -1]]}
 
 
@@ -158,6 +170,32 @@ def test_a_broken_step_names_its_line(keys: dict[str, object], message: str, tra
     path = tmp_path / "run.jsonl"
     lines = lines_of(trace, path)
     lines[STEP] = changed(lines[STEP], **keys)
+    with pytest.raises(TraceError, match=message):
+        read_trace(rewritten(path, lines))
+
+
+UNSENT = {"token": [9, 5], "parent": [1, -1], "depth": [2, 3], "score": [-2.5, -4.0], "total": 40}
+GROWN = {"token": [8, 6, 7], "parent": [-1, 0, 1], "depth": [0, 1, 2], "node_of": [[1, 2], [1, -1]]}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"budget": 2}, "line 5: the tree has 3 nodes, more than its budget of 2"),
+        ({"budget": "many"}, "line 5: budget is 'many'"),
+        ({"tree": GROWN | {"origin": ["root", "beam"]}}, "line 5: tree.origin has 2 entries for 3 nodes"),
+        ({"tree": GROWN | {"origin": ["root", "root", "copy"]}}, r"line 5: tree.origin\[1\] is 'root'"),
+        ({"tree": GROWN | {"origin": ["root", "beam", "guess"]}}, r"line 5: tree.origin\[2\] is 'guess', not one of"),
+        ({"tree": GROWN | {"copied": [0]}}, "line 5: tree.copied has 1 entries"),
+        ({"unsent": UNSENT | {"parent": [1]}}, "line 5: the lists of unsent differ in length"),
+        ({"unsent": UNSENT | {"parent": [1, 3]}}, "line 5: unsent names parent 3, but the tree has 3 nodes"),
+        ({"unsent": UNSENT | {"token": [9, 99]}}, "line 5: token_bytes lacks token 99"),
+    ],
+)
+def test_a_broken_budget_names_its_line(keys: dict[str, object], message: str, trace: Trace, tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    lines = lines_of(trace, path)
+    lines[BEST] = changed(lines[BEST], **keys)
     with pytest.raises(TraceError, match=message):
         read_trace(rewritten(path, lines))
 

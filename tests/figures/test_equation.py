@@ -9,7 +9,7 @@ import pytest
 from playground.figures.equation import speed_equation, verdict
 from playground.figures.narrower import estimates, winning_shape
 from playground.figures.totals import RunTotals
-from playground.trace import StageMs, Trace
+from playground.trace import StageMs, Trace, TreeRecord
 from playground.views.speed import speed_info
 from tests.views.synthetic import make_step, make_trace, timed
 
@@ -93,3 +93,24 @@ def test_trees_that_hold_more_than_the_beams_are_left_alone(trace: Trace) -> Non
     first, *others = trace.steps
     hidden = replace(first, tree=replace(first.tree, node_of=first.tree.node_of[1:]))
     assert estimates(replace(trace, steps=[hidden, *others])) == ()
+
+
+def test_under_a_budget_the_first_nodes_are_a_smaller_tree() -> None:
+    """Nodes best first: 1 and 3 are accepted, so a budget of 2 keeps one of them and of 3 no more."""
+    made = make_trace(width=2, length=2, new_tokens=6, seed=1)
+    step = make_step(0, 3, [(1, 2), (5, 6)], [1, 2, 9], root=0, clock_ms=30.0)
+    tree = TreeRecord((0, 1, 5, 2), (-1, 0, 0, 1), (0, 1, 1, 2), ((1, 3), (2, -1)))
+    picks = tuple(replace(pick, node=node) for pick, node in zip(step.picks, (0, 1, 3), strict=True))
+    ms = StageMs(3.0, 0.0, 26.0, 0.5, 0.5)
+    step = replace(
+        step, tree=tree, path=(0, 1, 3), picks=picks, ms=ms, budget=4, log_probability=(0.0,) * 4, rank=(0, 1, 2, 1)
+    )
+    plain = [replace(made.plain[at], clock_ms=20.0 * at) for at in range(4)]
+    found = estimates(replace(made, steps=[step], plain=plain))
+    assert [(one.budget, one.tokens_per_step, one.nodes) for one in found] == [
+        (2, 2.0, 2.0),
+        (3, 2.0, 3.0),
+        (4, 3.0, 4.0),
+    ]
+    assert found[0].speedup == pytest.approx(2.0 * 20 / (30.0 - 2 * (6.0 / 3)))
+    assert found[-1].speedup == pytest.approx(3.0 * 20 / 30.0)

@@ -15,7 +15,9 @@ CODE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from kernels.beam_topk import triton as beam_topk
+from kernels.best import triton as best
+from kernels.candidate_tree import triton as candidate_tree
+from kernels.children import triton as children
 from kernels.gated import triton as gated
 from kernels.kv_commit import triton as kv_commit
 from kernels.pick import triton as pick
@@ -57,15 +59,21 @@ tensors = dict.fromkeys(prefix_tree.number_nodes.arg_names[:8], long)
 compiled(prefix_tree.number_nodes, tensors, {"LENGTH": 16, "W": 64, "M": 2048})
 rows = {"ancestors": "*u8", "depth": long, "beam_of": long, "node_of": long}
 compiled(prefix_tree.mark_ancestors, rows, {"LENGTH": 16, "M": 2048}, num_warps=1)
+named = dict.fromkeys(("token", "parent", "depth", "order", "count", "root", "entries", "node_of"), long)
+named |= dict.fromkeys(("token_out", "parent_out", "depth_out"), long) | {"ancestors": "*u8"}
+compiled(candidate_tree.place_nodes, named, {"M": 256, "BLOCK": 32})
+compiled(candidate_tree.mark_ancestors, named, {"LEVELS": 16, "M": 256}, num_warps=1)
+compiled(candidate_tree.find_entries, named, {"M": 256, "BLOCK": 32})
+placed = {"scores": single, "place": long, "invalid": "fp32"}
+compiled(best.place_scores, placed, {"BLOCK": 32, "CHUNK": 256})
 compiled(walk.walk_down, dict.fromkeys(walk.walk_down.arg_names[:8], long), {"LEVELS": 16, "M": 2048, "E": 2})
 
-found = {"best": long, "beam_keys": long, "beam_out": long, "token_out": long, "position": long, "picked": long}
-found |= dict.fromkeys(("top", "total", "scores", "beam_logp", "score_out", "logp_out", "threshold"), single)
+found = {"best": long, "token_out": long, "position": long, "picked": long}
+found |= dict.fromkeys(("top", "total", "scores", "score_out", "logp_out", "threshold"), single)
 found |= {"logits": half, "invalid": "fp32", "temperature": "fp32", "seed": long}
-compiled(beam_topk.top_of_chunks, found, {"WANTED": 64, "CHUNK": 1024})
-merged = {"WANTED": 50, "REACH": 8, "CUT": True, "CANDIDATES": 1024, "CHUNKS": 16}
-compiled(beam_topk.top_of_beams, found, merged)
-compiled(beam_topk.top_of_all, found, {"REACH": 64, "CANDIDATES": 4096})
+compiled(children.top_of_chunks, found, {"WANTED": 64, "CHUNK": 1024})
+merged = {"WANTED": 50, "REACH": 8, "KEEP": 8, "CUT": True, "CANDIDATES": 1024, "CHUNKS": 16}
+compiled(children.top_of_beams, found, merged)
 compiled(pick.pick_in_chunks, found, {"GREEDY": False, "FILTERED": True, "CHUNK": 4096})
 compiled(pick.pick_of_chunks, found, {"CHUNKS": 32}, num_warps=1)
 

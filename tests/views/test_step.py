@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from playground.figures.format import ordinal, percent
-from playground.trace import Pick, StepRecord
-from playground.views.step import mask_rows, node_statuses, saving_words, step_info, verdict_words
+from playground.figures.nodes import node_statuses
+from playground.trace import NodeOrigin, Pick, StepRecord, UnsentRecord
+from playground.views.picture import step_picture
+from playground.views.step import mask_rows, saving_words, step_info, verdict_words
 from tests.views.synthetic import WORDS, make_step
 
 THE, SKY, IS, BLUE, BECAUSE, LIGHT = range(6)
@@ -89,6 +91,40 @@ def test_saving_in_words(step: StepRecord) -> None:
     assert saving_words(step) == "3 beams × 3 = 9 slots → 7 nodes, 22% fewer to verify"
     single = make_step(0, 1, [(SKY,)], [IS, IS])
     assert saving_words(single) == "1 beam × 1 = 1 slot → 1 node, nothing to merge"
+
+
+@pytest.fixture
+def best_first(step: StepRecord) -> StepRecord:
+    """The same tree under a budget: ` sky is` was copied, and so was `light sky`; ` light` was scored and not sent."""
+    origin: tuple[NodeOrigin, ...] = ("root", "beam", "copy", "beam", "beam", "beam", "copy", "beam")
+    log_probability = (0.0, *[-0.25] * 7)
+    tree = replace(step.tree, origin=origin, log_probability=log_probability, copied=(0, 1, 2, 0, 0, 0, 1, 0))
+    unsent = UnsentRecord(token=(LIGHT, SKY), parent=(2, -1), depth=(3, 4), score=(-3.0, -4.0), total=212)
+    return replace(step, tree=tree, budget=8, unsent=unsent)
+
+
+def test_a_budget_in_words(best_first: StepRecord) -> None:
+    words = "Budget 8: the root and the best 7 of 212 scored tokens, 2 of them copied from earlier in the text"
+    assert saving_words(best_first) == words
+    plain = replace(best_first, tree=replace(best_first.tree, origin=()), unsent=None)
+    assert saving_words(plain) == "Budget 8: the root and the best 7 of 7 scored tokens"
+
+
+def test_copied_nodes_say_so(best_first: StepRecord, step: StepRecord) -> None:
+    nodes = step_info(best_first).nodes
+    assert [node.origin for node in nodes] == list(best_first.tree.origin)
+    assert nodes[2].reason.endswith("here, and it was copied from earlier in the text.")
+    assert nodes[1].reason.endswith("and the draft had it.")
+    assert nodes[6].reason.startswith("Copied from earlier in the text. Never reached: ' light' before it")
+    assert nodes[6].draft_probability == pytest.approx(math.exp(-0.25)) and nodes[0].draft_probability is None
+    assert {node.origin for node in step_info(step).nodes[1:]} == {"beam"}  # a trace before 1.1
+    columns = step_picture(best_first, sampled=False)["nodes"]
+    assert columns["origin"] == "rbcbbbcb"
+
+
+def test_a_pick_that_was_scored_but_not_sent(best_first: StepRecord) -> None:
+    pick = step_info(best_first).pick
+    assert pick is not None and "it was scored here, but not sent: others were likelier" in pick.reason
 
 
 def test_verdict_counts_tokens_and_nodes(step: StepRecord) -> None:

@@ -37,11 +37,10 @@ static QueryTile byte_tile(const Run *run, Scratch *own, const Unit *unit, int64
     float *scale = own->query + from * dim;
     int32_t *offset = (int32_t *)(scale + count * dim / GROUP);
     int8_t *bytes = (int8_t *)(offset + count * dim / GROUP);
-    for (int64_t q = 0; q < count; q++) {
-        const int64_t row = unit->row + (from + q) / group, query = head * group + (from + q) % group;
-        k->quantise(run->query + (row * s->heads + query) * dim, dim, bytes + (k->row_major ? q * dim : 4 * q),
-                    k->row_major ? 4 : 4 * count, scale + q, offset + q, count);
-    }
+    const float *x[MAX_QUERY_TILE];
+    for (int64_t q = 0; q < count; q++)
+        x[q] = run->query + ((unit->row + (from + q) / group) * s->heads + head * group + (from + q) % group) * dim;
+    k->quantise(x, count, NULL, NULL, dim, bytes, k->row_major ? dim : 4, k->row_major ? 4 : 4 * count, scale, offset, count);
     QueryTile tile = query_tile(run, unit, layer, head, from, count, NULL);
     tile.query_bytes = bytes, tile.query_scale = scale, tile.query_offset = offset;
     return tile;
@@ -73,12 +72,20 @@ static int64_t query_tiles(const Run *run, Scratch *own, const Unit *unit, int64
 static void put_result(const Run *run, Scratch *own, const Unit *unit, int64_t head) {
     const Spec *s = run->model->image.spec;
     const int64_t group = group_of(run), dim = s->head_dim, floats = part_floats(run->model);
-    for (int64_t r = 0; r < unit->rows; r++) {
+    const float *x[MAX_ROW_TILE];
+    for (int64_t r = 0, rows; r < unit->rows; r += rows) { /* rows of one tile */
         const Row *row = &run->plan.row[unit->row + r];
-        float *to = run->whole ? run->wide + ((unit->row + r) * s->heads + head * group) * dim : own->line;
-        for (int64_t g = 0; g < group; g++)
-            run->model->kernels->finish(own->state + (r * group + g) * floats, dim, to + g * dim);
-        if (!run->whole) act_put(run->model, &run->mixed, row->tile, row->place, head * group * dim, group * dim, to);
+        const int64_t left = row->tile.rows - row->place;
+        rows = left < unit->rows - r ? left : unit->rows - r;
+        for (int64_t i = 0; i < rows; i++) { /* the queries are done with */
+            float *to = run->whole ? run->wide + ((row - run->plan.row + i) * s->heads + head * group) * dim
+                                   : own->query + (r + i) * group * dim;
+            for (int64_t g = 0; g < group; g++)
+                run->model->kernels->finish(own->state + ((r + i) * group + g) * floats, dim, to + g * dim);
+            x[i] = to;
+        }
+        if (!run->whole)
+            act_put_rows(run->model, &run->mixed, row->tile, row->place, rows, x, NULL, NULL, head * group * dim, group * dim);
     }
 }
 

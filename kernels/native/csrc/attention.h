@@ -129,7 +129,7 @@ static void add_block(const QueryTile *t, int64_t base, const float *weights, fl
 }
 
 static void attend(const QueryTile *t, int64_t block, float *work, float *out, int64_t out_stride) {
-    const int64_t base = block * BLOCK, fresh = ((t->fresh_to + 15) & ~(int64_t)15) - (t->fresh_from & ~(int64_t)15);
+    const int64_t base = block * BLOCK;
     block_scores(t, base, work, work + t->queries * BLOCK);
     for (int q = 0; q < t->queries; q++) {
         float *o = out + q * out_stride;
@@ -140,7 +140,7 @@ static void attend(const QueryTile *t, int64_t block, float *work, float *out, i
             o[t->dim + 1] = softmax_block(work + q * BLOCK, (int)(lo - base), (int)(hi - base), t->softcap, o + t->dim);
     }
     if (t->key_value_dtype == KV_INT8)
-        add_block_int8(t, base, work, (uint8_t *)(work + t->queries * (BLOCK + fresh)), out, out_stride);
+        add_block_int8(t, base, work, out, out_stride);
     else
         add_block(t, base, work, out, out_stride);
 }

@@ -31,7 +31,7 @@ static Scratch scratch_at(const Run *run, char **at) {
     own.query = take(at, unit_queries(m) * s->head_dim * 4);
     own.state = take(at, unit_queries(m) * part_floats(m) * 4);
     own.part = take(at, m->kernels->query_tile * part_floats(m) * 4);
-    own.scores = take(at, m->kernels->query_tile * (BLOCK + run->plan.rows + 32) * 4 + (s->head_dim + 4) * BLOCK);
+    own.scores = take(at, m->kernels->query_tile * (BLOCK + run->plan.rows + 32) * 4);
     own.tiles = take(at, (unit_queries(m) / m->kernels->query_tile + 1) * (int64_t)sizeof(QueryTile));
     return own;
 }

@@ -52,8 +52,7 @@ void query_key_value_phase(Run *run, Worker *worker, int64_t layer);    /* proje
 void out_phase(Run *run, Worker *worker, int64_t layer);
 void gate_up_phase(Run *run, Worker *worker, int64_t layer);
 void down_phase(Run *run, Worker *worker, int64_t layer);
-/* Rows of x (normed by weight unless that is NULL) as an input of few rows in own->act, or of all in `to`. */
-void prepare_few(const Run *run, Scratch *own, const float *x, int64_t width, const float *weight);
+/* All rows of x (normed by weight unless that is NULL) as an input in `to`. */
 void prepare_all(const Run *run, Worker *worker, const float *x, int64_t width, const float *weight, const Act *to);
 
 #endif

@@ -16,9 +16,11 @@ typedef struct HeadRun {
 
 static void put_rows(HeadRun *run, Worker *worker) {
     const int64_t width = run->model->image.spec->hidden;
-    for (int64_t t; (t = worker_next(worker, run->tile_count)) >= 0;)
-        for (int64_t i = 0; i < run->tiles[t].rows; i++)
-            act_put(run->model, &run->act, run->tiles[t], i, 0, width, run->hidden + (run->tiles[t].row + i) * width);
+    const float *x[MAX_ROW_TILE];
+    for (int64_t t; (t = worker_next(worker, run->tile_count)) >= 0;) {
+        for (int64_t i = 0; i < run->tiles[t].rows; i++) x[i] = run->hidden + (run->tiles[t].row + i) * width;
+        act_put_rows(run->model, &run->act, run->tiles[t], 0, run->tiles[t].rows, x, NULL, NULL, 0, width);
+    }
 }
 
 static void head_panel(const HeadRun *run, int64_t panel, Tile tile, const void *ahead, float *out) {

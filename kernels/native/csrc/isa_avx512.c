@@ -4,6 +4,7 @@
 #define VALUE_ROWS 6
 #define VALUE_COLUMNS 4
 #define ROW_MAJOR 0
+#define QUANTISE_VNNI
 #include "isa_body.h"
 #include "panels_vnni.h"
 

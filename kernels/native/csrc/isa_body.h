@@ -1,5 +1,6 @@
 /* What every instruction set compiles, after its lanes and its int8 panel. A set says before it:
- * ROW_TILE (rows of a tile, also queries), VALUE_ROWS and VALUE_COLUMNS (registers of the values' tile), ROW_MAJOR. */
+ * ROW_TILE (rows of a tile, also queries), VALUE_ROWS and VALUE_COLUMNS (registers of the values' tile), ROW_MAJOR, and
+ * QUANTISE_VNNI where several rows are quantised together. */
 #include "native.h"
 #include "kernels.h"
 
@@ -32,6 +33,12 @@ static void panel_int8(const int8_t *x, const float *scale, const int32_t *offse
 static inline int64_t more(int64_t a, int64_t b) { return a > b ? a : b; }
 static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
 #include "rows.h"
+#if defined(QUANTISE_VNNI)
+#include "quantise_vnni.h"
+#define QUANTISE_ROWS quantise_rows
+#else
+#define QUANTISE_ROWS rows_quantise_each
+#endif
 #include "attention_int8.h"
 #include "attention.h"
 
@@ -41,11 +48,12 @@ static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
         .row_tile = ROW_TILE,                    \
         .query_tile = ROW_TILE,                  \
         .row_major = ROW_MAJOR,                  \
-        .quantise = rows_quantise,               \
+        .quantise = QUANTISE_ROWS,               \
         .panel_int8 = panel_int8,                \
         .panel_float32 = panel_float32,          \
         .panel_bfloat16 = panel_bfloat16,        \
         .norm = rows_norm,                       \
+        .norms = rows_norms,                     \
         .gated = rows_gated,                     \
         .add_scaled = rows_add_scaled,           \
         .scale_cap = rows_scale_cap,             \

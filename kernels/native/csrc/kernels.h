@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#define MAX_ROW_TILE 16
 #define MAX_QUERY_TILE 16
 
 /* Queries of one key-value head of one segment, up to query_tile of them, and what each may see. Positions are
@@ -29,9 +30,11 @@ typedef struct QueryTile {
 typedef struct Kernels {
     const char *name;
     int32_t row_tile, query_tile, row_major;
-    /* One row: int8 [K], a scale and an offset (-128 times the sum) for every GROUP. */
-    void (*quantise)(const float *x, int64_t count, int8_t *q, int64_t step, float *scale, int32_t *offset,
-                     int64_t group_step);
+    /* Rows as int8, with a scale and an offset (-128 times the sum) for every GROUP. Row r's bytes start at q + r * q_row,
+     * four of them every `step`; its scales and offsets at scale + r and offset + r, one every group_step. Unless norm is
+     * NULL, x[r][i] * norm[r] * weight[i] is what is quantised. */
+    void (*quantise)(const float *const *x, int64_t rows, const float *norm, const float *weight, int64_t count, int8_t *q,
+                     int64_t q_row, int64_t step, float *scale, int32_t *offset, int64_t group_step);
     /* One panel times one tile: out[r * stride + 0..15]. `ahead` is a panel of the same size that will be wanted soon,
      * or NULL: where it pays, it is fetched on the way. */
     void (*panel_int8)(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
@@ -39,13 +42,14 @@ typedef struct Kernels {
     void (*panel_float32)(const float *x, int64_t rows, int64_t inner, const float *w, float *out, int64_t stride);
     void (*panel_bfloat16)(const float *x, int64_t rows, int64_t inner, const uint16_t *w, float *out, int64_t stride);
     void (*norm)(const float *x, const float *weight, float eps, int64_t count, float *y);
+    void (*norms)(const float *const *x, int64_t rows, float eps, int64_t count, float *norm); /* norm's factor a row */
     void (*gated)(int32_t activation, const float *gate, const float *up, int64_t count, float *y);
     /* Sixteen columns of `rows` rows: x += scale * y, the strides in floats. */
     void (*add_scaled)(float *x, int64_t x_stride, const float *y, int64_t y_stride, float scale, int64_t rows);
     void (*scale_cap)(float *x, float scale, float cap, int64_t count);       /* x = cap * tanh(scale * x / cap) */
     void (*rotate)(float *head, const float *cosine, const float *sine, int64_t half);
     /* One block of BLOCK positions: for each query o[dim], maximum, sum at out[q * out_stride]; work holds
-     * queries * (BLOCK + fresh slots rounded out to 16s) floats, and for int8 values a block of them. */
+     * queries * (BLOCK + fresh slots rounded out to 16s) floats. */
     void (*attend)(const QueryTile *tile, int64_t block, float *work, float *out, int64_t out_stride);
     void (*fold)(float *state, const float *part, int64_t dim); /* state: o[dim], maximum, sum */
     void (*finish)(const float *state, int64_t dim, float *out);

@@ -77,17 +77,19 @@ Act act_at(int32_t format, int64_t rows, int64_t inner, void *memory) {
     return act;
 }
 
-void act_put(const Model *model, const Act *act, Tile tile, int64_t i, int64_t from, int64_t count, const float *x) {
+void act_put_rows(const Model *model, const Act *act, Tile tile, int64_t i, int64_t rows, const float *const *x,
+                  const float *norm, const float *weight, int64_t from, int64_t count) {
     const Kernels *k = model->kernels;
     if (act->x) {
         float *to = act->x + tile.row * act->inner + from * tile.rows + i;
-        for (int64_t c = 0; c < count; c++) to[c * tile.rows] = x[c];
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < count; c++) to[c * tile.rows + r] = norm ? x[r][c] * norm[r] * weight[c] : x[r][c];
         return;
     }
-    const int64_t groups = act->inner / GROUP, group = tile.row * groups + from / GROUP * tile.rows + i;
-    int8_t *tile_q = act->q + tile.row * act->inner;
-    int8_t *q = k->row_major ? tile_q + i * act->inner + from : tile_q + from * tile.rows + i * 4;
-    k->quantise(x, count, q, k->row_major ? 4 : 4 * tile.rows, act->scale + group, act->offset + group, tile.rows);
+    const int64_t group = tile.row * (act->inner / GROUP) + from / GROUP * tile.rows + i, row = k->row_major ? act->inner : 4;
+    int8_t *q = act->q + tile.row * act->inner + (k->row_major ? from : from * tile.rows) + i * row;
+    k->quantise(x, rows, norm, weight, count, q, row, k->row_major ? 4 : 4 * tile.rows, act->scale + group,
+                     act->offset + group, tile.rows);
 }
 
 const void *linear_panel(const Model *model, const Linear *linear, int64_t panel) {

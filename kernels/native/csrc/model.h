@@ -54,8 +54,9 @@ void *cache_keys(const Cache *cache, int64_t layer, int64_t head);
 void *cache_values(const Cache *cache, int64_t layer, int64_t head);
 int model_positions(Model *model, int64_t positions); /* rotary tables for positions below */
 
-/* Columns from..from+count-1 of row i of a tile. */
-void act_put(const Model *model, const Act *act, Tile tile, int64_t i, int64_t from, int64_t count, const float *x);
+/* Columns from..from+count-1 of a tile's rows i..i+rows-1; unless norm is NULL, x[r][c] * norm[r] * weight[c]. */
+void act_put_rows(const Model *model, const Act *act, Tile tile, int64_t i, int64_t rows, const float *const *x,
+                  const float *norm, const float *weight, int64_t from, int64_t count);
 /* A panel of a linear layer for a tile: out[r * stride + 0..15], without bias. */
 void linear_tile(const Model *model, const Linear *linear, int64_t panel, const Act *act, Tile tile, float *out,
                  int64_t stride);

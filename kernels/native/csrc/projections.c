@@ -3,26 +3,23 @@
 
 #include "forward.h"
 
-void prepare_few(const Run *run, Scratch *own, const float *x, int64_t width, const float *weight) {
+static void prepare_tile(const Run *run, Tile tile, const float *x, int64_t width, const float *weight, const Act *to) {
+    const Kernels *k = run->model->kernels;
+    const float *rows[MAX_ROW_TILE];
+    float norm[MAX_ROW_TILE];
+    for (int64_t i = 0; i < tile.rows; i++) rows[i] = x + (tile.row + i) * width;
+    if (weight) k->norms(rows, tile.rows, run->model->image.spec->norm_eps, width, norm);
+    act_put_rows(run->model, to, tile, 0, tile.rows, rows, weight ? norm : NULL, weight, 0, width);
+}
+
+static void prepare_few(const Run *run, Scratch *own, const float *x, int64_t width, const float *weight) {
     own->act = act_at(run->model->image.spec->format, run->plan.rows, width, own->act_memory);
-    for (int64_t r = 0; r < run->plan.rows; r++) {
-        const float *line = x + r * width;
-        if (weight) run->model->kernels->norm(line, weight, run->model->image.spec->norm_eps, width, own->line);
-        const Row *row = &run->plan.row[r];
-        act_put(run->model, &own->act, row->tile, row->place, 0, width, weight ? own->line : line);
-    }
+    for (int64_t t = 0; t < run->plan.tile_count; t++) prepare_tile(run, run->plan.tiles[t], x, width, weight, &own->act);
 }
 
 void prepare_all(const Run *run, Worker *worker, const float *x, int64_t width, const float *weight, const Act *to) {
-    Scratch *own = &run->scratch[worker->index];
-    for (int64_t item; (item = worker_next(worker, run->plan.tile_count)) >= 0;) {
-        const Tile tile = run->plan.tiles[item];
-        for (int64_t i = 0; i < tile.rows; i++) {
-            const float *line = x + (tile.row + i) * width;
-            if (weight) run->model->kernels->norm(line, weight, run->model->image.spec->norm_eps, width, own->line);
-            act_put(run->model, to, tile, i, 0, width, weight ? own->line : line);
-        }
-    }
+    for (int64_t item; (item = worker_next(worker, run->plan.tile_count)) >= 0;)
+        prepare_tile(run, run->plan.tiles[item], x, width, weight, to);
 }
 
 /* Input of a linear layer: prepared in a phase of its own, or by each thread that found work (`ready` says so). */
@@ -221,6 +218,21 @@ void down_phase(Run *run, Worker *worker, int64_t layer) {
                    tap_of(run, layer));
 }
 
+/* Rows [gate, up, gate, up] of a block's tiles become a group of the next input. */
+static void gate_tiles(const Run *run, float *x, const Tile *tiles, int64_t tile_count, int64_t group) {
+    const Kernels *k = run->model->kernels;
+    const int32_t activation = run->model->image.spec->activation;
+    const float *rows[MAX_ROW_TILE];
+    for (int64_t t = 0; t < tile_count; t++) {
+        for (int64_t i = 0; i < tiles[t].rows; i++, x += 4 * LANES) {
+            k->gated(activation, x, x + LANES, LANES, x);
+            k->gated(activation, x + 2 * LANES, x + 3 * LANES, LANES, x + LANES);
+            rows[i] = x;
+        }
+        act_put_rows(run->model, &run->middle, tiles[t], 0, tiles[t].rows, rows, NULL, NULL, group * GROUP, GROUP);
+    }
+}
+
 /* Items of 32 columns: one group of the next layer's input. */
 void gate_up_phase(Run *run, Worker *worker, int64_t layer) {
     const Spec *s = run->model->image.spec;
@@ -234,14 +246,8 @@ void gate_up_phase(Run *run, Worker *worker, int64_t layer) {
         const Act *act = input_of(run, own, run->x, s->hidden, l->mlp_norm, &ready);
         const Tile *tiles;
         Tile span;
-        block_tiles(run, block, &tiles, &span);
+        const int64_t tile_count = block_tiles(run, block, &tiles, &span);
         block_panels(run, own, &l->gate_up, group * 4, 4, act, block, panel_after(run, worker, &stream, item, &then));
-        for (int64_t r = 0; r < span.rows; r++) {
-            const Row *row = &run->plan.row[span.row + r];
-            float *x = own->out + r * 4 * LANES, gated[GROUP];
-            run->model->kernels->gated(s->activation, x, x + LANES, LANES, gated);
-            run->model->kernels->gated(s->activation, x + 2 * LANES, x + 3 * LANES, LANES, gated + LANES);
-            act_put(run->model, &run->middle, row->tile, row->place, group * GROUP, GROUP, gated);
-        }
+        gate_tiles(run, own->out, tiles, tile_count, group);
     }
 }

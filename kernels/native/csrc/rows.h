@@ -25,13 +25,48 @@ static void rows_quantise(const float *x, int64_t count, int8_t *q, int64_t step
     }
 }
 
+/* Rows one by one, each first multiplied by its norm[r] and by weight (unless norm is NULL). */
+static void rows_quantise_each(const float *const *x, int64_t rows, const float *norm, const float *weight, int64_t count,
+                               int8_t *q, int64_t q_row, int64_t step, float *scale, int32_t *offset, int64_t group_step) {
+    float line[GROUP];
+    for (int64_t r = 0; r < rows; r++, q += q_row, scale++, offset++) {
+        if (!norm) {
+            rows_quantise(x[r], count, q, step, scale, offset, group_step);
+            continue;
+        }
+        for (int64_t g = 0; g < count / GROUP; g++) {
+            for (int64_t i = 0, at = g * GROUP; i < GROUP; i += 16)
+                v_store(line + i, v_mul(v_mul(v_load(x[r] + at + i), v_set(norm[r])), v_load(weight + at + i)));
+            rows_quantise(line, GROUP, q + g * (GROUP / 4) * step, step, scale + g * group_step, offset + g * group_step,
+                          group_step);
+        }
+    }
+}
+
+static inline float inverse_norm(vf squares, float eps, int64_t count) {
+    return 1.0f / sqrtf(v_sum(squares) / (float)count + eps);
+}
+
+/* What a norm multiplies each row by. Four rows at a time: each sum is a chain. */
+static void rows_norms(const float *const *x, int64_t rows, float eps, int64_t count, float *norm) {
+    for (int64_t r = 0; r < rows; r += 4) {
+        const int64_t last = rows - 1;
+        const float *row[4] = {x[r], x[less(r + 1, last)], x[less(r + 2, last)], x[less(r + 3, last)]};
+        vf squares[4];
+        UNROLL for (int i = 0; i < 4; i++) squares[i] = v_set(0.0f);
+        for (int64_t k = 0; k < count; k += 16)
+            UNROLL for (int i = 0; i < 4; i++) squares[i] = v_fma(v_load(row[i] + k), v_load(row[i] + k), squares[i]);
+        for (int i = 0; i < 4 && r + i < rows; i++) norm[r + i] = inverse_norm(squares[i], eps, count);
+    }
+}
+
 static void rows_norm(const float *x, const float *weight, float eps, int64_t count, float *y) {
     vf squares = v_set(0.0f);
     for (int64_t i = 0; i < count; i += 16) {
         vf a = v_load(x + i);
         squares = v_fma(a, a, squares);
     }
-    vf inverse = v_set(1.0f / sqrtf(v_sum(squares) / (float)count + eps));
+    vf inverse = v_set(inverse_norm(squares, eps, count));
     for (int64_t i = 0; i < count; i += 16)
         v_store(y + i, v_mul(v_mul(v_load(x + i), inverse), v_load(weight + i)));
 }

@@ -10,7 +10,7 @@ enum { INNER = 96, ROWS = 16, DIM = 64, QUERIES = 5, SLOTS = 3 * BLOCK, FLOATS =
 typedef struct Bench {
     float x[FLOATS], got[FLOATS], kept[2][FLOATS];
     int8_t q[ROWS * INNER];
-    float scale[ROWS * INNER / GROUP], work[QUERIES * (BLOCK + 64) + (DIM + 4) * BLOCK];
+    float scale[ROWS * INNER / GROUP], work[QUERIES * (BLOCK + 64)];
     int32_t offset[ROWS * INNER / GROUP];
     uint8_t w[INNER * 16];
     uint16_t half[INNER * 16];
@@ -39,13 +39,14 @@ static void fill(Bench *b) {
 static void panels(const Kernels *k, Bench *b, float *out) {
     for (int64_t row = 0; row < ROWS;) {
         const int64_t rows = ROWS - row < k->row_tile ? ROWS - row : k->row_tile;
-        float mixed[ROWS * INNER];
+        float mixed[ROWS * INNER], norm[ROWS];
+        const float *x[ROWS];
         for (int64_t r = 0; r < rows; r++) {
-            const float *x = b->x + (row + r) * INNER;
-            k->quantise(x, INNER, b->q + (k->row_major ? r * INNER : 4 * r), k->row_major ? 4 : 4 * rows, b->scale + r,
-                        b->offset + r, rows);
-            for (int64_t i = 0; i < INNER; i++) mixed[i * rows + r] = x[i];
+            x[r] = b->x + (row + r) * INNER;
+            for (int64_t i = 0; i < INNER; i++) mixed[i * rows + r] = x[r][i];
         }
+        k->norms(x, rows, 1e-5f, INNER, norm);
+        k->quantise(x, rows, norm, b->x, INNER, b->q, k->row_major ? INNER : 4, k->row_major ? 4 : 4 * rows, b->scale, b->offset, rows);
         k->panel_int8(b->q, b->scale, b->offset, rows, INNER, b->w, b->x, out + row * 16, 16, b->w);
         k->panel_float32(mixed, rows, INNER, b->x + 64, out + (ROWS + row) * 16, 16);
         k->panel_bfloat16(mixed, rows, INNER, b->half, out + (2 * ROWS + row) * 16, 16);
@@ -72,12 +73,13 @@ static void attention(const Kernels *k, Bench *b, int32_t dtype, float *out) {
     for (int64_t from = 0, count; from < QUERIES; from += count) {
         count = QUERIES - from < k->query_tile ? QUERIES - from : k->query_tile;
         float query[DIM * QUERIES], part[2][QUERIES * (DIM + 16)];
+        const float *x[QUERIES];
         for (int64_t q = 0; q < count; q++) {
-            const float *x = b->query + (from + q) * DIM;
-            for (int64_t d = 0; d < DIM; d++) query[d * count + q] = x[d];
-            k->quantise(x, DIM, b->query_bytes + (k->row_major ? q * DIM : 4 * q), k->row_major ? 4 : 4 * count,
-                        b->query_scale + q, b->query_offset + q, count);
+            x[q] = b->query + (from + q) * DIM;
+            for (int64_t d = 0; d < DIM; d++) query[d * count + q] = x[q][d];
         }
+        k->quantise(x, count, NULL, NULL, DIM, b->query_bytes, k->row_major ? DIM : 4, k->row_major ? 4 : 4 * count,
+                    b->query_scale, b->query_offset, count);
         QueryTile tile = {.queries = (int32_t)count, .dim = DIM, .key_value_dtype = dtype, .softcap = 20.0f, .query = query,
                           .keys = b->keys, .values = b->values, .fresh_from = 198, .fresh_to = 205, .query_bytes = b->query_bytes,
                           .query_scale = b->query_scale, .query_offset = b->query_offset};

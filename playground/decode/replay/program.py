@@ -46,11 +46,11 @@ class Program:
     def __init__(self, decoding: Decoding, capacity: int) -> None:
         device = decoding.base.device
         self.seed = torch.zeros((), dtype=torch.int64, device=device)  # graphs bake in all settings but this
-        self.stages = stages = Stages(decoding, rule_of(decoding.sampling, self.seed), capacity, InPlace())
+        self._sizes = bucket_sizes(decoding.max_nodes)
+        self.stages = stages = Stages(decoding, rule_of(decoding.sampling, self.seed), capacity, InPlace(), self._sizes)
         self.copy = HostCopy()
         self._plain = decoding.drafting is None
         self._device, self._memory = device, graph_memory(device)
-        self._sizes = bucket_sizes(decoding.max_nodes)
         self._buckets: dict[int, Replays] = {}
         self._outputs: list[BaseOutput] = []  # where the buckets' graphs leave theirs; held, so never given away
         self.proposing: Replays = {"tell": self._replay(lambda: self.copy.send(stages.told()))}

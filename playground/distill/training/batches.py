@@ -7,17 +7,18 @@ run sees what an unbroken one would. Knows neither the drafter's weights nor the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from playground.config import COPY_TOKENS
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.loss import Teacher
 from playground.drafter.config import DrafterConfig
-from playground.drafter.lookup import Lookback, look_back
+from playground.drafter.lookup import LONGEST_MATCH, Lookback, look_back
 
 LOOP_SHARE = 0.3
 """Share of the places inside loops that are kept: loops are easy, and half of a small model's greedy text."""
@@ -36,7 +37,7 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """This batch on a device; `targets` index the states and stay on the host."""
-        seen = Lookback(*(part.to(device) for part in (self.seen.recent, self.seen.continuation, self.seen.match)))
+        seen = self.seen.to(device)
         moved = (part.to(device) for part in (self.tokens, self.labels, self.taught))
         tokens, labels, taught = moved
         return Batch(self.hidden.to(device), seen, tokens, self.targets, labels, taught)
@@ -100,16 +101,31 @@ def startable(corpus: Corpus, unroll: int) -> np.ndarray:
     return places
 
 
-def teacher_rows(states: TeacherStates, index: Tensor, draft_of: Tensor) -> Teacher:
+def teacher_rows(states: TeacherStates, index: Tensor, draft_of: Tensor, beyond: Tensor | None = None) -> Teacher:
     """The base's best next tokens at `index` [R] as draft ids, renormalised over the draft vocabulary.
 
     Args:
         draft_of: [V] int64, draft id of each full id, -1 for none.
+        beyond: [R] int64 full id of a token without a draft id that may be drafted all the same, as V'; -1 none.
     """
     ids, log_probabilities = states.best_next(index)
     draft = draft_of[ids]
+    if beyond is not None:
+        draft = torch.where(ids == beyond.to(ids.device)[:, None], int(draft_of.max()) + 1, draft)
     p = log_probabilities.exp() * (draft >= 0)
     return Teacher(draft.clamp(min=0), p / p.sum(-1, keepdim=True).clamp(min=1e-9))
+
+
+def lookbacks(corpus: Corpus, roots: Tensor, recent: int) -> Lookback:
+    """What decoding sees of the text when these tokens [B], in order, are roots; continuations are as long as tails."""
+    found = []
+    rows = torch.from_numpy(corpus.row[roots.numpy()].astype(np.int64))
+    for row in rows.unique_consecutive().tolist():
+        start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
+        text = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))
+        sizes = {"recent": recent, "continuation": COPY_TOKENS, "longest": LONGEST_MATCH}
+        found.append(look_back(text, roots[rows == row] - start, **sizes))
+    return Lookback(*(torch.cat([getattr(one, part.name) for one in found]) for part in fields(Lookback)))
 
 
 def _lookbacks(corpus: Corpus, config: DrafterConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -118,7 +134,7 @@ def _lookbacks(corpus: Corpus, config: DrafterConfig) -> tuple[Tensor, Tensor, T
     for start, stop in zip(corpus.starts[:-1], corpus.starts[1:], strict=True):
         row = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))
         every = torch.arange(len(row))
-        sizes = {"recent": config.context_tokens, "continuation": config.lookup_tokens, "longest": config.lookup_match}
+        sizes = {"recent": config.context_tokens, "continuation": config.lookup_tokens, "longest": LONGEST_MATCH}
         found.append(look_back(row, every, **sizes))
     continuation = torch.cat([one.continuation for one in found])
     return torch.cat([one.recent for one in found]), continuation, torch.cat([one.match for one in found])

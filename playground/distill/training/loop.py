@@ -45,7 +45,7 @@ class TrainOptions:
     decay_share: float = 0.3
     checkpoint_every: int = 1000
     clip_norm: float = 1.0
-    shapes: tuple[BeamShape, ...] = (BeamShape(1, 3), BeamShape(8, 5))
+    shapes: tuple[BeamShape, ...] = (BeamShape(8, 5, None), *(BeamShape(8, 5, nodes) for nodes in (6, 16, 48)))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""

@@ -34,6 +34,15 @@ class Copied:
     found: Tensor  # [R] bool
 
 
+@dataclass(frozen=True)
+class Beyond:
+    """A looked-up token of each row that the head's rows lack: one more column V', made with a row of its own."""
+
+    weight: Tensor  # [R, D], not trained
+    bias: Tensor | None  # [R]
+    there: Tensor  # [R] bool, the row has such a token
+
+
 class _SoftCrossEntropy(torch.autograd.Function):
     """Weighted sum over rows of -sum p log softmax(o E^T + bonus)."""
 
@@ -50,6 +59,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         bias: Tensor | None,  # [V'], not trained
         scale: float,
         softcap: float | None,
+        beyond: Beyond | None,
     ) -> Tensor:
         wide = torch.float32 if projected.device.type == "mps" else torch.float64  # MPS has no float64
         total = torch.zeros((), dtype=wide, device=projected.device)
@@ -58,12 +68,14 @@ class _SoftCrossEntropy(torch.autograd.Function):
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if weight.requires_grad else None
         for start in range(0, len(projected), _CHUNK_ROWS):
             rows = slice(start, start + _CHUNK_ROWS)
-            logits = F.linear(projected[rows], weight, bias).float()  # [r, V']
+            logits = _logits(projected[rows], weight, bias, _rows_of(beyond, rows))  # [r, V'] or [r, V' + 1]
             logits = logits if scale == 1.0 else logits.mul_(scale)
             bend = None
             if softcap is not None:
                 logits = torch.tanh(logits / softcap)
                 bend, logits = 1 - logits.square(), logits * softcap
+            if beyond is not None:
+                logits[:, -1].masked_fill_(~beyond.there[rows], -torch.inf)
             column = copied[rows, None]
             logits.scatter_add_(1, column, bonus[rows, None].float())
             p, share = probabilities[rows], row_weight[rows, None]
@@ -71,15 +83,18 @@ class _SoftCrossEntropy(torch.autograd.Function):
             picked = logits.gather(1, ids[rows])
             slope = logits.exp_()
             norm = slope.sum(-1, keepdim=True)
-            total += (share * p * (norm.log() - picked)).sum()
+            total += (share * p * (norm.log() - picked)).masked_fill(p == 0, 0.0).sum()
             slope.mul_(share * p.sum(-1, keepdim=True) / norm).scatter_add_(1, ids[rows], -p * share)
             grad_bonus[rows] = slope.gather(1, column)[:, 0].to(grad_bonus.dtype)
             slope = slope if bend is None else slope.mul_(bend)
             slope = slope if scale == 1.0 else slope.mul_(scale)
             slope = slope.to(projected.dtype)
-            grad[rows] = slope @ weight
+            inside = slope[:, : len(weight)]
+            grad[rows] = inside @ weight
+            if beyond is not None:
+                grad[rows] += torch.where(beyond.there[rows, None], slope[:, -1:] * beyond.weight[rows], 0.0)
             if grad_weight is not None:
-                grad_weight += slope.T @ projected[rows]
+                grad_weight += inside.T @ projected[rows]
         ctx.save_for_backward(grad, grad_bonus, grad_weight)  # type: ignore[arg-type]
         return total.float()
 
@@ -87,7 +102,25 @@ class _SoftCrossEntropy(torch.autograd.Function):
     def backward(ctx: torch.autograd.function.FunctionCtx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         grad, grad_bonus, grad_weight = ctx.saved_tensors  # type: ignore[attr-defined]
         weight = grad_weight * upstream if grad_weight is not None else None
-        return grad * upstream.to(grad.dtype), weight, grad_bonus * upstream, *[None] * 7
+        return grad * upstream.to(grad.dtype), weight, grad_bonus * upstream, *[None] * 8
+
+
+def _rows_of(beyond: Beyond | None, rows: slice) -> Beyond | None:
+    if beyond is None:
+        return None
+    return Beyond(beyond.weight[rows], None if beyond.bias is None else beyond.bias[rows], beyond.there[rows])
+
+
+def _logits(projected: Tensor, weight: Tensor, bias: Tensor | None, beyond: Beyond | None) -> Tensor:
+    """float32 products [r, V'], and one more column where there are rows beyond."""
+    known = F.linear(projected, weight, bias)
+    if beyond is None:
+        return known.float()
+    logits = known.new_empty(len(known), len(weight) + 1, dtype=torch.float32)
+    logits[:, :-1] = known
+    own = (projected.float() * beyond.weight.float()).sum(-1)
+    logits[:, -1] = own if beyond.bias is None else own + beyond.bias.float()
+    return logits
 
 
 @dataclass(frozen=True)
@@ -101,7 +134,13 @@ class OutputRows:
 
 
 def soft_cross_entropy(
-    projected: Tensor, head: OutputRows, teacher: Teacher, row_weight: Tensor, copied: Copied, bonus: Tensor | None
+    projected: Tensor,
+    head: OutputRows,
+    teacher: Teacher,
+    row_weight: Tensor,
+    copied: Copied,
+    bonus: Tensor | None,
+    beyond: Beyond | None = None,
 ) -> Tensor:
     """Weighted sum over rows of the cross-entropy against the teacher.
 
@@ -109,12 +148,13 @@ def soft_cross_entropy(
         projected: [R, D] what the output rows are multiplied with, in the dtype of the rows.
         row_weight: [R] float32; rows of weight 0 cost time but teach nothing.
         copied: where a looked-up token gets a logit bonus; bonus: [R] or None.
+        beyond: looked-up tokens without a row in the head; their draft id is V', in `teacher` and `copied` too.
     """
     if bonus is None:
         gated = torch.zeros(len(projected), device=projected.device)
     else:
         gated = torch.where(copied.found, bonus.float(), 0.0)
     rows = (teacher.ids, teacher.probabilities, row_weight)
-    shape = (head.bias, head.scale, head.softcap)
+    shape = (head.bias, head.scale, head.softcap, beyond)
     apply: Callable[..., Tensor] = _SoftCrossEntropy.apply
     return apply(projected, head.weight, gated, copied.ids, *rows, *shape)

@@ -6,13 +6,14 @@ The drafter's own `begin` and `feed` run here, the same that decode. Knows nothi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import Batch, teacher_rows
-from playground.distill.training.loss import Copied, OutputRows, Teacher, soft_cross_entropy
+from playground.distill.training.loss import Beyond, Copied, OutputRows, Teacher, soft_cross_entropy
 from playground.drafter.cell import Drafter, HeadInput
 
 STEP_DECAY = 0.9
@@ -27,6 +28,8 @@ class UnrolledRows:
     head: OutputRows
     copied: Copied
     bonus: Tensor | None  # [R]
+    beyond: Beyond | None
+    beyond_ids: Tensor | None  # [R] int64 full ids of looked-up tokens without a draft id, -1 none
     targets: Tensor  # [R] int64, on the host like the teacher's states
     labels: Tensor  # [R] int64, the corpus's own next token
     weight: Tensor  # [R] float32
@@ -40,12 +43,25 @@ class StepLoss:
     cross_entropy: float
 
 
+class BaseHead(Protocol):
+    """The base model's output rows, as a tied head needs them."""
+
+    @property
+    def rows(self) -> OutputRows:
+        """Those of the draft vocabulary."""
+        ...
+
+    def any_rows(self, ids: Tensor) -> OutputRows:
+        """Those of full ids [R]."""
+        ...
+
+
 class Objective:
     """Loss of a drafter on batches of a teacher's states: cross-entropy against the base model's own distribution."""
 
-    def __init__(self, drafter: Drafter, states: TeacherStates, base_rows: OutputRows | None) -> None:
-        """base_rows: the base's output rows for a tied head; None for a drafter with a projection of its own."""
-        self.drafter, self.states, self.base_rows = drafter, states, base_rows
+    def __init__(self, drafter: Drafter, states: TeacherStates, head: BaseHead | None) -> None:
+        """head: the base's, for a tied head; None for a drafter with a projection of its own."""
+        self.drafter, self.states, self.head = drafter, states, head
         self.draft_of = draft_ids_of_all(drafter)  # [V], on the host like the states
 
     def __call__(self, batch: Batch) -> StepLoss:
@@ -59,12 +75,21 @@ class Objective:
         heads = unroll(self.drafter, batch)
         features = torch.cat([head.features for head in heads])  # [R, exit_dim]
         bonuses = [head.bonus for head in heads if head.bonus is not None]
-        own = self.base_rows is None
+        own = self.head is None
         decay = STEP_DECAY ** torch.arange(batch.tokens.shape[1], device=batch.taught.device)
+        copied = Copied(torch.cat([head.copied for head in heads]), torch.cat([head.found for head in heads]))
+        beyond, beyond_ids = None, _beyond_ids(heads)
+        if beyond_ids is not None and self.head is not None:
+            there, column = beyond_ids >= 0, self.drafter.config.head_vocab
+            copied = Copied(torch.where(there, column, copied.ids), copied.found | there)
+            rows = self.head.any_rows(beyond_ids.clamp(min=0))
+            beyond = Beyond(rows.weight, rows.bias, there)
         return UnrolledRows(
             projected=features if own else self.drafter.output(features),
-            head=self.base_rows or OutputRows(self.drafter.output.weight.to(torch.bfloat16)),
-            copied=Copied(torch.cat([head.copied for head in heads]), torch.cat([head.found for head in heads])),
+            head=self.head.rows if self.head else OutputRows(self.drafter.output.weight.to(torch.bfloat16)),
+            copied=copied,
+            beyond=beyond,
+            beyond_ids=beyond_ids,
             bonus=torch.cat(bonuses) if bonuses else None,
             targets=batch.targets.T.reshape(-1),
             labels=batch.labels.T.reshape(-1),
@@ -74,11 +99,13 @@ class Objective:
     def cross_entropy(self, rows: UnrolledRows) -> Tensor:
         """Weighted sum over rows of the cross-entropy against the teacher."""
         projected = rows.projected.to(torch.bfloat16)
-        return soft_cross_entropy(projected, rows.head, self.teacher(rows), rows.weight, rows.copied, rows.bonus)
+        return soft_cross_entropy(
+            projected, rows.head, self.teacher(rows), rows.weight, rows.copied, rows.bonus, rows.beyond
+        )
 
     def teacher(self, rows: UnrolledRows) -> Teacher:
         """What each row should predict."""
-        soft = teacher_rows(self.states, rows.targets, self.draft_of)
+        soft = teacher_rows(self.states, rows.targets, self.draft_of, rows.beyond_ids)
         return Teacher(soft.ids.to(rows.labels.device), soft.probabilities.to(rows.labels.device))
 
 
@@ -87,6 +114,13 @@ def draft_ids_of_all(drafter: Drafter) -> Tensor:
     every = torch.arange(drafter.config.vocab_size, device=drafter.output.weight.device)
     index, found = drafter.draft_index(every)
     return torch.where(found, index, -1).cpu()
+
+
+def _beyond_ids(heads: list[HeadInput]) -> Tensor | None:
+    """[R] looked-up tokens without a draft id, -1 none; None where no step can have one."""
+    if all(head.beyond is None for head in heads):
+        return None
+    return torch.cat([torch.full_like(head.copied, -1) if head.beyond is None else head.beyond for head in heads])
 
 
 def unroll(drafter: Drafter, batch: Batch) -> list[HeadInput]:

@@ -19,6 +19,7 @@ from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource
+from playground.distill.training.copies import copy_chances
 from playground.distill.training.loss import OutputRows
 from playground.distill.training.objective import Objective
 from playground.drafter.cell import Drafter
@@ -103,8 +104,14 @@ def coverage(corpus: Corpus, vocabulary: torch.Tensor) -> float:
 
 
 def new_drafter(recipe: Recipe, corpus: Corpus, base: BaseModel, name: str) -> Drafter:
-    """A drafter bound to its base model, ready to be trained: fresh, or with the weights the recipe starts from."""
-    drafter = Drafter(recipe.config, name)
+    """A drafter bound to its base model, ready to be trained: fresh, or with the weights the recipe starts from.
+
+    Its config tells the copy chances of this corpus, but in Apple's format, which has no place for them.
+    """
+    config = recipe.config
+    if not config.apple_compatible:
+        config = replace(config, copy_chances=copy_chances(corpus))
+    drafter = Drafter(config, name)
     if recipe.config.draft_vocab_size:
         size = recipe.config.draft_vocab_size
         drafter.draft_vocabulary.copy_(count_vocabulary(corpus, size, recipe.config.vocab_size))
@@ -143,14 +150,24 @@ def _take_weights(drafter: Drafter, earlier: Drafter) -> None:
     drafter.load_state_dict(state)
 
 
-def output_rows(drafter: Drafter, base: BaseModel) -> OutputRows | None:
-    """The base's output rows of a tied head in bfloat16; None for a projection of its own."""
-    if not drafter.config.tied_head:
-        return None
-    ids = drafter.full_ids if drafter.full_ids is not None else torch.arange(base.vocab_size, device=base.device)
-    head: OutputHead = base.output_rows(ids)
-    bias = None if head.bias is None else head.bias.to(torch.bfloat16)
-    return OutputRows(head.weight.to(torch.bfloat16), bias, head.scale, head.softcap)
+class TiedHead:
+    """The base model's output rows in bfloat16, as a drafter's tied head reads them."""
+
+    def __init__(self, drafter: Drafter, base: BaseModel) -> None:
+        ids = drafter.full_ids if drafter.full_ids is not None else torch.arange(base.vocab_size, device=base.device)
+        self._base = base
+        self.rows = self.any_rows(ids)
+
+    def any_rows(self, ids: torch.Tensor) -> OutputRows:
+        """Rows of full ids [R]."""
+        head: OutputHead = self._base.output_rows(ids)
+        bias = None if head.bias is None else head.bias.to(torch.bfloat16)
+        return OutputRows(head.weight.to(torch.bfloat16), bias, head.scale, head.softcap)
+
+
+def tied_head(drafter: Drafter, base: BaseModel) -> TiedHead | None:
+    """The base's output rows for a tied head; None for a projection of its own."""
+    return TiedHead(drafter, base) if drafter.config.tied_head else None
 
 
 def assemble(
@@ -159,7 +176,7 @@ def assemble(
     """Drafter, batches and loss of a training run."""
     drafter = new_drafter(recipe, corpus, base, name)
     source = BatchSource(corpus, states, recipe.config, unroll=recipe.unroll, size=recipe.batch, seed=recipe.seed)
-    return drafter, source, Objective(drafter, states, output_rows(drafter, base))
+    return drafter, source, Objective(drafter, states, tied_head(drafter, base))
 
 
 def _config_to_go_on(base: BaseModel, start: Path, draft_vocabulary: int | None) -> DrafterConfig:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from playground.config import BeamShape
+from playground.config import DEFAULT_NODES, BeamShape
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.training.batches import BatchSource
-from playground.distill.training.objective import unroll
+from playground.distill.training.batches import BatchSource, lookbacks
+from playground.distill.training.simulate_tree import Places, accepted_by_budget
 from playground.drafter.cell import Drafter
 
 
@@ -24,7 +24,7 @@ class Simulated:
     """What a drafter would reach on held-out greedy text."""
 
     top1: tuple[float, ...]  # [K] share of teacher-forced steps whose best token is the text's
-    tokens_per_step: dict[str, float]  # by "WxL"
+    tokens_per_step: dict[str, float]  # by the shape in words
     tokens_per_step_no_loops: dict[str, float]
     steps: int
 
@@ -43,29 +43,50 @@ def held_out_places(corpus: Corpus, length: int, limit: int) -> Tensor:
 def simulate(
     drafter: Drafter, source: BatchSource, corpus: Corpus, shapes: tuple[BeamShape, ...], limit: int = 2500
 ) -> Simulated:
-    """Measure on up to `limit` held-out places; all zero where there are none."""
-    longest = max(shape.length for shape in shapes)
+    """Measure on up to `limit` held-out places; all zero where there are none.
+
+    A budget of "auto" counts as `DEFAULT_NODES`: there is no machine here whose costs it could go by.
+    """
+    longest = max(shape.depth for shape in shapes)
     places = held_out_places(corpus, max(longest, source.unroll), limit)
     if not len(places):
-        nothing = {f"{shape.width}x{shape.length}": 0.0 for shape in shapes}
+        nothing = {shape_name(shape): 0.0 for shape in shapes}
         return Simulated((0.0,) * source.unroll, nothing, dict(nothing), 0)
     looped = torch.from_numpy(corpus.looped())
     rates, rates_no_loops = {}, {}
     steps = 0
     for shape in shapes:
-        accepted = torch.cat([_accepted(drafter, source, part, shape).cpu() for part in places.split(512)])
+        accepted = torch.cat([accepted_at(drafter, source, part, shape, corpus).cpu() for part in places.split(256)])
         every, clean, steps = _walk(places, accepted, looped)
-        name = f"{shape.width}x{shape.length}"
-        rates[name], rates_no_loops[name] = every, clean
+        rates[shape_name(shape)], rates_no_loops[shape_name(shape)] = every, clean
     return Simulated(_top1(drafter, source, places), rates, rates_no_loops, steps)
+
+
+def shape_name(shape: BeamShape) -> str:
+    """A shape in words, its copy tail too."""
+    return f"{shape}{'' if shape.nodes is None or shape.copy_tail else ' no tail'}"
+
+
+def accepted_at(drafter: Drafter, source: BatchSource, places: Tensor, shape: BeamShape, corpus: Corpus) -> Tensor:
+    """[B] accepted drafted tokens of a draft from each place."""
+    if shape.nodes is None:
+        return _accepted(drafter, source, places, shape)
+    batch = source.at(places).to(drafter.device)
+    truth = source.tokens(places[:, None] + torch.arange(2, shape.depth + 2))  # [B, D]
+    seen = lookbacks(corpus, places + 1, source.config.context_tokens)
+    found = Places(batch.hidden, seen.to(drafter.device), batch.tokens[:, 0], truth.to(drafter.device))
+    nodes = DEFAULT_NODES if isinstance(shape.nodes, str) else shape.nodes
+    return accepted_by_budget(drafter, found, shape, [nodes])[0]
 
 
 def _top1(drafter: Drafter, source: BatchSource, places: Tensor) -> tuple[float, ...]:
     hits = torch.zeros(source.unroll, dtype=torch.float64)
     for part in places.split(512):
         batch = source.at(part).to(drafter.device)
-        for k, head in enumerate(unroll(drafter, batch)):
-            best = _full(drafter, drafter.logits(head).argmax(-1))
+        state = drafter.begin(batch.hidden, batch.seen)
+        for k in range(source.unroll):
+            state, logits = drafter.advance(state, batch.tokens[:, k])
+            best = drafter.full_tokens(state, logits.argmax(-1)[:, None])[:, 0]
             hits[k] += (best == batch.labels[:, k]).sum().item()
     return tuple((hits / max(len(places), 1)).tolist())
 
@@ -74,22 +95,22 @@ def _accepted(drafter: Drafter, source: BatchSource, places: Tensor, shape: Beam
     """[B] accepted drafted tokens of a beam search from each place."""
     width, length = shape.width, shape.length
     batch = source.at(places).to(drafter.device)
-    count, vocabulary = len(places), drafter.config.head_vocab
+    count = len(places)
     truth = source.tokens(places[:, None] + torch.arange(2, length + 2)).to(drafter.device)  # [B, L]
     state, logits = drafter.advance(drafter.begin(batch.hidden, batch.seen), batch.tokens[:, 0])
-    scores, tokens = logits.float().log_softmax(-1).topk(min(width, vocabulary), dim=-1)  # [B, W]
+    scores, tokens = logits.float().log_softmax(-1).topk(min(width, logits.shape[1]), dim=-1)  # [B, W]
     width = scores.shape[1]
     rows = torch.arange(count, device=drafter.device)[:, None]
-    full = _full(drafter, tokens)
-    beams = full[..., None]  # [B, W, 1]
+    beams = drafter.full_tokens(state, tokens)[..., None]  # [B, W, 1]
     state = state.select(rows.expand(-1, width).reshape(-1))
     for _ in range(1, length):
         state, logits = drafter.advance(state, beams[..., -1].reshape(-1))
         best_logits, best_tokens = logits.topk(width, dim=-1)  # [B W, W]: no beam can place more
         gains = best_logits.float() - logits.float().logsumexp(-1, keepdim=True)
         scores, flat = (scores[..., None] + gains.view(count, width, width)).flatten(1).topk(width, dim=-1)
-        beam, token = flat // width, best_tokens.view(count, -1).gather(1, flat)
-        beams = torch.cat((beams[rows, beam], _full(drafter, token)[..., None]), dim=-1)
+        beam, full = flat // width, drafter.full_tokens(state, best_tokens)
+        token = full.view(count, -1).gather(1, flat)
+        beams = torch.cat((beams[rows, beam], token[..., None]), dim=-1)
         state = state.select((rows * width + beam).reshape(-1))
     prefix = (beams == truth[:, None]).long().cumprod(-1).sum(-1).max(-1).values
     return prefix
@@ -115,7 +136,3 @@ def _walk(places: Tensor, accepted: Tensor, looped: Tensor) -> tuple[float, floa
         clean_steps, clean_emitted = clean_steps + outside / gained, clean_emitted + outside
         place += gained
     return emitted / max(steps, 1), clean_emitted / max(clean_steps, 1e-9), steps
-
-
-def _full(drafter: Drafter, draft: Tensor) -> Tensor:
-    return draft if drafter.full_ids is None else drafter.full_ids[draft]

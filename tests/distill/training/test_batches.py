@@ -129,6 +129,13 @@ def test_the_teacher_is_renormalised_over_the_draft_vocabulary(tiny: Training) -
     torch.testing.assert_close(teacher.probabilities, p / p.sum(-1, keepdim=True))
     assert torch.equal(vocabulary[teacher.ids][p > 0], ids[p > 0])
 
+    outside = torch.where(ids % 3 != 0, ids, -1).amax(-1)  # a token that can be drafted because it was looked up
+    outside[::4] = -1
+    with_copies = teacher_rows(tiny.states, index, draft_of, outside)
+    p = torch.where((ids % 3 == 0) | (ids == outside[:, None]), log_probabilities.exp(), 0.0)
+    torch.testing.assert_close(with_copies.probabilities, p / p.sum(-1, keepdim=True))
+    assert bool((with_copies.ids[ids == outside[:, None]] == len(vocabulary)).all()) and bool((outside >= 0).any())
+
 
 def test_no_room_for_states(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(states_module, "bytes_needed", lambda info: 10**18)

@@ -17,7 +17,7 @@ from playground.distill.training import simulate as simulate_module
 from playground.distill.training.loop import STATE_FILE, TrainOptions, train, trained_steps
 from playground.distill.training.objective import StepLoss, unroll
 from playground.distill.training.recipe import apple_config, choose_config, count_vocabulary
-from playground.distill.training.simulate import held_out_places
+from playground.distill.training.simulate import accepted_at, held_out_places, shape_name
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, save_drafter
 from playground.progress import Stopped
@@ -125,13 +125,19 @@ def test_the_trained_cell_is_the_decoding_cell(tiny: Training) -> None:
     assert matched > 3  # the lookup had something to say
 
 
-@pytest.mark.parametrize("shape", [BeamShape(1, 3), BeamShape(4, 2), BeamShape(3, 5)], ids=str)
+SIMULATED = [
+    BeamShape(1, 3, None), BeamShape(4, 2, None), BeamShape(3, 5, None),
+    BeamShape(4, 3), BeamShape(3, 2, 40), BeamShape(8, 4, 6), BeamShape(2, 5, 12, copy_tail=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SIMULATED, ids=shape_name)
 def test_simulation_is_what_the_decoder_does(tiny: Training, tmp_path: Path, shape: BeamShape) -> None:
     trained = run(tiny, tmp_path, replace(OPTIONS, steps=60, checkpoint_every=60))
     save_drafter(trained, tmp_path / "drafter", torch.float32)
     drafter = pair_drafter(load_drafter(tmp_path / "drafter"), tiny.base)
     corpus, source = tiny.corpus, tiny.assemble()[1]
-    places = held_out_places(corpus, shape.length, 10_000)
+    places = held_out_places(corpus, shape.depth, 10_000)
     first = int(places[0])
     stop = int(corpus.starts[corpus.row[first] + 1])
     row = corpus.ids[int(corpus.starts[corpus.row[first]]) : stop].tolist()
@@ -142,7 +148,7 @@ def test_simulation_is_what_the_decoder_does(tiny: Training, tmp_path: Path, sha
         exact = torch.cat((out.hidden_states[-1][0], out.hidden_states[1][0]), dim=-1)
     source.states = _ExactStates(exact, stop - len(row))  # type: ignore[assignment]
     mine = places[(places >= first) & (places < stop)]
-    accepted = dict(zip(mine.tolist(), simulate_module._accepted(drafter, source, mine, shape).tolist(), strict=True))
+    accepted = dict(zip(mine.tolist(), accepted_at(drafter, source, mine, shape, corpus).tolist(), strict=True))
     lane = drafting_run(tiny.base, drafter, shape, prompt, Sampling(), len(row) - len(prompt))
     assert lane.lane.tokens == row[len(prompt) :]
     place, compared = first, 0

@@ -6,33 +6,46 @@ import pytest
 import torch
 from torch import Tensor
 
-from playground.distill.training.loss import Copied, OutputRows, Teacher, soft_cross_entropy
+from playground.distill.training.loss import Beyond, Copied, OutputRows, Teacher, soft_cross_entropy
 
 ROWS, WIDTH, VOCABULARY, BEST = 300, 12, 40, 6  # more rows than one chunk holds
 
 
 def plain_loss(
-    projected: Tensor, head: OutputRows, teacher: Teacher, row_weight: Tensor, copied: Copied, bonus: Tensor | None
+    projected: Tensor,
+    head: OutputRows,
+    teacher: Teacher,
+    row_weight: Tensor,
+    copied: Copied,
+    bonus: Tensor | None,
+    beyond: Beyond | None,
 ) -> Tensor:
     """-sum_r w_r sum_v p(v) log softmax(softcap(scale (W x + b)) + bonus)_v, written out."""
     logits = projected @ head.weight.T
     logits = logits if head.bias is None else logits + head.bias
+    if beyond is not None:
+        own = (projected * beyond.weight).sum(-1) + (0.0 if beyond.bias is None else beyond.bias)
+        logits = torch.cat((logits, own[:, None]), dim=1)
     logits = logits * head.scale
     if head.softcap is not None:
         logits = torch.tanh(logits / head.softcap) * head.softcap
     if bonus is not None:
         one_hot = torch.nn.functional.one_hot(copied.ids, logits.shape[1]) * copied.found[:, None]
         logits = logits + one_hot * bonus[:, None]
+    if beyond is not None:
+        outside = torch.nn.functional.pad(~beyond.there[:, None], (VOCABULARY, 0))
+        logits = logits.masked_fill(outside, -1e30)
     target = torch.zeros_like(logits).scatter_add(1, teacher.ids, teacher.probabilities.to(logits.dtype))
     return -(row_weight[:, None] * target * logits.log_softmax(-1)).sum()
 
 
+@pytest.mark.parametrize("copies", [False, True], ids=["", "beyond"])
 @pytest.mark.parametrize("bonused", [False, True], ids=["", "bonus"])
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 @pytest.mark.parametrize(
     ("scale", "softcap"), [(1.0, None), (0.25, None), (1.0, 3.0), (2.0, 5.0)], ids=["", "scale", "softcap", "both"]
 )
-def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bonused: bool) -> None:
+def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bonused: bool, copies: bool) -> None:
     make = torch.Generator().manual_seed(7)
 
     def randn(*shape: int) -> Tensor:
@@ -41,17 +54,22 @@ def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bon
     ids = torch.stack([torch.randperm(VOCABULARY, generator=make)[:BEST] for _ in range(ROWS)])
     probabilities = randn(ROWS, BEST).softmax(-1)
     probabilities[::7] = 0.0  # rows that teach nothing
-    teacher = Teacher(ids, probabilities)
     copied = Copied(torch.randint(VOCABULARY, (ROWS,), generator=make), torch.rand(ROWS, generator=make) < 0.5)
+    there = torch.rand(ROWS, generator=make) < 0.4
+    if copies:  # such a row's looked-up token has the last column, and the teacher thinks of it
+        copied = Copied(torch.where(there, VOCABULARY, copied.ids), copied.found | there)
+        ids[:, 0] = torch.where(there, VOCABULARY, ids[:, 0])
+    teacher, own_rows = Teacher(ids, probabilities), randn(ROWS, WIDTH)
     row_weight = torch.rand(ROWS, generator=make)
     leaves = {"projected": randn(ROWS, WIDTH), "weight": randn(VOCABULARY, WIDTH), "bonus": randn(ROWS)}
-    offset = randn(VOCABULARY) if bias else None
+    offset, row_bias = randn(VOCABULARY) if bias else None, randn(ROWS)
 
     def run(dtype: torch.dtype, loss: object) -> tuple[Tensor, dict[str, Tensor | None]]:
         own = {name: leaf.to(dtype, copy=True).requires_grad_() for name, leaf in leaves.items()}
         head = OutputRows(own["weight"], None if offset is None else offset.to(dtype), scale, softcap)
         bonus = own["bonus"] if bonused else None
-        value = loss(own["projected"], head, teacher, row_weight, copied, bonus)  # type: ignore[operator]
+        beyond = Beyond(own_rows.to(dtype), row_bias.to(dtype) if bias else None, there) if copies else None
+        value = loss(own["projected"], head, teacher, row_weight, copied, bonus, beyond)  # type: ignore[operator]
         (3.0 * value).backward()
         return value.detach(), {name: leaf.grad for name, leaf in own.items()}
 

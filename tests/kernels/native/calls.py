@@ -36,25 +36,44 @@ class Quantised:
     offset: Array  # int32 [R, G]
 
 
+def pointers(x: Array) -> Array:
+    """Addresses of the rows of x."""
+    return np.array([at(x, r * x.shape[1]) for r in range(len(x))], np.uintp)
+
+
 def quantise(kernels: Any, x: Array) -> Quantised:
     """Rows [R, K] one by one."""
     rows, inner = x.shape
     values, scale = np.full((rows, inner), 99, np.int8), poisoned(rows, inner // GROUP)
     offset = np.full((rows, inner // GROUP), 12345, np.int32)
+    addresses = pointers(x)
     for r in range(rows):
-        kernels.quantise(at(x, r * inner), inner, at(values, r * inner), 4, at(scale[r]), at(offset[r]), 1)
+        kernels.quantise(
+            at(addresses, r), 1, None, None, inner, at(values, r * inner), inner, 4, at(scale[r]), at(offset[r]), 1
+        )
     return Quantised(values, scale, offset)
 
 
-def tiled(kernels: Any, x: Array) -> tuple[Array, Array, Array]:
-    """Rows [R, K] quantised into one tile of this set's layout: bytes, scales [G, R], offsets [G, R]."""
+def tiled(kernels: Any, x: Array, norm: Array | None = None, weight: Array | None = None) -> tuple[Array, Array, Array]:
+    """Rows [R, K] quantised into one tile of this set's layout: bytes, scales [G, R], offsets [G, R].
+
+    With norm [R] and weight [K], rows are multiplied by both first.
+    """
     rows, inner = x.shape
     values, scale = np.full(rows * inner, 99, np.int8), poisoned(inner // GROUP, rows)
-    offset = np.zeros((inner // GROUP, rows), np.int32)
-    for r in range(rows):
-        place, step = (r * inner, 4) if kernels.row_major else (4 * r, 4 * rows)
-        kernels.quantise(at(x, r * inner), inner, at(values, place), step, at(scale, r), at(offset, r), rows)
+    offset = np.full((inner // GROUP, rows), 12345, np.int32)
+    row, step = (inner, 4) if kernels.row_major else (4, 4 * rows)
+    factors = (None, None) if norm is None or weight is None else (at(norm), at(weight))
+    addresses = pointers(x)
+    kernels.quantise(at(addresses), rows, *factors, inner, at(values), row, step, at(scale), at(offset), rows)
     return values, scale, offset
+
+
+def rows_of(kernels: Any, values: Array, rows: int) -> Array:
+    """A tile's bytes as rows [R, K]."""
+    if kernels.row_major:
+        return values.reshape(rows, -1)
+    return values.reshape(-1, rows, 4).transpose(1, 0, 2).reshape(rows, -1)
 
 
 def panel_int8(kernels: Any, x: Array, weights: Array, output_scale: Array) -> Array:
@@ -170,7 +189,7 @@ def _blocks(kernels: Any, tile: Any, last: int, out: Array) -> None:
     stride = tile.dim + 16
     state, work = (
         poisoned(tile.queries, stride),
-        poisoned(tile.queries * (BLOCK + tile.fresh_to + 32) + (tile.dim + 4) * BLOCK),
+        poisoned(tile.queries * (BLOCK + tile.fresh_to + 32)),
     )
     state[:, tile.dim + 1] = 0.0
     for block in range((last + BLOCK - 1) // BLOCK):

@@ -213,18 +213,25 @@ def test_packing_takes_every_dtype(library: NativeLibrary) -> None:
     assert np.abs(model.logits(run(model, ids, [9])) - stock(half.float(), ids)).max() < TOLERANCE
 
 
-def test_a_packed_model_is_saved_and_mapped(library: NativeLibrary, tmp_path: Path) -> None:
+def test_keys_and_values_are_kept_as_the_model_allows() -> None:
+    kept = {family: read_spec(build(family), "int8").key_value_dtype for family in ("mistral-full", "qwen2", "llama")}
+    assert kept == {"mistral-full": "int8", "qwen2": "bfloat16", "llama": "bfloat16"}  # heads of 32; biases; of 16
+    assert read_spec(build("mistral-full"), "bfloat16").key_value_dtype == "float32"
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_packed_model_is_saved_and_loaded(library: NativeLibrary, tmp_path: Path, mapped: bool) -> None:
     model, ids = native(library, build("qwen3"), "int8"), tokens(20)
     path = tmp_path / "packed"
     model.save(path)
-    again = NativeModel.load(library, model.spec, path)
+    again = NativeModel.load(library, model.spec, path, mapped)
     assert (bits(run(again, ids, [20])) == bits(run(model, ids, [20]))).all()
     with pytest.raises(NativeError, match="another spec"):
-        NativeModel.load(library, native(library, build("llama"), "int8").spec, path)
+        NativeModel.load(library, native(library, build("llama"), "int8").spec, path, mapped)
     for content in (b"", b"short", path.read_bytes()[:-4096], b"\0" * 8 + path.read_bytes()[8:]):
         (tmp_path / "broken").write_bytes(content)
         with pytest.raises(NativeError, match="pack it anew"):
-            NativeModel.load(library, model.spec, tmp_path / "broken")
+            NativeModel.load(library, model.spec, tmp_path / "broken", mapped)
 
 
 def test_two_threads_take_turns(library: NativeLibrary) -> None:

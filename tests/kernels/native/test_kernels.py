@@ -38,6 +38,23 @@ def test_quantised_rows_are_the_nearest_integers(kernels: Any, scalar: Any, inne
         assert np.array_equal(getattr(found, name), getattr(plain, name))
 
 
+@pytest.mark.parametrize("normed", [False, True], ids=["plain", "normed"])
+def test_a_tile_of_rows_is_quantised_as_each_row_alone(kernels: Any, scalar: Any, normed: bool) -> None:
+    for rows in range(1, kernels.row_tile + 1):
+        x, weight = noise(rows, 96, seed=rows, spread=3.0), noise(96, seed=1)
+        x[0, :GROUP] *= 1e-33
+        x[-1, GROUP:] = 0.0
+        norm = poisoned(rows)
+        addresses = calls.pointers(x)
+        kernels.norms(at(addresses), rows, 1e-5, 96, at(norm))
+        assert np.allclose(norm, 1 / np.sqrt((x.astype(np.float64) ** 2).mean(-1) + 1e-5), rtol=1e-6)
+        given = x * norm[:, None] * weight if normed else x
+        values, scale, offset = calls.tiled(kernels, x, *((norm, weight) if normed else ()))
+        alone = calls.quantise(scalar, given)
+        assert (calls.rows_of(kernels, values, rows) == alone.values).all()
+        assert (bits(scale.T) == bits(alone.scale)).all() and (alone.offset == offset.T).all()
+
+
 def test_rows_that_are_no_numbers_stay_in_range(kernels: Any) -> None:
     x = noise(2, 64)
     x[0, 3], x[1, 40] = np.nan, np.inf

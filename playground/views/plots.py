@@ -1,0 +1,318 @@
+"""Infos as Plotly figures: pure, one function a chart. Exact numbers and what they were divided by show on hover.
+
+Knows infos and colours. Labels of tokens are hostile input and Plotly reads some markup in texts, so they are escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from plotly import graph_objects as go
+
+from playground.config import PlaygroundError
+from playground.trace import Trace
+from playground.views.all_steps import AllStepsInfo, Spot, all_steps_info
+from playground.views.charts import (
+    STAGES,
+    ChartTable,
+    HistogramInfo,
+    PositionsInfo,
+    RatesInfo,
+    StagesInfo,
+    histogram_info,
+    positions_info,
+    rates_info,
+    stages_info,
+)
+from playground.views.page import Measure
+from playground.views.sweep import MeasureInfo, SurfaceInfo
+
+Theme = Literal["light", "dark"]
+Colours = dict[str, str]
+
+COLOURS: dict[Theme, Colours] = {
+    "light": {
+        "ink": "#18212f", "soft": "#566275", "rule": "#e1e6ec", "panel": "#ffffff", "redrafter": "#0f766e",
+        "plain": "#64748b", "root": "#4f46e5", "accepted": "#0f766e", "rejected": "#c2274b", "unreached": "#9aa5b4",
+        "draft": "#6366f1", "tree": "#94a3b8", "verify": "#0f8a80", "accept": "#d98e1f", "commit": "#c2527a",
+    },
+    "dark": {
+        "ink": "#e5ebf2", "soft": "#9dabbd", "rule": "#263241", "panel": "#151d27", "redrafter": "#34d3b8",
+        "plain": "#94a3b8", "root": "#a5b4fc", "accepted": "#34d3b8", "rejected": "#fb8da0", "unreached": "#5d6b7d",
+        "draft": "#818cf8", "tree": "#64748b", "verify": "#2aa99b", "accept": "#e0a13d", "commit": "#d9709a",
+    },
+}  # fmt: skip
+MOST_SVG = 6000  # spots; more are drawn through WebGL, whose saved SVG holds a raster
+FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a run, ready to draw."""
+
+    title: str
+    figure: Any  # go.Figure
+    table: ChartTable
+
+
+def figure(trace: Trace, name: str, theme: Theme = "light") -> Any:
+    """A chart of a run by name.
+
+    Raises:
+        PlaygroundError: no such chart.
+    """
+    return chart(trace, name, theme).figure
+
+
+def chart(trace: Trace, name: str, theme: Theme = "light") -> Chart:
+    """The same with its title and its table.
+
+    Raises:
+        PlaygroundError: no such chart.
+    """
+    if name not in CHARTS:
+        raise PlaygroundError(f"Chart is {name!r}, but must be one of: {', '.join(CHARTS)}.")
+    title, make = CHARTS[name]
+    drawn, table = make(trace, theme)
+    return Chart(title, drawn, table)
+
+
+def rates_figure(info: RatesInfo, theme: Theme = "light") -> Any:
+    """Tokens per second of both lanes by their own clocks."""
+    made = _empty(theme, "seconds of the lane's own clock", "tokens per second")
+    for lane in info.lanes:
+        whole = "" if lane.whole is None else f"<br>{lane.whole:.2f} tokens/s over the whole run"
+        made.add_scatter(
+            x=_finite(lane.seconds),
+            y=_finite(lane.rates),
+            customdata=lane.tokens,
+            name=lane.name,
+            mode="lines",
+            line={
+                "color": COLOURS[theme][lane.lane],
+                "width": 2.5,
+                "dash": "solid" if lane.lane == "redrafter" else "dash",
+            },
+            hovertemplate="%{y:.2f} tokens/s at %{x:.3f} s<br>%{customdata} tokens by then" + whole,
+        )
+    made.update_yaxes(rangemode="tozero")
+    return made
+
+
+def positions_figure(info: PositionsInfo, theme: Theme = "light") -> Any:
+    """Share of steps that accepted each drafted position, over all that drafted it and over those that came so far."""
+    made = _empty(theme, "drafted position", "accepted")
+    depths = [at.depth for at in info.positions]
+    for name, shares, counts, colour in (
+        (
+            "of all steps that drafted it",
+            [at.share for at in info.positions],
+            [(at.accepted, at.drafted) for at in info.positions],
+            "accepted",
+        ),
+        (
+            "of those that accepted all before it",
+            [at.conditional for at in info.positions],
+            [(at.accepted, at.reached) for at in info.positions],
+            "root",
+        ),
+    ):
+        made.add_bar(
+            x=depths,
+            y=shares,
+            customdata=counts,
+            name=name,
+            marker_color=COLOURS[theme][colour],
+            hovertemplate="position %{x}: %{y:.1%}<br>%{customdata[0]} of %{customdata[1]} steps",
+        )
+    made.update_layout(barmode="group")
+    made.update_yaxes(range=[0, 1], tickformat=".0%")
+    made.update_xaxes(dtick=1)
+    return made
+
+
+def histogram_figure(info: HistogramInfo, theme: Theme = "light") -> Any:
+    """Steps by accepted drafted tokens."""
+    made = _empty(theme, "drafted tokens accepted in a step", "steps")
+    made.add_bar(
+        x=list(range(len(info.steps))),
+        y=list(info.steps),
+        customdata=[count / max(1, info.total) for count in info.steps],
+        marker_color=COLOURS[theme]["accepted"],
+        name="steps",
+        hovertemplate=f"%{{x}} accepted: %{{y}} of {info.total} steps (%{{customdata:.1%}})",
+    )
+    made.update_xaxes(dtick=1)
+    made.update_layout(showlegend=False)
+    return made
+
+
+def stages_figure(info: StagesInfo, theme: Theme = "light") -> Any:
+    """Milliseconds of every step, stage on stage."""
+    made = _empty(theme, "step", "milliseconds")
+    counts = list(zip(info.nodes, info.tokens, strict=True))
+    whole = sum(info.totals) or 1.0
+    for stage, row, total in zip(STAGES, info.ms, info.totals, strict=True):
+        made.add_bar(
+            x=info.steps,
+            y=_finite(row),
+            customdata=counts,
+            name=stage,
+            marker_color=COLOURS[theme][stage],
+            hovertemplate=f"{stage}: %{{y:.3f}} ms in step %{{x}}<br>%{{customdata[0]}} nodes, %{{customdata[1]}} "
+            f"tokens<br>{total:.1f} of {whole:.1f} ms over the run",
+        )
+    made.update_layout(barmode="stack", bargap=0.1)
+    return made
+
+
+def all_steps_figure(info: AllStepsInfo, theme: Theme = "light") -> Any:
+    """The run as one line of accepted tokens with its dead branches below."""
+    made = _empty(theme, "new token", "")
+    scatter = made.add_scatter if len(info.spots) <= MOST_SVG else made.add_scattergl
+    dead = [spot for spot in info.spots if spot.status in ("rejected", "unreached")]
+    text = [spot for spot in info.spots if spot.status in ("root", "accepted")]
+    for name, spots, colour, width in (("dead branches", dead, "unreached", 1.0), ("text", text, "accepted", 3.0)):
+        x, y = _lines(info.spots, spots)
+        line = {"color": COLOURS[theme][colour], "width": width}
+        scatter(x=x, y=y, mode="lines", line=line, name=name, hoverinfo="skip", showlegend=False)
+    for status, symbol, size in (
+        ("unreached", "circle-open", 6), ("rejected", "x", 7), ("accepted", "circle", 9), ("root", "diamond", 9),
+    ):  # fmt: skip
+        of_status = [spot for spot in info.spots if spot.status == status]
+        scatter(
+            x=[spot.column + 1 for spot in of_status],
+            y=[-spot.row for spot in of_status],
+            text=[_said(spot) for spot in of_status],
+            mode="markers",
+            marker={"color": COLOURS[theme][status], "symbol": symbol, "size": size},
+            name="never reached" if status == "unreached" else status,
+            hovertemplate="%{text}<extra></extra>",
+        )
+    made.update_yaxes(visible=False)
+    return made
+
+
+def heat_figure(info: SurfaceInfo, measure: Measure, theme: Theme = "light") -> Any:
+    """One measure over beam shapes as a heat map; cells not measured yet stay empty."""
+    found = _measure(info, measure)
+    made = _empty(theme, "beam length", "beam width")
+    made.add_heatmap(**_surface(info, found), texttemplate="%{z:.3g}", xgap=3, ygap=3)
+    made.update_xaxes(type="category", showgrid=False)
+    made.update_yaxes(type="category", showgrid=False)
+    return made
+
+
+def surface_figure(info: SurfaceInfo, measure: Measure, theme: Theme = "light") -> Any:
+    """The same as a surface in space."""
+    found = _measure(info, measure)
+    made = _empty(theme, "", "")
+    made.add_surface(**_surface(info, found))
+    axis = {"gridcolor": COLOURS[theme]["rule"], "color": COLOURS[theme]["soft"]}
+    made.update_layout(
+        scene={
+            "xaxis": {"title": {"text": "beam length"}, **axis},
+            "yaxis": {"title": {"text": "beam width"}, "type": "log", **axis},
+            "zaxis": {"title": {"text": found.name}, **axis},
+        }
+    )
+    return made
+
+
+def _surface(info: SurfaceInfo, found: MeasureInfo) -> dict[str, Any]:
+    unit = f" {found.unit}" if found.unit else ""
+    return {
+        "x": list(info.lengths),
+        "y": list(info.widths),
+        "z": [_finite(row) for row in found.values],
+        "colorscale": "Teal" if found.higher_is_better else "Teal_r",
+        "colorbar": {"title": {"text": f"{found.name}{unit}"}},
+        "hovertemplate": f"width %{{y}}, length %{{x}}<br>{found.name} %{{z:.4g}}{unit}<extra></extra>",
+    }
+
+
+def _measure(info: SurfaceInfo, measure: Measure) -> MeasureInfo:
+    found = next((one for one in info.measures if one.measure == measure), None)
+    if found is None:
+        names = ", ".join(one.measure for one in info.measures)
+        raise PlaygroundError(f"Measure is {measure!r}, but must be one of: {names}.")
+    return found
+
+
+def _empty(theme: Theme, x: str, y: str) -> Any:
+    """A figure with axes and nothing in it."""
+    colours = COLOURS[theme]
+    axis = {"gridcolor": colours["rule"], "zerolinecolor": colours["rule"], "linecolor": colours["rule"]}
+    return go.Figure(
+        layout={
+            "template": "none",
+            "paper_bgcolor": colours["panel"],
+            "plot_bgcolor": colours["panel"],
+            "font": {"family": FONT, "size": 13, "color": colours["ink"]},
+            "xaxis": {"title": {"text": x}, **axis},
+            "yaxis": {"title": {"text": y}, **axis},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "margin": {"l": 64, "r": 24, "t": 44, "b": 56},
+            "hoverlabel": {"font": {"family": FONT}},
+        }
+    )
+
+
+def _lines(spots: Sequence[Spot], ends: Sequence[Spot]) -> tuple[list[float | None], list[float | None]]:
+    """Lines from the spot before to each of `ends`, with gaps between them."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for spot in ends:
+        if spot.above >= 0:
+            before = spots[spot.above]
+            x += [before.column + 1, spot.column + 1, None]
+            y += [-before.row, -spot.row, None]
+    return x, y
+
+
+def _said(spot: Spot) -> str:
+    share = "" if spot.share is None else f"<br>base model {spot.share:.2%}, choice {spot.rank:,}"
+    return f"<b>{html.escape(spot.label, quote=False)}</b><br>{spot.status}, step {spot.step + 1}{share}"
+
+
+def _finite(values: Sequence[float | None]) -> list[float | None]:
+    """Gaps where there is no number."""
+    return [value if value is not None and math.isfinite(value) else None for value in values]
+
+
+def _rates(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
+    info = rates_info(trace)
+    return rates_figure(info, theme), info.table
+
+
+def _positions(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
+    info = positions_info(trace)
+    return positions_figure(info, theme), info.table
+
+
+def _histogram(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
+    info = histogram_info(trace)
+    return histogram_figure(info, theme), info.table
+
+
+def _stages(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
+    info = stages_info(trace)
+    return stages_figure(info, theme), info.table
+
+
+def _all_steps(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
+    info = all_steps_info(trace)
+    return all_steps_figure(info, theme), info.table
+
+
+CHARTS: dict[str, tuple[str, Callable[[Trace, Theme], tuple[Any, ChartTable]]]] = {
+    "rates": ("Rate over time", _rates),
+    "positions": ("Accepted by position", _positions),
+    "histogram": ("Accepted per step", _histogram),
+    "stages": ("Time by stage", _stages),
+    "all-steps": ("All steps", _all_steps),
+}

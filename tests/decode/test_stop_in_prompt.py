@@ -1,0 +1,117 @@
+"""Stop is heard while a prompt is read: between chunks, in either lane; the text of who is not stopped is the same."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from playground.config import BeamShape, EngineOptions, Message, RunRequest
+from playground.decode import stages
+from playground.session import Session
+from playground.trace import Footer, Header, ParityRecord, PromptRecord
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def session(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Session:
+    return Session.open(str(tiny_base), str(tiny_drafter), EngineOptions(device="cpu", dtype="float32"))
+
+
+def request_of(characters: int) -> RunRequest:
+    return RunRequest((Message("user", "x" * characters),), BeamShape(2, 2), max_new_tokens=4, chat_template=False)
+
+
+class StopAfter:
+    """An event that is set once it was looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks, self.asked = looks, 0
+
+    def is_set(self) -> bool:
+        self.asked += 1
+        return self.asked > self.looks
+
+
+def prefills(session: Session, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Lengths of what the base model is given to read, as it comes."""
+    read: list[int] = []
+    prefill: Callable[..., Any] = session.pair.base.prefill
+
+    def counted(tokens: torch.Tensor, cache: Any) -> Any:
+        read.append(len(tokens))
+        return prefill(tokens, cache)
+
+    monkeypatch.setattr(session.pair.base, "prefill", counted)
+    return read
+
+
+def test_a_run_stopped_in_its_prompt_reads_no_further(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "READ_CHUNK", 16)
+    read = prefills(session, monkeypatch)
+    stop: Any = StopAfter(2)  # the turn in the line, and one look between chunks
+    records = list(session.run(request_of(120), stop))
+    assert read == [16, 16]
+    assert [type(record) for record in records] == [Header, ParityRecord, Footer]
+    footer = records[-1]
+    assert isinstance(footer, Footer) and (footer.finish_reason, footer.text) == ("stopped", "")
+    assert len(session.line) == 0
+
+
+def test_the_plain_lane_hears_it_too(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "READ_CHUNK", 16)
+    read = prefills(session, monkeypatch)
+    stop: Any = StopAfter(1 + 7 + 1 + 3)  # the line, the drafting lane's chunks, between lanes, three chunks
+    records = list(session.run(request_of(120), stop))
+    assert sum(read) == 120 + 4 * 16 and len(records) == 4
+    assert isinstance(records[1], PromptRecord) and records[1].lane == "redrafter"
+
+
+def test_chunks_change_nothing(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def text() -> tuple[str, bool | None]:
+        records = list(session.run(request_of(100), threading.Event()))
+        footer, parity = records[-1], records[-2]
+        assert isinstance(footer, Footer) and isinstance(parity, ParityRecord)
+        return footer.text, parity.identical
+
+    whole = text()
+    for chunk in (1, 7, 64):
+        monkeypatch.setattr(stages, "READ_CHUNK", chunk)
+        assert text() == whole
+    assert whole[1] is True
+
+
+@pytest.mark.trust
+def test_control_c_ends_a_prompt_of_eight_thousand_tokens() -> None:
+    """The default pair in a process of its own, as in a terminal."""
+    command = [sys.executable, "-m", "playground", "generate", "-", "--engine", "eager", "--no-chat-template"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    process.stdin.write("the sea " * 3900)
+    process.stdin.close()
+    wait_until_reading(process)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert process.returncode == 130 and time.monotonic() - begun < 5  # 1 s on a machine with nothing else to do
+
+
+def wait_until_reading(process: subprocess.Popen[str]) -> None:
+    """Loaded: the last stage has been told, and seconds of its prompt have been read."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("Ready"):
+            break
+    time.sleep(3)
+    assert process.poll() is None, "the prompt was read before it could be stopped"

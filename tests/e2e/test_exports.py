@@ -1,0 +1,141 @@
+"""The page's Export menu and its charts: every format saved and read back, every chart hovered, saved and tabled."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from playground.export import FORMATS, Wish, export, read_trace
+from playground.views.plots import CHARTS
+from tests.e2e.conftest import Site, start_run
+
+OpenPage = Callable[..., Any]
+
+
+def saved(page: Any, selector: str, folder: Path) -> Path:
+    """The file that a click saves."""
+    with page.expect_download(timeout=60_000) as download:
+        page.click(selector)
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "parquet"])
+def test_every_format_is_what_the_terminal_writes(open_page: OpenPage, site: Site, tmp_path: Path, name: str) -> None:
+    page = open_page()
+    page.click("[data-act=export]")
+    trace = site.store.get("example-0")
+    index = int(page.get_attribute(".rp-app", "data-step"))
+    path = saved(page, f"[data-export='{name}']", tmp_path)
+    assert path.name.endswith(FORMATS[name].suffix)
+    assert path.read_bytes() == export(trace, name, Wish(step=index if name == "svg" else None))
+
+
+def test_the_step_and_the_table_are_those_chosen(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    page.evaluate("ReDrafter.store.goTo(2)")
+    page.click("[data-act=export]")
+    picture = ElementTree.parse(saved(page, "[data-export=svg]", tmp_path)).getroot()
+    assert picture[0].text == "Prefix tree of step 3"
+    page.get_by_label("Table of CSV and Parquet").select_option("nodes")
+    rows = list(csv.DictReader(io.StringIO(saved(page, "[data-export=csv]", tmp_path).read_text(encoding="utf-8"))))
+    assert "status" in rows[0] and "draft_log_probability" in rows[0]
+
+
+def test_png_is_a_picture_of_the_tree(open_page: OpenPage, tmp_path: Path) -> None:
+    from PIL import Image
+
+    page = open_page()
+    page.click("[data-act=export]")
+    svg = ElementTree.parse(saved(page, "[data-export=svg]", tmp_path)).getroot()
+    with Image.open(saved(page, "[data-export=png]", tmp_path)) as picture:
+        assert picture.format == "PNG" and picture.width == pytest.approx(3 * float(svg.attrib["width"]), abs=3)
+        assert len(picture.convert("RGB").getcolors(1_000_000) or ()) > 50  # not blank
+
+
+def test_what_cannot_be_written_is_said(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    page = open_page()
+    page.click("[data-act=export]")
+    page.click("[data-export=parquet]")
+    page.wait_for_function("() => document.querySelector('.rp-tool[open]').innerText.includes('Parquet needs pyarrow')")
+
+
+def test_charts_load_their_library_when_opened_and_not_before(open_page: OpenPage) -> None:
+    page = open_page()
+    assert page.evaluate("typeof window.Plotly") == "undefined"
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    assert page.evaluate("window.Plotly.version")
+    page.keyboard.press("3")
+    assert page.get_attribute(".rp-app", "data-shown") == "live", "the page's keys stay out of the dialog"
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_hovers_saves_and_has_its_table(open_page: OpenPage, tmp_path: Path, name: str) -> None:
+    page = open_page()
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    page.click(f"[data-chart={name}]")
+    page.wait_for_selector(f".rp-plot[data-chart={name}]")
+    page.evaluate(
+        "() => { const box = document.querySelector('.rp-plot'); const at = box._fullData.findIndex((part) =>"
+        " part.hoverinfo !== 'skip'); Plotly.Fx.hover(box, [{ curveNumber: at, pointNumber: 0 }]); }"
+    )
+    page.wait_for_function("() => document.querySelector('.rp-plot .hoverlayer').textContent.length > 5")
+    picture = ElementTree.parse(saved(page, "[data-save=svg]", tmp_path)).getroot()
+    assert picture.tag.endswith("svg")
+    assert saved(page, "[data-save=png]", tmp_path).read_bytes().startswith(b"\x89PNG")
+    page.click("summary:has-text('As a table')")
+    assert page.locator(".rp-plottable tbody tr").count() > 0
+    assert page.locator(".rp-plot a[href*='plotly'], .rp-plot [data-title*='Chart Studio']").count() == 0
+
+
+def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    site.session.seconds = 0.05
+    start_run(page, tokens=120)
+    page.evaluate("document.body.classList.add('dark')")
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='3']", timeout=60_000)
+    assert page.evaluate("document.querySelector('.rp-plot').layout.paper_bgcolor") == "#151d27"
+    page.keyboard.press("Escape")
+    site.session.seconds = 0.01
+    page.wait_for_selector(".rp-app[data-state=done]", timeout=60_000)
+
+
+def test_the_page_offers_every_chart_and_format() -> None:
+    scripts = Path(__file__).resolve().parents[2] / "assets" / "js"
+    plots, menu = ((scripts / name).read_text(encoding="utf-8") for name in ("plots.js", "export.js"))
+    assert all(json.dumps([name, title]) in plots for name, (title, _) in CHARTS.items())
+    assert all(f'["{name}", ' in menu for name in FORMATS)
+
+
+def test_a_saved_trace_loads_again(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    page.click("[data-act=export]")
+    assert read_trace(saved(page, "[data-export='jsonl.gz']", tmp_path)).complete
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_dialogs(open_page: OpenPage, scheme: str) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(color_scheme=scheme)
+    page.evaluate("dark => document.body.classList.toggle('dark', dark)", scheme == "dark")
+    for act, ready in (("export", ".rp-tool[open]"), ("charts", ".rp-plot[data-drawn='1']")):
+        page.click(f"[data-act={act}]")
+        page.wait_for_selector(ready, timeout=60_000)
+        found = Axe().run(page, context=".rp-tool[open]").response["violations"]
+        told = [f"{item['id']}: {[node['html'][:120] for node in item['nodes'][:3]]}" for item in found]
+        assert not told, f"{act}: {told}"
+        page.keyboard.press("Escape")
