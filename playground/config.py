@@ -21,12 +21,13 @@ MAX_NEW_TOKENS = 32_768
 MAX_TEMPERATURE = 5.0
 MAX_TOP_K = 1_000_000
 MAX_SEED = 2**32 - 1
+MAX_THREADS = 1024
 MAX_PROMPT_CHARACTERS = 2_000_000  # of a chat, all turns together
 
-DtypeName = Literal["auto", "float32", "bfloat16", "float16", "float64"]
+DtypeName = Literal["auto", "int8", "float32", "bfloat16", "float16", "float64"]
 NodeBudget = int | Literal["auto"] | None
 DeviceMap = str | dict[str, int | str]
-EngineName = Literal["auto", "eager", "captured"]
+EngineName = Literal["auto", "native", "eager", "captured"]
 KernelsName = Literal["auto", "triton", "reference"]
 Role = Literal["system", "user", "assistant"]
 
@@ -229,11 +230,14 @@ class EngineOptions:
     engine: EngineName = "auto"
     kernels: KernelsName = "auto"
     exact: bool = False
+    threads: int | None = None  # None: one a core (native), or one a core that is free (eager)
     device_map: str | None = None  # over several devices: one of DEVICE_MAPS, or JSON that names each module's place
 
     def __post_init__(self) -> None:
         if self.device_map is not None:
             parse_device_map(self.device_map)
+        if self.threads is not None:
+            _require_int("Threads", self.threads, 1, MAX_THREADS)
         for name, value, allowed in (
             ("Dtype", self.dtype, get_args(DtypeName)),
             ("Engine", self.engine, get_args(EngineName)),

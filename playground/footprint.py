@@ -1,4 +1,4 @@
-"""Memory of a run: what it will take, what is free, what it took at most, and which beam shape would fit.
+"""Memory of a run: what it will take, what it took at most, and which beam shape would fit.
 
 Knows devices and byte counts; nothing of decoding.
 """
@@ -10,15 +10,30 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
-from playground.base_model.adapter import BaseModel
-from playground.base_model.cache import bytes_per_slot
 from playground.config import BeamShape, PlaygroundError
+from playground.memory import free_bytes as free_bytes
 from playground.memory import readable_bytes
 
-_WORKING_ROWS = 3  # copies of a node's logits alive at once: the model's, their fp32 form, its log-softmax
+
+class SizedModel(Protocol):
+    """A base model as one that knows what it takes."""
+
+    device: torch.device
+
+    @property
+    def devices(self) -> tuple[torch.device, ...]: ...
+
+    def slot_bytes(self, device: torch.device) -> int:
+        """Bytes on `device` of one cached token, all layers."""
+        ...
+
+    def node_bytes(self, device: torch.device) -> int:
+        """Bytes on `device` of one tree node in a forward, beyond its cache row."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,13 +45,11 @@ class Footprint:
     place: str = ""  # the device's name, where there are several
 
     @classmethod
-    def of(cls, base: BaseModel, device: torch.device | None = None) -> Footprint:
+    def of(cls, base: SizedModel, device: torch.device | None = None) -> Footprint:
         """What a run takes on `device`, the base model's own if None: there logits and hidden states stand."""
         device = device or base.device
-        here = [shape for shape in base.shapes if shape.device == device]
-        logits = base.vocab_size * (base.dtype.itemsize + 4 * (_WORKING_ROWS - 1))
-        node = logits + 16 * base.context_size * 4 if device == base.device else 0
-        return cls(bytes_per_slot(here, base.dtype), node, str(device) if len(base.devices) > 1 else "")
+        place = str(device) if len(base.devices) > 1 else ""
+        return cls(base.slot_bytes(device), base.node_bytes(device), place)
 
     def run(self, shape: BeamShape, tokens: int, lanes: int) -> int:
         """Bytes of a run: caches of `tokens` in `lanes` lanes and the largest tree of `shape`."""
@@ -57,7 +70,7 @@ class Footprint:
 
 
 def tightest(
-    base: BaseModel, shape: BeamShape, tokens: int, lanes: int, free: Callable[[torch.device], int]
+    base: SizedModel, shape: BeamShape, tokens: int, lanes: int, free: Callable[[torch.device], int]
 ) -> tuple[Footprint, int]:
     """The footprint on the device that a run would leave least room on, and the bytes free there."""
     rooms = [(Footprint.of(base, device), free(device)) for device in base.devices]
@@ -93,17 +106,6 @@ def _named(shape: BeamShape, joined: str) -> str:
     if shape.nodes is None:
         return f"beam width {shape.width} {joined} beam length {shape.length}"
     return f"a tree of {shape.max_nodes} nodes"
-
-
-def free_bytes(device: torch.device) -> int:
-    """Bytes that a run on `device` can still have."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + cached)
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 class PeakMemory:

@@ -5,20 +5,29 @@ Resolves every `auto` once. Knows where models come from and what they cost here
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from kernels import KernelSet, kernel_set
+from kernels.native import NativeError
 from playground.base_model.adapter import BaseModel
+from playground.base_model.native import NativeBase
+from playground.base_model.native_image import fingerprint
+from playground.base_model.native_loading import load_native, open_library, require_fit
 from playground.base_model.pairing import pair_drafter
-from playground.calibration import CostFile, Costs, fastest_drafting, known_costs, offered
-from playground.config import CostCurve, EngineOptions, PlaygroundError, parse_device_map
+from playground.calibration import CostFile, Costs, StepCosts, fastest_drafting, known_costs, offered
+from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, parse_device_map
+from playground.decode.native_costs import best_shape
+from playground.decode.native_costs import known_costs as known_native_costs
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
+from playground.drafter.native import NativeDraftModel
+from playground.engine_options import main_device, options_with_map, resolve_engine, resolve_kernels, wants_native
 from playground.files import cache_folder
 from playground.footprint import free_bytes
 from playground.memory import readable_bytes
@@ -27,23 +36,30 @@ from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, re
 from playground.sources.checkpoint import read_config, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
+from playground.threads import free_cores
 from playground.trace import Progress
+
+LIKELIHOOD_TEXT = Path(__file__).resolve().parents[1] / "assets" / "text" / "likelihood.txt"
 
 
 @dataclass(frozen=True)
 class Pair:
     """A base model with its tokenizer and, where there is one, a drafter bound to it; every `auto` resolved."""
 
-    base: BaseModel
+    base: BaseModel | NativeBase
     tokenizer: Tokenizer
-    drafter: Drafter | None
+    drafter: Drafter | NativeDraftModel | None
     drafter_card: str  # Markdown, empty where there is none
     device: torch.device
     dtype: str
     engine: str
-    kernels: KernelSet
+    kernels: str
+    exact: bool  # both lanes agree bit for bit
+    versions: Mapping[str, str]  # of what the kernels are made with
     costs: Costs  # measured steps by dtype; empty where they were not measured
-    curve: CostCurve | None = None  # what steps cost here by nodes; None where it was not measured
+    curve: Callable[[int], CostCurve] | None = None  # what steps cost here, by beam width; None: not measured
+    shape: BeamShape = field(default_factory=BeamShape)  # the one to use where nobody chose
+    notes: tuple[str, ...] = ()  # sentences on how it runs, for the person at the screen
 
 
 def load_pair(
@@ -58,8 +74,9 @@ def load_pair(
     quiet_transformers()
     options = options_with_map(options)
     device = main_device(options)
-    kernels = resolve_kernels(options, device)
-    engine = resolve_engine(options, device, kernels)
+    native = wants_native(options, device)
+    if not native:
+        resolve_kernels(options, device)  # what cannot run is refused before anything is loaded
     drafter_folder = None
     of_default_pair = base in (None, DEFAULT_BASE) and DEFAULT_DRAFTER_FOLDER.is_dir()
     if drafter is not None or of_default_pair:
@@ -67,6 +84,21 @@ def load_pair(
     loaded_drafter = load_drafter(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
     tokenizer = Tokenizer.load(folder.path)
+    card = read_card(drafter_folder.path) if drafter_folder else ""
+    notes: tuple[str, ...] = ()
+    if native:
+        try:
+            pair = _native_pair(folder, tokenizer, loaded_drafter, card, options, _span(tell, "Loading", 0.6, 1.0))
+            tell(Progress("Ready", 1.0, folder.name))
+            return pair
+        except NativeError as error:
+            if options.engine == "native":
+                raise PlaygroundError(str(error)) from error
+            notes = (f"Decoding runs on the eager engine, as the native one cannot: {error}",)
+    kernels = resolve_kernels(options, device)
+    engine = resolve_engine(options, device, kernels)
+    if device.type == "cpu":
+        torch.set_num_threads(options.threads or free_cores())
 
     def load(name: str, report: Report) -> BaseModel:
         return BaseModel.load(
@@ -86,8 +118,68 @@ def load_pair(
         _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
         bound = pair_drafter(loaded_drafter, model)
     tell(Progress("Ready", 1.0, folder.name))
-    card = read_card(drafter_folder.path) if drafter_folder else ""
-    return Pair(model, tokenizer, bound, card, model.device, dtype, engine, kernels, costs)
+    return Pair(
+        base=model,
+        tokenizer=tokenizer,
+        drafter=bound,
+        drafter_card=card,
+        device=model.device,
+        dtype=dtype,
+        engine=engine,
+        kernels=kernels.name,
+        exact=kernels.exact,
+        versions=kernels.versions,
+        costs=costs,
+        notes=notes,
+    )
+
+
+def _native_pair(
+    folder: ModelFolder,
+    tokenizer: Tokenizer,
+    drafter: Drafter | None,
+    card: str,
+    options: EngineOptions,
+    report: Report,
+) -> Pair:
+    """The pair on the native engine.
+
+    Raises:
+        NativeError: the library or the model cannot run here. PlaygroundError: something is wrong with the model.
+    """
+    require_fit(folder)
+    library = open_library(options.threads, report)
+    ids = tokenizer.encode_text(LIKELIHOOD_TEXT.read_text(encoding="utf-8"))
+    base, measured = load_native(folder, library, options.dtype, ids, report)
+    bound = costs = None
+    if drafter:
+        bound = NativeDraftModel.of(drafter, base.model, base.name)
+        base.set_taps(bound.taps)
+        costs = known_native_costs(cache_folder() / "native", _costs_key(folder, base, bound), base, bound, report)
+    return Pair(
+        base=base,
+        tokenizer=tokenizer,
+        drafter=bound,
+        drafter_card=card,
+        device=base.device,
+        dtype=base.format,
+        engine="native",
+        kernels=base.kernels,
+        exact=True,
+        versions={},
+        costs={name: StepCosts(found.plain_ms, found.tree_ms) for name, found in measured.items()},
+        notes=base.notes,
+        curve=costs.curve if costs else None,
+        shape=best_shape(costs) if costs else BeamShape(),
+    )
+
+
+def _costs_key(folder: ModelFolder, base: NativeBase, drafter: NativeDraftModel) -> str:
+    """All that the costs of steps hang on: weights, format, drafter, instruction set, threads, machine."""
+    library, of_drafter = base.model.library, drafter.info()
+    told = f"{platform.node()} {fingerprint(folder)} {base.format} {of_drafter.file_hash} {of_drafter.config_hash}"
+    told += f" {library.path.name} {library.isa.name} {library.threads}"
+    return hashlib.sha256(told.encode()).hexdigest()[:20]
 
 
 def quiet_transformers() -> None:
@@ -97,124 +189,6 @@ def quiet_transformers() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     logging.getLogger("accelerate").setLevel(logging.ERROR)
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device behind a name; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        PlaygroundError: no such device here.
-    """
-    has_mps = torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise PlaygroundError(f"Device is {name!r}, but must be auto, cpu, cuda, cuda:N or mps.") from error
-    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(has_mps)}.get(device.type, 0)
-    if (device.index or 0) >= here:
-        raise PlaygroundError(
-            f"Device is {name!r}, but this machine has {here} of kind {device.type!r} that PyTorch can use. "
-            "Use auto or cpu, or install a PyTorch build for that device."
-        )
-    return device
-
-
-def options_with_map(options: EngineOptions) -> EngineOptions:
-    """With a device map: the engine and the kernels that can follow it.
-
-    Raises:
-        PlaygroundError: another device, engine or kernels were asked for besides, or exact mode.
-    """
-    if options.device_map is None:
-        return options
-    if options.device != "auto":
-        raise PlaygroundError(
-            f"Device is {options.device!r} and the device map {options.device_map!r}, but a map says itself where the "
-            "model goes. Leave the device at auto, or leave the map out."
-        )
-    if options.exact or options.engine not in ("auto", "eager"):
-        asked = "exact mode" if options.exact else f"engine {options.engine!r}"
-        raise PlaygroundError(
-            f"A device map needs the eager engine, but {asked} keeps the whole model on one device. "
-            "Leave one of the two out."
-        )
-    if options.kernels not in ("auto", "reference"):
-        raise PlaygroundError(
-            f"Kernels are {options.kernels!r}, which run on the first GPU alone, but a device map may use several "
-            "devices. Use kernels auto or reference, or leave the map out."
-        )
-    return replace(options, engine="eager", kernels="reference")
-
-
-def main_device(options: EngineOptions) -> torch.device:
-    """The device that a pair decodes on: with a device map, the first GPU that it names.
-
-    Raises:
-        PlaygroundError: no such device here.
-    """
-    if options.device_map is None:
-        return resolve_device(options.device)
-    named = parse_device_map(options.device_map)
-    if isinstance(named, str):
-        return resolve_device("auto")
-    places = [f"cuda:{place}" if isinstance(place, int) else place for place in named.values() if place != "disk"]
-    devices = [resolve_device(place) for place in places]
-    return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
-
-
-def resolve_engine(options: EngineOptions, device: torch.device, kernels: KernelSet) -> str:
-    """The engine that runs: captured where the kernels can be on CUDA, eager elsewhere.
-
-    Raises:
-        PlaygroundError: one was asked for that cannot run here.
-    """
-    if options.engine == "captured" and device.type != "cuda":
-        raise PlaygroundError(
-            f"Engine is 'captured', which replays CUDA graphs, but the device is {device.type!r}. Use auto or eager."
-        )
-    if options.engine == "captured" and kernels.reads_device:
-        raise PlaygroundError(
-            f"Engine is 'captured', but kernels are {kernels.name!r}, which ask the device for numbers while they run, "
-            "and a CUDA graph cannot. Use kernels auto or triton, or engine eager."
-        )
-    graphs = device.type == "cuda" and not kernels.reads_device
-    return options.engine if options.engine != "auto" else "captured" if graphs else "eager"
-
-
-def resolve_kernels(options: EngineOptions, device: torch.device) -> KernelSet:
-    """The operations the engine uses.
-
-    Raises:
-        PlaygroundError: Triton, or exact mode with it, was asked for where it cannot run.
-    """
-    if options.exact and (device.type != "cuda" or options.kernels == "reference"):
-        raise PlaygroundError(
-            f"Exact mode needs the Triton kernels on a CUDA device, but the device is {device.type!r} and kernels are "
-            f"{options.kernels!r}. Use dtype float32, in which both lanes agree but for rounding at near ties."
-        )
-    try:
-        found = kernel_set(options.kernels, device, exact=options.exact)
-    except ValueError as error:
-        raise PlaygroundError(str(error)) from error
-    if options.dtype != "auto" and not found.takes(getattr(torch, options.dtype)):
-        raise PlaygroundError(
-            f"Dtype is {options.dtype!r}, but the {found.name} kernels compute in {_listed(found)}. "
-            "Use one of these, or --kernels reference."
-        )
-    if found.first_gpu_only and device.index:
-        raise PlaygroundError(
-            f"Device is '{device}', but the {found.name} kernels run on the first GPU that this process sees. "
-            f"Start with CUDA_VISIBLE_DEVICES={device.index} and --device cuda, or use --kernels reference."
-        )
-    return found
-
-
-def _listed(kernels: KernelSet) -> str:
-    """The dtypes a set computes in, as people read them."""
-    *others, last = (str(dtype).removeprefix("torch.") for dtype in kernels.dtypes or ())
-    return f"{', '.join(others)} and {last}"
 
 
 def _choose_dtype(

@@ -9,31 +9,33 @@ from __future__ import annotations
 import platform
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
 
-from kernels import KernelSet
 from playground import __version__
-from playground.base_model.adapter import BaseModel
-from playground.calibration import plain_costs
-from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.base_model.native import NativeBase
+from playground.calibration import note_run, plain_costs
+from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.native_runner import NativeDecoding, NativeRunner
 from playground.decode.race import RaceRecord, race
 from playground.decode.replay import Programs, ReplayedRunner
 from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
+from playground.drafter.native import NativeDraftModel
 from playground.figures.sentence import run_sentence
 from playground.figures.summary import run_summary
 from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tightest
 from playground.line import Line, Place
 from playground.memory import is_out_of_memory
 from playground.pair import Pair, load_pair
+from playground.sources.checkpoint import first_line
 from playground.trace import (
     FinishReason,
     Footer,
@@ -48,6 +50,7 @@ from playground.trace import (
     Trace,
 )
 
+AnyDrafter = Drafter | NativeDraftModel
 CHARACTERS_PER_TOKEN = 16  # English has about 4; what has more than this does not fit in a window
 
 
@@ -62,14 +65,16 @@ class Session:
         self._info = SessionInfo(
             base=pair.base.info(),
             drafter=pair.drafter.info() if pair.drafter else None,
-            device=_device_names(pair.base),
+            device=_device_names(pair),
             dtype=pair.dtype,
             engine=pair.engine,
-            kernels=pair.kernels.name,
+            kernels=pair.kernels,
             window=pair.base.window,
             drafter_card=pair.drafter_card,
             has_chat_template=pair.tokenizer.has_chat_template,
-            versions=_versions(pair.kernels),
+            versions=_versions(pair.versions),
+            notes=pair.notes,
+            shape=str(pair.shape),
         )
 
     @classmethod
@@ -85,7 +90,15 @@ class Session:
         Raises:
             PlaygroundError: it cannot be found, read, or held here.
         """
-        return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        try:
+            return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        except Exception as error:
+            if isinstance(error, PlaygroundError):
+                raise
+            raise PlaygroundError(
+                f"{base or 'The default pair'} could not be loaded ({type(error).__name__}: {first_line(error)}). "
+                "Download or save the model again, or choose another."
+            ) from error
 
     @property
     def info(self) -> SessionInfo:
@@ -94,6 +107,11 @@ class Session:
     @property
     def pair(self) -> Pair:
         return self._pair
+
+    @property
+    def shape(self) -> BeamShape:
+        """The beam shape to use where nobody chose one."""
+        return self._pair.shape
 
     def check(self, request: RunRequest) -> None:
         """Refuse what cannot run, before anything runs.
@@ -119,7 +137,7 @@ class Session:
         drafter, prompt_ids = self._checked(request)
         return self._in_turn(place, stop, lambda: self._records(request, drafter, prompt_ids, stop))
 
-    def _checked(self, request: RunRequest) -> tuple[Drafter, list[int]]:
+    def _checked(self, request: RunRequest) -> tuple[AnyDrafter, list[int]]:
         pair = self._pair
         if pair.drafter is None:
             raise PlaygroundError(
@@ -137,6 +155,11 @@ class Session:
             )
         if not prompt_ids:
             raise PlaygroundError("The prompt has no tokens. Type something the tokenizer can read.")
+        if max(prompt_ids) >= pair.base.vocab_size:
+            raise PlaygroundError(
+                f"The tokenizer gives token {max(prompt_ids):,}, but {pair.base.name} has a vocabulary of "
+                f"{pair.base.vocab_size:,}. Put the tokenizer and the weights of one model together."
+            )
         footprint, tokens, free = self._needs(request, len(prompt_ids))
         if footprint.run(request.shape, tokens, 1 + request.race) > free:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
@@ -164,7 +187,7 @@ class Session:
                 yield from records()
 
     def _records(
-        self, request: RunRequest, drafter: Drafter, prompt_ids: list[int], stop: threading.Event
+        self, request: RunRequest, drafter: AnyDrafter, prompt_ids: list[int], stop: threading.Event
     ) -> Iterator[Record]:
         trace = Trace(self._header(request, prompt_ids))
         self._peak.reset()
@@ -178,18 +201,28 @@ class Session:
         cut = drafting.finish_reason is None or (plain is not None and plain.finish_reason is None)
         yield self._footer(trace, "stopped" if cut else drafting.finish_reason or "stopped")
 
-    def _lanes(self, request: RunRequest, drafter: Drafter) -> tuple[DraftingLane, PlainLane | None]:
-        plain = Decoding(self._pair.base, request.sampling)
-        drafting = replace(plain, drafting=Drafting(drafter, request.shape, self._pair.curve))
+    def _lanes(self, request: RunRequest, drafter: AnyDrafter) -> tuple[DraftingLane, PlainLane | None]:
         return (
-            DraftingLane(self._runner(drafting), request.max_new_tokens),
-            PlainLane(self._runner(plain), request.max_new_tokens) if request.race else None,
+            DraftingLane(self._runner(request, drafter), request.max_new_tokens),
+            PlainLane(self._runner(request, None), request.max_new_tokens) if request.race else None,
         )
 
-    def _runner(self, decoding: Decoding) -> Runner:
+    def _runner(self, request: RunRequest, drafter: AnyDrafter | None) -> Runner:
+        """Of the drafting lane, or of the plain one."""
+        base = self._pair.base
+        if isinstance(base, NativeBase):
+            assert not isinstance(drafter, Drafter)
+            shape = request.shape
+            return NativeRunner(NativeDecoding(base, request.sampling, drafter, shape, self._curve(shape)))
+        assert not isinstance(drafter, NativeDraftModel)
+        drafting = Drafting(drafter, request.shape, self._curve(request.shape)) if drafter else None
+        decoding = Decoding(base, request.sampling, drafting)
         if self._pair.engine == "captured":
             return ReplayedRunner(decoding, self._programs)
         return DirectRunner(decoding)
+
+    def _curve(self, shape: BeamShape) -> CostCurve | None:
+        return self._pair.curve(shape.width) if self._pair.curve else None
 
     def _header(self, request: RunRequest, prompt_ids: list[int]) -> Header:
         info, sampling = self._info, request.sampling
@@ -203,7 +236,7 @@ class Session:
             dtype=info.dtype,
             engine=info.engine,
             kernels=info.kernels,
-            exact=self._pair.kernels.exact,
+            exact=self._pair.exact,
             versions=info.versions,
             settings=RunSettings(
                 beam_width=request.shape.width,
@@ -220,11 +253,12 @@ class Session:
             ),
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
-            costs=self._pair.curve if request.shape.nodes == "auto" else None,
+            costs=self._curve(request.shape) if request.shape.nodes == "auto" else None,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 
     def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
+        note_run(self._pair.costs, self._pair.dtype, [record.ms for record in trace.plain[1:]])
         costs = plain_costs(self._pair.costs, self._pair.dtype)
         summary = run_summary(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
         text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)
@@ -265,10 +299,12 @@ def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceReco
     return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})
 
 
-def _device_names(base: BaseModel) -> str:
+def _device_names(pair: Pair) -> str:
     """Where the model computes, and where the rest of its weights wait."""
-    names = ", ".join(_device_name(device) for device in base.devices)
-    return f"{names}, weights {base.put_aside}" if base.put_aside else names
+    if isinstance(pair.base, NativeBase):
+        return f"cpu ({pair.base.model.library.threads} threads)"
+    names = ", ".join(_device_name(device) for device in pair.base.devices)
+    return f"{names}, weights {pair.base.put_aside}" if pair.base.put_aside else names
 
 
 def _device_name(device: torch.device) -> str:
@@ -277,7 +313,7 @@ def _device_name(device: torch.device) -> str:
     return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
 
 
-def _versions(kernels: KernelSet) -> dict[str, str]:
+def _versions(of_kernels: Mapping[str, str]) -> dict[str, str]:
     import transformers
 
     return {
@@ -285,5 +321,5 @@ def _versions(kernels: KernelSet) -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
-        **kernels.versions,
+        **of_kernels,
     }

@@ -11,6 +11,7 @@ import torch
 
 from kernels import KernelSet, kernel_set
 from playground.drafter.file import save_drafter
+from tests.native_library import built, every_set, library  # noqa: F401  (fixtures for every folder)
 
 if not torch.cuda.is_available():
     # A Triton function is interpreted or compiled once and for all when its module is imported, Triton's own and ours,

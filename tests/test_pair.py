@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from playground.config import EngineOptions, PlaygroundError
-from playground.pair import resolve_engine, resolve_kernels
+from playground.engine_options import resolve_engine, resolve_kernels
 
 CPU, CUDA, SECOND = torch.device("cpu"), torch.device("cuda"), torch.device("cuda", 1)
 

@@ -22,13 +22,21 @@ TEMPLATE = (
 )
 
 
-def write_base(folder: Path, *, chat: bool = True, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
+def write_base(
+    folder: Path,
+    *,
+    chat: bool = True,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    hidden: int = HIDDEN,
+    inner: int = 48,
+) -> Path:
     """A two-layer Llama and its tokenizer as transformers saves them."""
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=VOCABULARY,
-        hidden_size=HIDDEN,
-        intermediate_size=48,
+        hidden_size=hidden,
+        intermediate_size=inner,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

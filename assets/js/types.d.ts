@@ -381,6 +381,11 @@ export interface ChartPicture {
   rows: string[][];
 }
 
+/** Two runs: the chart, its table, and what differs in words. */
+export interface ComparePicture extends ChartPicture {
+  words: string[];
+}
+
 /** The chart library. */
 export interface PlotCode {
   code: string;

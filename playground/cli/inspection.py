@@ -44,8 +44,10 @@ def info(chosen: argparse.Namespace) -> int:
             else "Drafter: none. Name one with --drafter, or train one: python -m playground train --help"
         )
         out.words(f"Runs on {found.device} in {found.dtype}, {found.engine} engine, {found.kernels} kernels")
+        for note in found.notes:
+            out.words(note)
         for dtype, cost in costs.items():
-            out.words(f"  {dtype}: plain step {cost.plain_ms:.1f} ms, tree of 24 nodes {cost.tree_ms:.1f} ms")
+            out.words(f"  {dtype}: plain step {cost.plain_ms:.1f} ms, tree step {cost.tree_ms:.1f} ms")
         out.words(", ".join(f"{name} {version}" for name, version in found.versions.items()))
     return 0
 

@@ -48,6 +48,8 @@ class SessionInfo:
     drafter_card: str  # Markdown, empty where there is none
     has_chat_template: bool
     versions: Mapping[str, str]
+    notes: tuple[str, ...] = ()  # sentences on how it runs here
+    shape: str = "8x5@auto"  # the beam shape to use where nobody chose, as `BeamShape.parse` reads it
 
 
 @dataclass(frozen=True)

@@ -344,6 +344,12 @@ class ChartPicture(TypedDict):
     rows: list[list[str]]
 
 
+class ComparePicture(ChartPicture):
+    """Two runs: the chart, its table, and what differs in words."""
+
+    words: list[str]
+
+
 class PlotCode(TypedDict):
     """The chart library."""
 

@@ -34,8 +34,8 @@ from playground.config import (
     Sampling,
     parse_device_map,
 )
+from playground.engine_options import main_device, options_with_map
 from playground.footprint import Footprint, no_room, tightest
-from playground.pair import main_device, options_with_map
 from playground.session import Session
 from playground.trace import Trace
 from tests.families import random_model

@@ -5,25 +5,11 @@
 
 enum { PHASES_A_LAYER = 10 };
 
-static void embed_row(const Run *run, int64_t r) {
-    const Spec *s = run->model->image.spec;
-    const int64_t start = (int64_t)run->tokens[r] * s->hidden;
-    float *x = run->x + r * s->hidden;
-    for (int64_t i = 0; i < s->hidden; i++) {
-        if (s->format == FORMAT_FLOAT32) {
-            x[i] = ((const float *)run->model->image.embedding)[start + i];
-        } else {
-            uint32_t bits = (uint32_t)((const uint16_t *)run->model->image.embedding)[start + i] << 16;
-            memcpy(&x[i], &bits, 4);
-        }
-        x[i] *= s->embedding_scale;
-    }
-}
-
 static void forward_job(void *context, Worker *worker) {
     Run *run = context;
     const Spec *s = run->model->image.spec;
-    for (int64_t r; (r = worker_next(worker, run->plan.rows)) >= 0;) embed_row(run, r);
+    for (int64_t r; (r = worker_next(worker, run->plan.rows)) >= 0;) 
+        embed_token(&run->model->image, run->tokens[r], run->x + r * s->hidden);
     for (int64_t layer = 0; layer < s->layers; layer++) {
         query_key_value_phase(run, worker, layer);
         attention_phase(run, worker, layer);

@@ -138,6 +138,20 @@ int image_view(void *image, int64_t size, Image *view) {
     return NATIVE_OK;
 }
 
+void embed_token(const Image *image, int32_t token, float *x) {
+    const Spec *s = image->spec;
+    const int64_t start = (int64_t)token * s->hidden;
+    for (int64_t i = 0; i < s->hidden; i++) {
+        if (s->format == FORMAT_FLOAT32) {
+            x[i] = ((const float *)image->embedding)[start + i];
+        } else {
+            uint32_t bits = (uint32_t)((const uint16_t *)image->embedding)[start + i] << 16;
+            memcpy(&x[i], &bits, 4);
+        }
+        x[i] *= s->embedding_scale;
+    }
+}
+
 #if defined(__SANITIZE_ADDRESS__)
 /* From the heap, so that the sanitizer sees the ends. */
 void *native_memory_new(int64_t size) {

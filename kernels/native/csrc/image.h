@@ -26,6 +26,10 @@ typedef struct Image {
     Layer *layers;
 } Image;
 
+void embed_token(const Image *image, int32_t token, float *x); /* [hidden], scaled */
+/* Row `output` of a linear layer from its `inner` weights, and back as they are kept; pack.c. */
+void linear_put(const Linear *linear, int32_t format, int64_t output, const float *line);
+void linear_get(const Linear *linear, int32_t format, int64_t output, float *line);
 int64_t linear_bytes(int32_t format, int64_t inner, int64_t panels); /* of w */
 int spec_fits(const Spec *spec, const LayerSpec *layers);
 int image_view(void *image, int64_t size, Image *view); /* view->layers is the caller's to free */

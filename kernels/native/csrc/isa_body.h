@@ -41,6 +41,7 @@ static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
 #endif
 #include "attention_int8.h"
 #include "attention.h"
+#include "choices.h"
 
 #define KERNELS(SYMBOL, NAME)                    \
     const Kernels SYMBOL = {                     \
@@ -62,4 +63,12 @@ static inline int64_t less(int64_t a, int64_t b) { return a < b ? a : b; }
         .fold = attend_fold,                     \
         .finish = attend_finish,                 \
         .store = attend_store,                   \
+        .top = choices_top,                      \
+        .above = choices_above,                  \
+        .exp_sum = choices_exp_sum,              \
+        .log = choices_log,                      \
+        .exp = choices_exp,                      \
+        .rank = choices_rank,                    \
+        .noise = choices_noise,                  \
+        .pick = choices_pick,                    \
     }

@@ -54,6 +54,16 @@ typedef struct Kernels {
     void (*fold)(float *state, const float *part, int64_t dim); /* state: o[dim], maximum, sum */
     void (*finish)(const float *state, int64_t dim, float *out);
     void (*store)(const float *x, int64_t dim, void *keys, void *values, int64_t slot, int32_t dtype);
+    /* Over one row of logits; see choices.h. */
+    int64_t (*top)(const float *x, int64_t count, int64_t wanted, int32_t *ids, float *values);
+    int64_t (*above)(const float *x, int64_t count, float bound, int32_t *ids);
+    float (*exp_sum)(const float *x, int64_t count, float scale, float shift, float *e);
+    float (*log)(float x);
+    float (*exp)(float x);
+    int64_t (*rank)(const float *x, int64_t count, int64_t id);
+    void (*noise)(const int32_t *ids, int64_t first, int64_t count, uint32_t stream, uint32_t step, float *noise);
+    int64_t (*pick)(const float *x, int64_t count, float threshold, float temperature, uint32_t stream, uint32_t step,
+                    float *gap);
 } Kernels;
 
 extern const Kernels native_scalar;

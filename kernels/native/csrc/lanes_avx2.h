@@ -86,6 +86,39 @@ static inline void v_store_i8(int8_t *p, vf a) {
     both = _mm256_permute4x64_epi64(both, 0xd8);
     _mm_storeu_si128((__m128i *)p, _mm_packs_epi16(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)));
 }
+static inline uint32_t v_below(vf a, vf b) {
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)) |
+           (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ)) << 8;
+}
 
+typedef struct {
+    __m256i lo, hi;
+} vi;
+
+#define WHOLE(expression_lo, expression_hi) return (vi){expression_lo, expression_hi};
+
+static inline vi i_set(uint32_t a) { WHOLE(_mm256_set1_epi32((int)a), _mm256_set1_epi32((int)a)) }
+static inline vi i_load(const int32_t *p) {
+    WHOLE(_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 8)))
+}
+static inline vi i_count(uint32_t from) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    WHOLE(_mm256_add_epi32(_mm256_set1_epi32((int)from), lane), _mm256_add_epi32(_mm256_set1_epi32((int)(from + 8)), lane))
+}
+static inline vi i_add(vi a, vi b) { WHOLE(_mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi)) }
+static inline vi i_mul(vi a, vi b) { WHOLE(_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)) }
+static inline vi i_xor(vi a, vi b) { WHOLE(_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)) }
+static inline vi i_and(vi a, vi b) { WHOLE(_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)) }
+static inline vi i_right(vi a, int n) {
+    WHOLE(_mm256_srl_epi32(a.lo, _mm_cvtsi32_si128(n)), _mm256_srl_epi32(a.hi, _mm_cvtsi32_si128(n)))
+}
+static inline vi i_right_signed(vi a, int n) {
+    WHOLE(_mm256_sra_epi32(a.lo, _mm_cvtsi32_si128(n)), _mm256_sra_epi32(a.hi, _mm_cvtsi32_si128(n)))
+}
+static inline vi i_bits(vf a) { WHOLE(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)) }
+static inline vf i_float_bits(vi a) { BOTH(_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)) }
+static inline vf i_signed_to_float(vi a) { BOTH(_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)) }
+
+#undef WHOLE
 #undef BOTH
 #endif

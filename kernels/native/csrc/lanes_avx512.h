@@ -58,5 +58,23 @@ static inline void v_store_bf16(uint16_t *p, vf a) {
 static inline void v_store_i8(int8_t *p, vf a) {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 }
+static inline uint32_t v_below(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+
+typedef __m512i vi;
+
+static inline vi i_set(uint32_t a) { return _mm512_set1_epi32((int)a); }
+static inline vi i_load(const int32_t *p) { return _mm512_loadu_si512(p); }
+static inline vi i_count(uint32_t from) {
+    return _mm512_add_epi32(i_set(from), _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+static inline vi i_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+static inline vi i_mul(vi a, vi b) { return _mm512_mullo_epi32(a, b); }
+static inline vi i_xor(vi a, vi b) { return _mm512_xor_si512(a, b); }
+static inline vi i_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+static inline vi i_right(vi a, int n) { return _mm512_srl_epi32(a, _mm_cvtsi32_si128(n)); }
+static inline vi i_right_signed(vi a, int n) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(n)); }
+static inline vi i_bits(vf a) { return _mm512_castps_si512(a); }
+static inline vf i_float_bits(vi a) { return _mm512_castsi512_ps(a); }
+static inline vf i_signed_to_float(vi a) { return _mm512_cvtepi32_ps(a); }
 
 #endif

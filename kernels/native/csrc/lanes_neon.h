@@ -68,7 +68,44 @@ static inline void v_store_i8(int8_t *p, vf a) {
     int16x8_t hi = vcombine_s16(vqmovn_s32(vcvtnq_s32_f32(a.q[2])), vqmovn_s32(vcvtnq_s32_f32(a.q[3])));
     vst1q_s8(p, vcombine_s8(vqmovn_s16(lo), vqmovn_s16(hi)));
 }
+static inline uint32_t v_below(vf a, vf b) {
+    const uint32_t places[4] = {1, 2, 4, 8};
+    uint32_t mask = 0;
+    EACH mask |= vaddvq_u32(vandq_u32(vcltq_f32(a.q[i], b.q[i]), vld1q_u32(places))) << 4 * i;
+    return mask;
+}
 
+typedef struct {
+    uint32x4_t q[4];
+} vi;
+
+#define WHOLE(expression)         \
+    {                             \
+        vi y;                     \
+        EACH y.q[i] = expression; \
+        return y;                 \
+    }
+
+static inline vi i_set(uint32_t a) WHOLE(vdupq_n_u32(a))
+static inline vi i_load(const int32_t *p) WHOLE(vreinterpretq_u32_s32(vld1q_s32(p + 4 * i)))
+static inline vi i_count(uint32_t from) {
+    const uint32_t lane[4] = {0, 1, 2, 3};
+    vi y;
+    EACH y.q[i] = vaddq_u32(vdupq_n_u32(from + 4 * (uint32_t)i), vld1q_u32(lane));
+    return y;
+}
+static inline vi i_add(vi a, vi b) WHOLE(vaddq_u32(a.q[i], b.q[i]))
+static inline vi i_mul(vi a, vi b) WHOLE(vmulq_u32(a.q[i], b.q[i]))
+static inline vi i_xor(vi a, vi b) WHOLE(veorq_u32(a.q[i], b.q[i]))
+static inline vi i_and(vi a, vi b) WHOLE(vandq_u32(a.q[i], b.q[i]))
+static inline vi i_right(vi a, int n) WHOLE(vshlq_u32(a.q[i], vdupq_n_s32(-n)))
+static inline vi i_right_signed(vi a, int n)
+    WHOLE(vreinterpretq_u32_s32(vshlq_s32(vreinterpretq_s32_u32(a.q[i]), vdupq_n_s32(-n))))
+static inline vi i_bits(vf a) WHOLE(vreinterpretq_u32_f32(a.q[i]))
+static inline vf i_float_bits(vi a) MAP(vreinterpretq_f32_u32(a.q[i]))
+static inline vf i_signed_to_float(vi a) MAP(vcvtq_f32_s32(vreinterpretq_s32_u32(a.q[i])))
+
+#undef WHOLE
 #undef MAP
 #undef EACH
 #endif

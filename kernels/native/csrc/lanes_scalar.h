@@ -78,7 +78,45 @@ static inline void v_store_bf16(uint16_t *p, vf a) {
 }
 /* Whole values in -127..127. */
 static inline void v_store_i8(int8_t *p, vf a) { EACH p[i] = (int8_t)a.f[i]; }
+/* Bit i: lane i of a is less than lane i of b. */
+static inline uint32_t v_below(vf a, vf b) {
+    uint32_t mask = 0;
+    EACH mask |= (uint32_t)(a.f[i] < b.f[i]) << i;
+    return mask;
+}
 
+typedef struct {
+    uint32_t u[16];
+} vi;
+
+#define WHOLE(expression)     \
+    vi y;                     \
+    EACH y.u[i] = expression; \
+    return y;
+
+static inline vi i_set(uint32_t a) { WHOLE(a) }
+static inline vi i_load(const int32_t *p) { WHOLE((uint32_t)p[i]) }
+static inline vi i_count(uint32_t from) { WHOLE(from + (uint32_t)i) }
+static inline vi i_add(vi a, vi b) { WHOLE(a.u[i] + b.u[i]) }
+static inline vi i_mul(vi a, vi b) { WHOLE(a.u[i] * b.u[i]) }
+static inline vi i_xor(vi a, vi b) { WHOLE(a.u[i] ^ b.u[i]) }
+static inline vi i_and(vi a, vi b) { WHOLE(a.u[i] & b.u[i]) }
+static inline vi i_right(vi a, int n) { WHOLE(a.u[i] >> n) }
+/* With the sign; n below 32. */
+static inline vi i_right_signed(vi a, int n) { WHOLE((uint32_t)((int32_t)a.u[i] >> n)) }
+static inline vi i_bits(vf a) {
+    vi y;
+    memcpy(&y, &a, sizeof y);
+    return y;
+}
+static inline vf i_float_bits(vi a) {
+    vf y;
+    memcpy(&y, &a, sizeof y);
+    return y;
+}
+static inline vf i_signed_to_float(vi a) { UNARY((float)(int32_t)a.u[i]) }
+
+#undef WHOLE
 #undef UNARY
 #undef EACH
 #endif

@@ -12,6 +12,9 @@ typedef struct Buffer {
     int64_t size;
 } Buffer;
 
+void noise_streams(uint32_t seed, int64_t position, uint32_t *stream, uint32_t *step); /* pick.c */
+int rule_fits(const Rule *rule);
+
 void *buffer_room(Buffer *buffer, int64_t size); /* at least size bytes, 64-byte aligned, contents lost; NULL: none */
 
 /* Rows of activations, side by side in tiles as the kernels read them. */

@@ -79,6 +79,62 @@ typedef struct Segment {
     int64_t rows;      /* this segment's rows follow those of the segment before it */
 } Segment;
 
+/* How a token is picked: temperature 0 is greedy; top_k 0 and top_p 1 keep every token. */
+typedef struct Rule {
+    float temperature, top_p;
+    int32_t top_k;
+    uint32_t seed;
+} Rule;
+
+/* Nodes of a tree under a root, which is node 0; parents come before their children. */
+typedef struct Tree {
+    int64_t nodes;
+    const int32_t *token, *parent, *depth;
+} Tree;
+
+/* A recurrent drafter's shape; the arithmetic stands in playground/drafter. */
+typedef struct DrafterSpec {
+    int32_t format, hidden, exit, blocks, recurrent;
+    int32_t drafted; /* tokens it can draft */
+    int32_t tied;    /* its head ends in the base model's own rows */
+    int32_t taps, recent, context; /* layers read besides the last, latest tokens read, width of what joins them */
+    int32_t lookup, match;         /* tokens of the continuation it reads, longest match it tells apart */
+    int32_t cut;                   /* logits kept before the log-softmax; 0 keeps all */
+} DrafterSpec;
+
+enum DraftTensor { DRAFT_INPUT = 0, DRAFT_CELL, DRAFT_BLOCK, DRAFT_OUTPUT, DRAFT_CONTEXT_IN, DRAFT_CONTEXT_OUT, DRAFT_LOOKUP, DRAFT_BONUS };
+enum { MOST_WIDTH = 64, MOST_LEVELS = 16, MOST_NODES = 256, MOST_COPIED = 16, MOST_MATCH = 32, MOST_RECENT = 64, MOST_OTHERS = 32 };
+enum NodeOrigin { ORIGIN_ROOT = 0, ORIGIN_BEAM = 1, ORIGIN_COPY = 2 };
+
+/* How a tree is searched for. nodes 0: the surviving beams, all of them. Else the best candidates, at most nodes - 1 of
+ * them under the root; with verify_ms as many of those as pay, and no level that cannot. */
+typedef struct Search {
+    int32_t width, length, nodes;
+    int32_t match, copied;   /* longest match counted, tokens of the continuation that are candidates of their own */
+    int32_t least_match;     /* from which they are */
+    int32_t past_vocabulary; /* copied tokens outside the draft vocabulary may be drafted */
+    const float *chances;    /* [MOST_MATCH] that the next copied token is right when so many tokens agree */
+    const float *calibration; /* [MOST_LEVELS] actual acceptance over predicted, by depth from 1; NULL: 1 */
+    const float *verify_ms;  /* [nodes] of trees of 1, 2, .. nodes; NULL: the budget is what it is */
+    float fixed_ms, draft_ms, level_ms; /* of a step, of a draft's start, of each level */
+    Rule rule;
+} Search;
+
+/* What a search found. Arrays are the caller's: of nodes room for `nodes` or for width * length + 1, at least for
+ * MOST_COPIED + 1; of beams [width][length]; of others [MOST_OTHERS]. */
+typedef struct Draft {
+    int32_t nodes, levels, others, match;
+    int32_t scored, budget; /* candidates, sent or not; nodes there might have been */
+    int32_t *token, *parent, *depth, *origin, *copy; /* of nodes; copy: its place in the continuation, 0 for none */
+    float *score, *log_probability;
+    int32_t *beam_token, *beam_node; /* -1 for none */
+    float *beam_log_probability, *beam_score;
+    int32_t *other_token, *other_parent, *other_depth; /* the best that were scored but not sent */
+    float *other_score;
+    float draft_ms, tree_ms;
+} Draft;
+
+typedef struct Drafter Drafter;
 typedef struct Pool Pool;
 typedef struct Model Model;
 typedef struct Cache Cache;
@@ -108,6 +164,9 @@ NATIVE_API void native_memory_free(void *memory, int64_t size);
 NATIVE_API int native_pack(void *image, Pool *pool, int tensor, int layer, int64_t first, int64_t step,
                            const void *source, int dtype, int64_t rows, int64_t columns);
 
+/* Rows [count, H] of the embedding, scaled as the forward has them, or of the head, as they are kept. */
+NATIVE_API int native_rows(Model *model, int head, const int32_t *ids, int64_t count, float *rows);
+
 /* model.c */
 NATIVE_API int native_model_new(void *image, int64_t size, const struct Kernels *kernels, Pool *pool, Model **model);
 NATIVE_API void native_model_free(Model *model);
@@ -123,5 +182,28 @@ NATIVE_API int native_forward(Model *model, const Segment *segments, int64_t seg
                               int64_t tap_count, float *taps, float *hidden);
 /* head.c: logits [rows, V] of hidden rows [rows, H] as native_forward wrote them. */
 NATIVE_API int native_logits(Model *model, const float *hidden, int64_t rows, float *logits);
+
+/* pick.c: the token picked at each row of logits [rows, V] for an absolute position; how far it was ahead, or NULL. */
+NATIVE_API int native_pick(Model *model, const Rule *rule, const float *logits, int64_t rows, const int64_t *positions,
+                           int32_t *picks, float *gaps);
+/* Follows picks down a tree whose root stands at `committed`. Logits [nodes, V] are made of hidden [nodes, H] here: of
+ * the first *have rows at once, of the rest when the path comes to one of them (*have tells). An end-of-sequence token
+ * ends the path and has no pick: path [*length], picks [*length] with -1 there; room for as many as the tree is deep. */
+NATIVE_API int native_accept(Model *model, const Rule *rule, const Tree *tree, int64_t committed, const int32_t *eos,
+                             int64_t eos_count, const float *hidden, float *logits, int64_t *have, int32_t *path,
+                             int32_t *picks, int64_t *length, float *gap);
+/* drafter.c: ids [drafted] rising, NULL where all of the vocabulary is drafted. The base outlives its drafter. */
+NATIVE_API int native_drafter_new(Model *base, const DrafterSpec *spec, const int32_t *ids, Drafter **drafter);
+NATIVE_API void native_drafter_free(Drafter *drafter);
+NATIVE_API int native_drafter_pack(Drafter *drafter, int tensor, int index, const float *weight, const float *bias,
+                                   int64_t rows, int64_t columns);
+/* draft.c: a tree after history [count], whose last token is the root; state [H (1 + taps)], the base model's before
+ * it. No deeper than `wanted`. */
+NATIVE_API int native_draft(Drafter *drafter, const Search *search, const float *state, const int32_t *history,
+                            int64_t count, const int32_t *eos, int64_t eos_count, int64_t wanted, Draft *draft);
+
+/* judge.c: log-probability (temperature 1, no filter) and rank of tokens, each in one row of logits. */
+NATIVE_API int native_judge(Model *model, const float *logits, int64_t rows, const int32_t *row, const int32_t *token,
+                            int64_t count, float *log_probability, int32_t *rank);
 
 #endif

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image.h"
-#include "pool.h"
+#include "model.h"
 
 typedef struct Packing {
     Linear *linear; /* or NULL: a vector, or the embedding */
@@ -50,28 +49,38 @@ static void read_row(const Packing *p, int64_t row, float *line) {
     }
 }
 
-static void put_int8(const Packing *p, int64_t output, const float *line) {
-    const int64_t inner = p->linear->inner, lane = output % 16;
-    uint8_t *w = (uint8_t *)p->linear->w + output / 16 * 16 * inner;
+static void put_int8(const Linear *linear, int64_t output, const float *line) {
+    const int64_t inner = linear->inner, lane = output % 16;
+    uint8_t *w = (uint8_t *)linear->w + output / 16 * 16 * inner;
     float most = 0.0f;
     for (int64_t k = 0; k < inner; k++) most = fmaxf(most, fabsf(line[k]));
     const float scale = most / 127.0f, inverse = scale > 1e-30f ? 1.0f / scale : 0.0f;
-    p->linear->scale[output] = scale > 1e-30f ? scale : 0.0f;
+    linear->scale[output] = scale > 1e-30f ? scale : 0.0f;
     for (int64_t k = 0; k < inner; k++) {
         float q = fmaxf(-127.0f, fminf(127.0f, rintf(line[k] * inverse)));
         w[k / 4 * 64 + lane * 4 + k % 4] = (uint8_t)((int)q + 128);
     }
 }
 
-static void put_row(const Packing *p, int64_t output, const float *line) {
-    if (p->format == FORMAT_INT8) {
-        put_int8(p, output, line);
+void linear_put(const Linear *linear, int32_t format, int64_t output, const float *line) {
+    if (format == FORMAT_INT8) {
+        put_int8(linear, output, line);
         return;
     }
-    const int64_t inner = p->linear->inner, start = output / 16 * 16 * inner + output % 16;
+    const int64_t inner = linear->inner, start = output / 16 * 16 * inner + output % 16;
     for (int64_t k = 0; k < inner; k++) {
-        if (p->format == FORMAT_FLOAT32) ((float *)p->linear->w)[start + k * 16] = line[k];
-        else ((uint16_t *)p->linear->w)[start + k * 16] = to_bfloat16(line[k]);
+        if (format == FORMAT_FLOAT32) ((float *)linear->w)[start + k * 16] = line[k];
+        else ((uint16_t *)linear->w)[start + k * 16] = to_bfloat16(line[k]);
+    }
+}
+
+void linear_get(const Linear *linear, int32_t format, int64_t output, float *line) {
+    const int64_t inner = linear->inner, panel = output / 16 * 16 * inner, lane = output % 16;
+    for (int64_t k = 0; k < inner; k++) {
+        if (format == FORMAT_INT8)
+            line[k] = (float)(((uint8_t *)linear->w)[panel + k / 4 * 64 + lane * 4 + k % 4] - 128) * linear->scale[output];
+        else if (format == FORMAT_FLOAT32) line[k] = ((float *)linear->w)[panel + k * 16 + lane];
+        else line[k] = from_bfloat16(((uint16_t *)linear->w)[panel + k * 16 + lane]);
     }
 }
 
@@ -82,7 +91,7 @@ static void pack_job(void *context, Worker *worker) {
         for (int64_t row = item * 16; row < item * 16 + 16 && row < p->rows; row++) {
             read_row(p, row, line);
             if (p->linear) {
-                put_row(p, (p->first + item * p->step) * 16 + row % 16, line);
+                linear_put(p->linear, p->format, (p->first + item * p->step) * 16 + row % 16, line);
                 continue;
             }
             for (int64_t k = 0; k < p->columns; k++) {
@@ -145,4 +154,17 @@ int native_pack(void *image, Pool *pool, int tensor, int layer, int64_t first, i
     free(p.line);
     free(view.layers);
     return code;
+}
+
+int native_rows(Model *model, int head, const int32_t *ids, int64_t count, float *rows) {
+    if (!model || !ids || count < 0 || !rows) return NATIVE_BAD_ARGUMENT;
+    const Image *image = &model->image;
+    for (int64_t i = 0; i < count; i++)
+        if (ids[i] < 0 || ids[i] >= image->spec->vocabulary) return NATIVE_BAD_TOKEN;
+    for (int64_t i = 0; i < count; i++) {
+        float *row = rows + i * image->spec->hidden;
+        if (head) linear_get(&image->head, image->spec->format, ids[i], row);
+        else embed_token(image, ids[i], row);
+    }
+    return NATIVE_OK;
 }

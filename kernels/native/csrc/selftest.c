@@ -1,4 +1,5 @@
 /* A set of kernels against another, bit for bit, on a little of everything: run when a library is opened. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,18 +94,38 @@ static void attention(const Kernels *k, Bench *b, int32_t dtype, float *out) {
     }
 }
 
+/* A row of logits, not a multiple of 16 long, with equal entries. */
+static void choices(const Kernels *k, const Bench *b, float *out) {
+    const int64_t count = 1003;
+    int32_t ids[9], above[1003];
+    float x[1003], gap;
+    for (int64_t i = 0; i < count; i++) x[i] = rintf(b->x[i] * 64.0f) / 16.0f;
+    out[0] = (float)k->top(x, count, 8, ids, out + 16);
+    for (int i = 0; i < 8; i++) out[32 + i] = (float)ids[i];
+    out[9] = (float)k->above(x, count, 1.5f, above);
+    for (int64_t i = 0; i < (int64_t)out[9]; i++) out[10] += (float)(above[i] % 64);
+    out[1] = k->exp_sum(x, count, 0.7f, 9.0f, out + 64);
+    out[2] = k->log(0.3f), out[3] = k->log(123456.0f), out[4] = k->exp(-3.3f);
+    for (int i = 0; i < 8; i++) out[40 + i] = (float)k->rank(x, count, 100 * i + ids[i] % 16);
+    k->noise(NULL, 77, 333, 0x12345678u, 0x9abcdef0u, out + 1100);
+    k->noise(ids, 0, 8, 0x12345678u, 0x9abcdef0u, out + 1500);
+    out[5] = (float)k->pick(x, count, 2.0f, 0.8f, 3u, 5u, &gap), out[6] = gap;
+    out[7] = (float)k->pick(x, count, -1e30f, 1.3f, 7u, 8u, &gap), out[8] = gap;
+}
+
 int native_selftest(const Kernels *kernels, const Kernels *reference) {
     Bench *b = aligned_alloc(64, (sizeof *b + 63) & ~(size_t)63);
     const Kernels *sides[] = {kernels, reference};
     int differs = 0;
     if (!b) return -1;
-    for (int test = 0; test < 5 && !differs; test++) {
+    for (int test = 0; test < 6 && !differs; test++) {
         for (int side = 0; side < 2; side++) {
             fill(b);
             memset(b->kept[side], 0, sizeof b->kept[side]);
             if (test == 0) panels(sides[side], b, b->kept[side]);
             if (test == 1) rows(sides[side], b, b->kept[side]);
-            if (test >= 2) attention(sides[side], b, test - 2, b->kept[side]);
+            if (test == 5) choices(sides[side], b, b->kept[side]);
+            if (test >= 2 && test < 5) attention(sides[side], b, test - 2, b->kept[side]);
         }
         if (memcmp(b->kept[0], b->kept[1], sizeof b->kept[0])) differs = test + 1;
     }
