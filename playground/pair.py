@@ -36,6 +36,7 @@ from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, re
 from playground.sources.checkpoint import read_config, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
+from playground.threads import free_cores
 from playground.trace import Progress
 
 LIKELIHOOD_TEXT = Path(__file__).resolve().parents[1] / "assets" / "text" / "likelihood.txt"
@@ -96,6 +97,8 @@ def load_pair(
             notes = (f"Decoding runs on the eager engine, as the native one cannot: {error}",)
     kernels = resolve_kernels(options, device)
     engine = resolve_engine(options, device, kernels)
+    if device.type == "cpu":
+        torch.set_num_threads(options.threads or free_cores())
 
     def load(name: str, report: Report) -> BaseModel:
         return BaseModel.load(

@@ -18,7 +18,7 @@ import torch
 
 from playground import __version__
 from playground.base_model.native import NativeBase
-from playground.calibration import plain_costs
+from playground.calibration import note_run, plain_costs
 from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
@@ -35,6 +35,7 @@ from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tig
 from playground.line import Line, Place
 from playground.memory import is_out_of_memory
 from playground.pair import Pair, load_pair
+from playground.sources.checkpoint import first_line
 from playground.trace import (
     FinishReason,
     Footer,
@@ -89,7 +90,15 @@ class Session:
         Raises:
             PlaygroundError: it cannot be found, read, or held here.
         """
-        return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        try:
+            return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        except Exception as error:
+            if isinstance(error, PlaygroundError):
+                raise
+            raise PlaygroundError(
+                f"{base or 'The default pair'} could not be loaded ({type(error).__name__}: {first_line(error)}). "
+                "Download or save the model again, or choose another."
+            ) from error
 
     @property
     def info(self) -> SessionInfo:
@@ -146,6 +155,11 @@ class Session:
             )
         if not prompt_ids:
             raise PlaygroundError("The prompt has no tokens. Type something the tokenizer can read.")
+        if max(prompt_ids) >= pair.base.vocab_size:
+            raise PlaygroundError(
+                f"The tokenizer gives token {max(prompt_ids):,}, but {pair.base.name} has a vocabulary of "
+                f"{pair.base.vocab_size:,}. Put the tokenizer and the weights of one model together."
+            )
         footprint, tokens, free = self._needs(request, len(prompt_ids))
         if footprint.run(request.shape, tokens, 1 + request.race) > free:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
@@ -244,6 +258,7 @@ class Session:
         )
 
     def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
+        note_run(self._pair.costs, self._pair.dtype, [record.ms for record in trace.plain[1:]])
         costs = plain_costs(self._pair.costs, self._pair.dtype)
         summary = run_summary(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
         text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)

@@ -19,7 +19,7 @@ from playground.cli.options import (
     shape_of,
     whole_numbers,
 )
-from playground.cli.runs import STOPPED, open_session
+from playground.cli.runs import STOPPED, open_pair
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, BeamShape, parse_device_map
 from playground.export import to_json
@@ -57,7 +57,7 @@ def run_sweep(chosen: argparse.Namespace) -> int:
     lengths = whole_numbers(chosen.lengths, MAX_BEAM_LENGTH)
     request = request_of(chosen, BeamShape(), race=True)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
         done: SweepRecord | None = None
         out.words("width length  tokens/step  tokens/s  speed-up  nodes")
         for done in sweep(session, request, widths, lengths, stop):
@@ -85,7 +85,7 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
     questions = spread(read_questions(chosen.prompts), chosen.limit)
     request = request_for(chosen, questions[0].turns[0])
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
         request = replace(request, shape=shape_of(chosen, session.shape))
         peer = _peer(chosen, session) if chosen.with_generate else None
         results: list[Measured] = []

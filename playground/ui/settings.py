@@ -8,7 +8,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.config import (
+    BeamShape,
+    EngineOptions,
+    Message,
+    PlaygroundError,
+    RunRequest,
+    Sampling,
+    nodes_name,
+    parse_nodes,
+)
 from playground.trace import Trace
 
 
@@ -19,6 +28,7 @@ class Widgets:
     prompt: str
     width: float
     length: float
+    nodes: str  # budget: a number, auto, or beams for none
     new_tokens: float
     temperature: float
     top_p: float
@@ -63,7 +73,7 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = (), own: BeamSh
 
 def _shape(widgets: Widgets, own: BeamShape) -> BeamShape:
     width, length = _whole("Beam width", widgets.width), _whole("Beam length", widgets.length)
-    return BeamShape(width or own.width, length or own.length)
+    return BeamShape(width or own.width, length or own.length, parse_nodes(str(widgets.nodes or "auto")))
 
 
 def history_of(trace: Trace) -> tuple[Message, ...]:
@@ -104,6 +114,8 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
             words += [flag, str(value)]
     words += ["--beam-width", str(shape.width)] if widgets.width else []
     words += ["--beam-length", str(shape.length)] if widgets.length else []
+    if shape.nodes != BeamShape().nodes:
+        words += ["--nodes", nodes_name(shape.nodes)]
     words += ["--max-new-tokens", str(request.max_new_tokens)]
     for flag, number, default_number in (
         ("--temperature", sampling.temperature, 0.0),

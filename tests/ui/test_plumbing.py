@@ -28,7 +28,7 @@ from playground.ui.settings import Widgets, command_line, history_of, run_reques
 from playground.ui.store import TraceStore
 from tests.views.synthetic import make_trace
 
-WIDGETS = Widgets("Hi", 4, 3, 20, 0.0, 1.0, 0, 0, True, True, None)
+WIDGETS = Widgets("Hi", 4, 3, "auto", 20, 0.0, 1.0, 0, 0, True, True, None)
 
 
 class Scripted:
@@ -93,6 +93,7 @@ def test_widgets_make_a_request() -> None:
         ({"prompt": "  "}, "The prompt is empty"),
         ({"width": 65}, "Beam width is 65"),
         ({"length": 2.5}, "Beam length is 2.5"),
+        ({"nodes": "many"}, "Nodes is 'many'"),
         ({"seed": None}, "Seed is None"),
         ({"temperature": float("nan")}, "Temperature is nan"),
         ({"top_p": 0.0}, "Top-p is 0"),
@@ -126,13 +127,15 @@ def test_the_command_line_survives_a_shell() -> None:
 def test_the_command_line_is_one_the_cli_takes() -> None:
     from playground import cli
 
-    widgets = replace(WIDGETS, temperature=0.5, seed=3, top_p=0.9, top_k=4, chat_template=False, system="Brief.")
+    widgets = replace(
+        WIDGETS, nodes="beams", temperature=0.5, seed=3, top_p=0.9, top_k=4, chat_template=False, system="Brief."
+    )
     for prompt in ("Hi", "--help me", "-5 degrees"):
         line = command_line(
             replace(widgets, prompt=prompt), "my/model", "my/drafter", EngineOptions(dtype="float32", device="cpu")
         )
         parsed = cli.parser().parse_args(shlex.split(line)[3:])
-        assert (parsed.prompt, parsed.top_k, parsed.system) == (prompt, 4, "Brief.")
+        assert (parsed.prompt, parsed.top_k, parsed.system, parsed.nodes) == (prompt, 4, "Brief.", "beams")
 
 
 def test_the_models_panel_takes_a_device_map() -> None:
@@ -204,6 +207,41 @@ def test_a_failed_load_keeps_the_pair_in_use() -> None:
     until(lambda: host.status.error)
     assert host.status.state == "ready" and host.require() is first
     assert host.status.error.startswith("No such model") and host.wanted == (None, None)
+
+
+def test_why_a_load_failed_is_for_the_page_that_asked() -> None:
+    """Others, who typed nothing, learn neither the name nor the path; what the server itself loads concerns all."""
+    answers: list[Any] = [PlaygroundError("No folder /own. Check it."), PlaygroundError("No folder /secret. Check it.")]
+    answers += [Scripted(make_trace(new_tokens=6)), PlaygroundError("No folder /other. Check it.")]
+
+    def opener(*_: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        answer.info = None
+        return answer
+
+    host = SessionHost(opener)
+    pages = Pages(host, lambda *_: iter(()))
+
+    def errors() -> tuple[str, str]:
+        until(lambda: host.status.state != "loading")
+        return host.status.error_for("a"), host.status.error_for("b")
+
+    host.start()
+    assert errors() == ("No folder /own. Check it.",) * 2
+    pages.load_pair("/secret", None, None, None, owner="a")
+    told, others = errors()
+    assert (
+        told == "No folder /secret. Check it." and others.startswith("No model is loaded.") and "secret" not in others
+    )
+    with pytest.raises(PlaygroundError) as caught:
+        host.require("b")
+    assert "secret" not in str(caught.value)
+    pages.load_pair("/good", None, None, None, owner="a")
+    assert errors() == ("", "")
+    pages.load_pair("/other", None, None, None, owner="b")
+    assert errors() == ("", "No folder /other. Check it.") and host.status.state == "ready"
 
 
 def test_frames_are_dropped_but_records_are_not() -> None:

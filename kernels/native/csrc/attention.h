@@ -87,9 +87,10 @@ static float softmax_block(float *s, int from, int to, float cap, float *largest
     vf most = v_set(NOTHING), sum = v_set(0.0f), c = v_set(cap), inverse = v_set(cap > 0 ? 1.0f / cap : 0.0f);
     for (int i = from & ~15; i < to; i += 16) {
         vf x = v_load(s + i);
+        const int edge = i < from || i + 16 > to;
         if (cap > 0) x = v_mul(v_tanh(v_mul(x, inverse)), c);
-        if (i < from || i + 16 > to) x = v_keep(x, (int)more(from - i, 0), (int)less(to - i, 16), NOTHING);
-        v_store(s + i, x);
+        if (edge) x = v_keep(x, (int)more(from - i, 0), (int)less(to - i, 16), NOTHING);
+        if (cap > 0 || edge) v_store(s + i, x);
         most = v_max(x, most);
     }
     *largest = v_largest(most);

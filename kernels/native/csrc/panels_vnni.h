@@ -31,12 +31,12 @@ static inline int32_t four(const int8_t *p) {
 
 EACH_ROW_TILE(INT8_TILE, tile_int8)
 
-/* One or two rows are as fast as the memory, which the processor then fetches ahead better by itself. */
+/* Up to three rows are as fast as the memory, which the processor then fetches ahead better by itself. */
 static void panel_int8(const int8_t *x, const float *scale, const int32_t *offset, int64_t rows, int64_t inner,
                        const uint8_t *w, const float *output_scale, float *out, int64_t stride, const void *ahead) {
     static void (*const tiles[])(const int8_t *, const float *, const int32_t *, int64_t, const uint8_t *, __m512,
                                  float *, int64_t, const char *, int64_t) = {EACH_ROW_TILE(NAMED, tile_int8)};
-    const int told = ahead && rows > 2;
+    const int told = ahead && rows > 3;
     tiles[rows - 1](x, scale, offset, inner / GROUP, w, _mm512_loadu_ps(output_scale), out, stride,
                     told ? ahead : w, told ? 64 : 0);
 }

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { UNIT_QUERIES = 96, PIECES_A_THREAD = 8, ROW_BUFFER = 0, STRAY_BUFFER, UNIT_BUFFER, TILE_BUFFER, ITEM_BUFFER };
+enum { UNIT_QUERIES = 96, PIECES_A_THREAD = 8, FEW_BLOCKS = 8, ROW_BUFFER = 0, STRAY_BUFFER, UNIT_BUFFER, TILE_BUFFER, ITEM_BUFFER };
 
 int64_t part_floats(const Model *model) { return model->image.spec->head_dim + LANES; }
 
@@ -79,10 +79,24 @@ static int plan_rows(Model *model, const Segment *segments, int64_t segment_coun
     return NATIVE_OK;
 }
 
+/* Rows of a unit of this segment. Few rows over a short context are dealt to units of one tile of queries, as many as
+ * threads share out evenly if that is at all near, so that no result has to be put together from pieces. */
+static int64_t segment_unit_rows(const Model *model, const Segment *segment, int64_t segment_count) {
+    const int64_t most = unit_rows(model), tile = model->kernels->query_tile / group_heads(model), rows = segment->rows;
+    const int64_t heads = model->image.spec->key_value_heads, threads = native_pool_threads(model->pool);
+    if (segment_count > 1 || rows > most || (segment->committed + rows) / BLOCK >= FEW_BLOCKS) return most;
+    const int64_t least = tile > 1 ? (rows + tile - 1) / tile : rows;
+    for (int64_t units = least; units <= 2 * least && units <= rows; units++)
+        if (units * heads % threads == 0) return (rows + units - 1) / units;
+    return (rows + least - 1) / least;
+}
+
 static int plan_units(Model *model, const Segment *segments, int64_t segment_count, Plan *plan) {
-    const int64_t most = unit_rows(model);
     int64_t row = 0;
-    for (int64_t s = 0; s < segment_count; s++) plan->units += (segments[s].rows + most - 1) / most;
+    for (int64_t s = 0; s < segment_count; s++) {
+        const int64_t most = segment_unit_rows(model, &segments[s], segment_count);
+        plan->units += (segments[s].rows + most - 1) / most;
+    }
     plan->unit = buffer_room(&model->buffers[UNIT_BUFFER], plan->units * (int64_t)sizeof(Unit));
     plan->tiles = buffer_room(&model->buffers[TILE_BUFFER], plan->rows * (int64_t)sizeof(Tile));
     if (!plan->unit || !plan->tiles) return NATIVE_NO_MEMORY;
@@ -91,13 +105,15 @@ static int plan_units(Model *model, const Segment *segments, int64_t segment_cou
         for (int64_t i = 0; i < plan->tiles[t].rows; i++)
             plan->row[plan->tiles[t].row + i].tile = plan->tiles[t], plan->row[plan->tiles[t].row + i].place = i;
     Unit *unit = plan->unit;
-    for (int64_t s = 0; s < segment_count; s++)
+    for (int64_t s = 0; s < segment_count; s++) {
+        const int64_t most = segment_unit_rows(model, &segments[s], segment_count);
         for (int64_t done = 0; done < segments[s].rows; unit++) {
             int64_t rows = segments[s].rows - done < most ? segments[s].rows - done : most;
             done += rows;
             *unit = (Unit){row, rows, segments[s].committed, segments[s].committed + done};
             row += rows;
         }
+    }
     return NATIVE_OK;
 }
 
@@ -135,6 +151,14 @@ static int64_t lay_items(const Plan *plan, int32_t window, int64_t chunk, Item *
     return count;
 }
 
+/* Blocks of an item: all of a unit's where units and heads are enough for all threads, else what is a fair share. */
+static int64_t item_blocks(const Plan *plan, int64_t blocks) {
+    const int64_t threads = native_pool_threads(plan->model->pool);
+    const int64_t items = plan->units * plan->model->image.spec->key_value_heads, fair = blocks / (PIECES_A_THREAD * threads);
+    if (blocks < FEW_BLOCKS * items && items >= 2 * threads && items % threads == 0) return FEW_BLOCKS * items;
+    return fair > 1 ? fair : 1;
+}
+
 static int plan_lists(Model *model, Plan *plan) {
     const Spec *s = model->image.spec;
     Buffer *buffer = &model->buffers[ITEM_BUFFER];
@@ -147,7 +171,7 @@ static int plan_lists(Model *model, Plan *plan) {
             unit_blocks(plan, &plan->unit[u], window, &first, &end);
             blocks += (end - first) * s->key_value_heads;
         }
-        const int64_t fair = blocks / (PIECES_A_THREAD * native_pool_threads(model->pool)), chunk = fair > 1 ? fair : 1;
+        const int64_t chunk = item_blocks(plan, blocks);
         ItemList *list = &plan->list[plan->lists];
         list->window = window;
         list->count = lay_items(plan, window, chunk, NULL, &parts, &counters);

@@ -87,7 +87,7 @@ static void *worker_main(void *argument) {
         pool->inside++;
         worker.shares = pool->shares;
         pthread_mutex_unlock(&pool->lock);
-        worker.phase = worker.holding = 0;
+        worker.phase = worker.next = worker.end = worker.done = worker.holding = 0;
         pool->job(pool->context, &worker);
         pthread_mutex_lock(&pool->lock);
         if (--pool->inside == 0) pthread_cond_broadcast(&pool->rest);
@@ -216,32 +216,43 @@ static void phase_wait(const Worker *worker, int64_t total) {
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* An item of this thread's share, else of another's; -1 when all are taken. */
-static int64_t take(const Worker *worker, int64_t total) {
+/* Items of this thread's share, else of another's, a quarter of what is left at once: each claim waits for the stores
+ * before it, and so costs as much as some items. Returns 0 when all are taken. */
+static int claim(Worker *worker, int64_t total) {
     Share *shares = worker->shares + worker->phase * worker->threads;
     for (int i = 0, t = worker->index; i < worker->threads; i++, t = t + 1 < worker->threads ? t + 1 : 0) {
         const int64_t from = share_start(worker, total, t), count = share_start(worker, total, t + 1) - from;
-        if (atomic_load(&shares[t].taken) >= count) continue;
-        const int64_t place = atomic_fetch_add(&shares[t].taken, 1);
-        if (place < count) return from + place;
+        const int64_t left = count - atomic_load(&shares[t].taken), wanted = left < 8 ? 1 : left / 4;
+        if (left <= 0) continue;
+        const int64_t place = atomic_fetch_add(&shares[t].taken, wanted);
+        if (place >= count) continue;
+        worker->next = from + place;
+        worker->end = worker->next + (wanted < count - place ? wanted : count - place);
+        return 1;
     }
-    return -1;
+    return 0;
+}
+
+/* Whoever ends last wakes those who sleep. The fence: either they see the last item done, or this sees them. */
+static void wake_waiting(const Worker *worker, int64_t total) {
+    Pool *pool = worker->pool;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!atomic_load(&pool->sleepers) || !phase_over(worker, total)) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->rest);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 int64_t worker_next(Worker *worker, int64_t total) {
-    Pool *pool = worker->pool;
     if (worker->holding) {
-        atomic_fetch_add(&worker->shares[worker->phase * worker->threads + worker->index].done, 1);
-        if (atomic_load(&pool->sleepers) && phase_over(worker, total)) {
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_broadcast(&pool->rest);
-            pthread_mutex_unlock(&pool->lock);
-        }
+        Share *own = worker->shares + worker->phase * worker->threads + worker->index;
+        atomic_store_explicit(&own->done, ++worker->done, memory_order_release);
     }
-    const int64_t item = take(worker, total);
-    worker->holding = item >= 0;
-    if (worker->holding) return item;
+    worker->holding = worker->next < worker->end || claim(worker, total);
+    if (worker->holding) return worker->next++;
+    wake_waiting(worker, total);
     phase_wait(worker, total);
     worker->phase++;
+    worker->done = 0;
     return -1;
 }

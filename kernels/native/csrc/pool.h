@@ -13,7 +13,7 @@
 #include "native.h"
 
 /* One thread's part of a phase, on a cache line of its own: how many items of its share are taken, by whomever, and how
- * many items, of whatever share, it has done. */
+ * many items, of whatever share, it has done (which only it writes). */
 typedef struct Share {
     _Alignas(64) atomic_long taken;
     atomic_long done;
@@ -22,7 +22,8 @@ typedef struct Share {
 typedef struct Worker {
     Pool *pool;
     Share *shares; /* [phase][thread], zeroed; a phase for each loop over items in the job */
-    int64_t phase;
+    int64_t phase, next, end; /* items next..end-1 are claimed */
+    long done;                /* items of this phase that this thread did */
     int index, threads, holding; /* this thread's number; of how many; whether it holds an item of the phase */
 } Worker;
 

@@ -94,7 +94,13 @@ static void rows_scale_cap(float *x, float scale, float cap, int64_t count) {
 
 /* Pairs (i, i + half), as rotate_half has them. */
 static void rows_rotate(float *head, const float *cosine, const float *sine, int64_t half) {
-    for (int64_t i = 0; i < half; i++) {
+    int64_t i = 0;
+    for (; i + 16 <= half; i += 16) {
+        vf a = v_load(head + i), b = v_load(head + i + half), c = v_load(cosine + i), s = v_load(sine + i);
+        v_store(head + i, v_fnma(b, s, v_mul(a, c)));
+        v_store(head + i + half, v_fma(a, s, v_mul(b, c)));
+    }
+    for (; i < half; i++) {
         float a = head[i], b = head[i + half];
         head[i] = __builtin_fmaf(-b, sine[i], a * cosine[i]);
         head[i + half] = __builtin_fmaf(a, sine[i], b * cosine[i]);
