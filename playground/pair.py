@@ -60,6 +60,7 @@ class Pair:
     curve: Callable[[int], CostCurve] | None = None  # what steps cost here, by beam width; None: not measured
     shape: BeamShape = field(default_factory=BeamShape)  # the one to use where nobody chose
     notes: tuple[str, ...] = ()  # sentences on how it runs, for the person at the screen
+    likelihood_change: float | None = None  # of a bundled text against float32
 
 
 def load_pair(
@@ -169,6 +170,7 @@ def _native_pair(
         versions={},
         costs={name: StepCosts(found.plain_ms, found.tree_ms) for name, found in measured.items()},
         notes=base.notes,
+        likelihood_change=base.facts.likelihood.change if base.facts.likelihood else None,
         curve=costs.curve if costs else None,
         shape=best_shape(costs) if costs else BeamShape(),
     )

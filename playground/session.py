@@ -74,6 +74,7 @@ class Session:
             has_chat_template=pair.tokenizer.has_chat_template,
             versions=_versions(pair.versions),
             notes=pair.notes,
+            likelihood_change=pair.likelihood_change,
             shape=str(pair.shape),
         )
 
@@ -254,6 +255,7 @@ class Session:
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
             costs=self._curve(request.shape) if request.shape.nodes == "auto" else None,
+            likelihood_change=info.likelihood_change,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 

@@ -22,20 +22,19 @@ from playground.session import Session
 from playground.sources.catalogue import resolve_base
 from playground.sources.default_base import find_default_gguf
 from playground.trace import Footer
-
-PROMPT, ROUNDS = "Explain in three sentences why the sky is blue.", 5
+from playground.ui.presets import PRESETS
 
 
 def peers(session: Session, new_tokens: int) -> dict[str, Any]:
-    """Rates by turns: theirs, ours, theirs, .."""
-    others: dict[str, Any] = {"transformers_generate": _transformers(session, new_tokens)}
+    """Rates over the page's presets, by turns: theirs, ours, theirs, .."""
+    others: dict[str, Any] = {"transformers_generate": _transformers(new_tokens)}
     if importlib.util.find_spec("xllamacpp"):
         others["llama_cpp_q4_1"] = _llama(session, new_tokens)
     rates: dict[str, list[float]] = {name: [] for name in ("plain", "drafted", *others)}
-    for _ in range(ROUNDS):
+    for preset in PRESETS:
         for name, rate in others.items():
-            rates[name].append(rate())
-        plain, drafted = _ours(session, new_tokens)
+            rates[name].append(rate(_prompt_ids(session, preset.prompt)))
+        plain, drafted = _ours(session, preset.prompt, new_tokens)
         rates["plain"].append(plain)
         rates["drafted"].append(drafted)
     medians = {name: round(statistics.median(found), 1) for name, found in rates.items()}
@@ -48,20 +47,20 @@ def peers(session: Session, new_tokens: int) -> dict[str, Any]:
     return found
 
 
-def _ours(session: Session, new_tokens: int) -> tuple[float, float]:
-    request = RunRequest((Message("user", PROMPT),), shape=session.shape, max_new_tokens=new_tokens)
+def _ours(session: Session, prompt: str, new_tokens: int) -> tuple[float, float]:
+    request = RunRequest((Message("user", prompt),), shape=session.shape, max_new_tokens=new_tokens)
     footer = list(session.run(request, threading.Event()))[-1]
     assert isinstance(footer, Footer)
     return float(footer.summary.plain_tokens_per_second or 0.0), float(footer.summary.redrafter_tokens_per_second)
 
 
-def _prompt_ids(session: Session) -> list[int]:
-    return session.pair.tokenizer.encode((Message("user", PROMPT),), chat_template=True)
+def _prompt_ids(session: Session, prompt: str) -> list[int]:
+    return session.pair.tokenizer.encode((Message("user", prompt),), chat_template=True)
 
 
-def _transformers(session: Session, new_tokens: int) -> Any:
-    peer, ids = StockGenerate(resolve_base(None), torch.device("cpu"), torch.bfloat16), _prompt_ids(session)
-    return lambda: peer.tokens_per_second(ids, new_tokens)
+def _transformers(new_tokens: int) -> Any:
+    peer = StockGenerate(resolve_base(None), torch.device("cpu"), torch.bfloat16)
+    return lambda ids: peer.tokens_per_second(ids, new_tokens)
 
 
 def _llama(session: Session, new_tokens: int) -> Any:
@@ -73,10 +72,10 @@ def _llama(session: Session, new_tokens: int) -> Any:
     settings.n_ctx, settings.n_parallel = 2048, 1
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = base.model.library.threads
     server = llama.Server(settings)
-    asked = {"prompt": _prompt_ids(session), "n_predict": new_tokens, "temperature": 0, "cache_prompt": False}
+    settled = {"n_predict": new_tokens, "temperature": 0, "cache_prompt": False}
 
-    def rate() -> float:
-        told = server.handle_completions(asked)
+    def rate(ids: list[int]) -> float:
+        told = server.handle_completions({"prompt": ids, **settled})
         answer = json.loads(told) if isinstance(told, str | bytes) else told
         return float(answer["timings"]["predicted_per_second"])
 

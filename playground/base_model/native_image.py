@@ -18,7 +18,7 @@ from playground.files import cache_folder, folder_written_whole
 from playground.sources.catalogue import ModelFolder
 from playground.trace import ModelInfo
 
-LAYOUT = 1  # of these folders and of how weights are read: raised when either changes
+LAYOUT = 2  # of these folders and of how weights are read: raised when either changes
 _WEIGHTS, _FACTS = "weights.bin", "facts.json"
 
 

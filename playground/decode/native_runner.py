@@ -150,7 +150,7 @@ class NativeRunner:
         clock = _Clock()
         found = self.model.model.forward([Segment(self._cache, self._committed, *tree)], self._taps)
         verify = clock.mark()
-        accepted.walk(*tree, self._committed, found.hidden, self._rows_at_first(nodes))
+        accepted.walk(*tree, self._committed, found.hidden, nodes)
         path, picks = accepted.path, accepted.picks
         accept = clock.mark()
         emitted = picks[picks >= 0]
@@ -161,7 +161,7 @@ class NativeRunner:
         self._ms = StageMs(draft=0.0, tree=0.0, verify=verify, accept=accept, commit=clock.mark())
         taken = self._taken = Taken(tuple(path.tolist()), tuple(emitted.tolist()))
         if self.decoding.judged:
-            self._judge(tree, found.hidden)
+            self._judge(tree)
         return taken
 
     def propose(self) -> None:
@@ -199,10 +199,6 @@ class NativeRunner:
         self._judgement = Judgement()
         self._proposed, self._wanted = False, 0
 
-    def _rows_at_first(self, nodes: int) -> int:
-        """Rows whose logits are made at once: all of a small tree, else those likely to be on the path."""
-        return nodes
-
     def _root_alone(self, root: int) -> None:
         self._draft.c.nodes = 1
         self._draft.token[0] = root
@@ -214,12 +210,10 @@ class NativeRunner:
         for index in range(len(self._taps)):
             self._state[(index + 1) * hidden : (index + 2) * hidden] = found.taps[index, row]
 
-    def _judge(self, tree: tuple[Array, Array, Array], hidden: Array) -> None:
+    def _judge(self, tree: tuple[Array, Array, Array]) -> None:
         """Of every node's token under its parent, and of the picks."""
         accepted, (token, parent, _) = self._accepted, tree
-        nodes, have = len(token), accepted.have
-        if have < nodes:
-            self.model.model.logits(hidden[have:], accepted.logits[have:nodes])
+        nodes = len(token)
         picks = accepted.picks[accepted.picks >= 0]
         rows, asked = np.concatenate((parent[1:], accepted.path[: len(picks)])), np.concatenate((token[1:], picks))
         found = judge(self._library, self._handle, accepted.logits[:nodes], rows, asked)

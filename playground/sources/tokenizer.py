@@ -37,10 +37,9 @@ class Tokenizer:
         Raises:
             PlaygroundError: the folder holds no tokenizer that can be read.
         """
-        from transformers import AutoTokenizer
-
         try:
-            return cls(AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True))
+            loader = _loader(Path(folder))
+            return cls(loader.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True))
         except BaseException as error:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of a library in Rust
                 raise
@@ -145,6 +144,21 @@ class Tokenizer:
         if match := _BYTE_PIECE.fullmatch(piece):
             return bytes([int(match[1], 16)])
         return str(piece).replace("▁", " ").encode()
+
+
+def _loader(folder: Path) -> Any:
+    """Who loads the folder's tokenizer. AutoTokenizer would choose the same, but imports half of PyTorch for it."""
+    try:
+        named = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8")).get("tokenizer_class")
+    except (OSError, ValueError, AttributeError):
+        named = None
+    if named == "TokenizersBackend":
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 @functools.cache
