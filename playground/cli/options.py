@@ -61,9 +61,7 @@ def add_engine(group: Any) -> None:
     group.add_argument("--engine", default="auto", choices=get_args(EngineName), help="which engine decodes")
     group.add_argument("--kernels", default="auto", choices=get_args(KernelsName), help="whose operations it uses")
     add_device_map(group)
-    group.add_argument(
-        "--threads", type=int, metavar="N", help="one a core if not said; eager: a free one"
-    )
+    group.add_argument("--threads", type=int, metavar="N", help="one a core if not said; eager: a free one")
     group.add_argument("--exact", action="store_true", help="both lanes equal bit for bit in bfloat16")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling, shown
 from playground.trace import Trace
 
 
@@ -31,7 +31,7 @@ class Widgets:
     @property
     def system_prompt(self) -> str:
         """Empty where there is none; a widget that was never unfolded has no value."""
-        return (self.system or "").strip()
+        return _text("System prompt", self.system).strip()
 
 
 def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunRequest:
@@ -46,7 +46,7 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
     system = (Message("system", widgets.system_prompt),) if widgets.system_prompt else ()
     earlier = tuple(message for message in history if message.role != "system")
     return RunRequest(
-        messages=(*system, *earlier, Message("user", widgets.prompt or "")),
+        messages=(*system, *earlier, Message("user", _text("Prompt", widgets.prompt))),
         shape=BeamShape(_whole("Beam width", widgets.width), _whole("Beam length", widgets.length)),
         sampling=Sampling(
             temperature=_number("Temperature", widgets.temperature),
@@ -115,6 +115,13 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
     return " ".join(shlex.quote(word) for word in words)
 
 
+def _text(name: str, value: object) -> str:
+    """A box's text; one that was never unfolded has none."""
+    if not isinstance(value, str | None):
+        raise PlaygroundError(f"{name} is {shown(value)}, but must be text. Type it anew.")
+    return value or ""
+
+
 def _whole(name: str, value: object) -> int:
     """A slider's value; out-of-range and fractional ones are left for the settings to refuse with their sentence."""
     number = _number(name, value)
@@ -125,5 +132,5 @@ def _whole(name: str, value: object) -> int:
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e15:
-        raise PlaygroundError(f"{name} is {value!r}, but must be a number. Type one, or move its slider.")
+        raise PlaygroundError(f"{name} is {shown(value)}, but must be a number. Type one, or move its slider.")
     return value
