@@ -23,6 +23,7 @@ from playground.trace import StepRecord, Summary, Trace
 from playground.views.token_text import visible
 
 if TYPE_CHECKING:
+    from playground.figures.compare import Comparison
     from playground.figures.graph import Tree
 
 _ROW = '<tr><th style="text-align:left">{}</th><td style="text-align:left">{}</td></tr>'
@@ -107,6 +108,19 @@ class Run:
         from playground.views.plots import figure
 
         return figure(self.trace, name)
+
+    def compare(self, other: Run) -> Comparison:
+        """This run and another: settings, figures, the first token that differs, steps matched by their place."""
+        from playground.figures.compare import compare_runs
+
+        return compare_runs(self.trace, other.trace)
+
+    def compare_figure(self, other: Run) -> Any:
+        """Both runs' rates and acceptance as a Plotly figure."""
+        from playground.views.compare import compare_info
+        from playground.views.plots import compare_figure
+
+        return compare_figure(compare_info(self.trace, other.trace))
 
     def save(self, file: str | Path, to: str, wish: Wish | None = None) -> None:
         """Write it in one of the formats of `playground.export`.

@@ -19,7 +19,7 @@ import torch
 from playground import __version__
 from playground.base_model.native import NativeBase
 from playground.calibration import note_run, plain_costs
-from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
@@ -74,6 +74,7 @@ class Session:
             has_chat_template=pair.tokenizer.has_chat_template,
             versions=_versions(pair.versions),
             notes=pair.notes,
+            shape=str(pair.shape),
         )
 
     @classmethod
@@ -106,6 +107,11 @@ class Session:
     @property
     def pair(self) -> Pair:
         return self._pair
+
+    @property
+    def shape(self) -> BeamShape:
+        """The beam shape to use where nobody chose one."""
+        return self._pair.shape
 
     def check(self, request: RunRequest) -> None:
         """Refuse what cannot run, before anything runs.
@@ -206,13 +212,17 @@ class Session:
         base = self._pair.base
         if isinstance(base, NativeBase):
             assert not isinstance(drafter, Drafter)
-            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape, self._pair.curve))
+            shape = request.shape
+            return NativeRunner(NativeDecoding(base, request.sampling, drafter, shape, self._curve(shape)))
         assert not isinstance(drafter, NativeDraftModel)
-        drafting = Drafting(drafter, request.shape, self._pair.curve) if drafter else None
+        drafting = Drafting(drafter, request.shape, self._curve(request.shape)) if drafter else None
         decoding = Decoding(base, request.sampling, drafting)
         if self._pair.engine == "captured":
             return ReplayedRunner(decoding, self._programs)
         return DirectRunner(decoding)
+
+    def _curve(self, shape: BeamShape) -> CostCurve | None:
+        return self._pair.curve(shape.width) if self._pair.curve else None
 
     def _header(self, request: RunRequest, prompt_ids: list[int]) -> Header:
         info, sampling = self._info, request.sampling
@@ -243,7 +253,7 @@ class Session:
             ),
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
-            costs=self._pair.curve if request.shape.nodes == "auto" else None,
+            costs=self._curve(request.shape) if request.shape.nodes == "auto" else None,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 

@@ -76,6 +76,10 @@ def test_figures_and_files(run: Run, tmp_path: Path) -> None:
         read(tmp_path / "none.jsonl")
 
 
+def test_two_runs(run: Run) -> None:
+    assert run.compare(run).identical and len(run.compare_figure(run).data) == 6
+
+
 def test_reading_is_light() -> None:
     code = (
         "import sys; from playground.notebook import read; read('assets/traces/1-chat-greedy.jsonl').summary;"

@@ -4,6 +4,8 @@
   const RD = window.ReDrafter;
   const { h } = RD;
   const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"]];
+  const SURFACES = [["map", "Beam shapes"], ["space", "Beam shapes in space"]]; // of the sweep, once there is one
+  const COMPARE = "compare";
   const LEAST_MS = 400; // between two drawings of a run that grows
   const CONFIG = { displaylogo: false, responsive: true, showLink: false, plotlyServerURL: "", modeBarButtonsToRemove: ["toImage", "sendDataToCloud", "editInChartStudio", "lasso2d", "select2d"] };
 
@@ -27,12 +29,16 @@
       this.box = h("div", { class: "rp-plot", role: "figure" });
       this.said = h("p", { class: "rp-quiet", role: "status" });
       this.table = h("div", { class: "rp-plottable" });
-      this.picks = CHARTS.map(([name, title]) => h("button", { type: "button", class: "rp-chip", "data-chart": name, onclick: () => this.choose(name) }, title));
+      this.measure = h("select", { class: "rp-select", "aria-label": "Measure of the beam shapes", onchange: () => this.draw() });
+      this.other = h("select", { class: "rp-select", "aria-label": "Run to compare with", onchange: () => this.draw() });
+      this.words = h("ul", { class: "rp-comparison rp-quiet" });
+      this.picks = [...CHARTS, ...SURFACES, [COMPARE, "Compare with"]].map(([name, title]) => h("button", { type: "button", class: "rp-chip", "data-chart": name, onclick: () => this.choose(name) }, title));
       const save = (format) => h("button", { type: "button", class: "rp-chip", "data-save": format, onclick: () => this.save(format) }, `Save as ${format.toUpperCase()}`);
       this.element = RD.toolDialog(
         "Charts of this run",
-        h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks),
+        h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks, this.other, this.measure),
         this.box,
+        this.words,
         h("div", { class: "rp-row" }, save("svg"), save("png"), this.said),
         h("details", {}, h("summary", {}, "As a table"), this.table),
       );
@@ -57,14 +63,16 @@
 
     async draw() {
       const { run, server } = this.store;
-      for (const pick of this.picks) pick.setAttribute("aria-pressed", String(pick.dataset.chart === this.name));
-      if (!run?.head) return RD.say(this.said, "There is no run yet. Run a prompt, or open an example under Traces.");
+      const surface = this.offer();
+      if (this.picks.find((pick) => pick.dataset.chart === this.name).hidden) return this.choose(CHARTS[0][0]);
+      if (!run?.head && !surface) return RD.say(this.said, "There is no run yet. Run a prompt, or open an example under Traces.");
       this.drawing = true;
       if (!window.Plotly) RD.say(this.said, "Loading the charts…");
       const wanted = this.name;
       try {
         const theme = document.body.classList.contains("dark") ? "dark" : "light";
-        const [library, answer] = await Promise.all([plotly(server), server.draw_chart([run.key, wanted, theme])]);
+        /** @type {[any, ChartPicture | ComparePicture | Failure]} */
+        const [library, answer] = await Promise.all([plotly(server), this.ask(wanted, surface, theme)]);
         if (answer.error) return RD.say(this.said, answer.error);
         if (wanted === this.name) await this.show(library, answer);
       } catch {
@@ -76,7 +84,34 @@
       return undefined;
     }
 
-    /** @param {ChartPicture} chart */
+    ask(wanted, surface, theme) {
+      const { run, server } = this.store;
+      if (surface) return server.draw_surface([surface.widths, surface.lengths, this.cells(surface), this.measure.value, wanted, theme]);
+      return wanted === COMPARE ? server.draw_comparison([run.key, this.other.value, theme]) : server.draw_chart([run.key, wanted, theme]);
+    }
+
+    /** Offer what there is; the measured surface where a chart of it is chosen. */
+    offer() {
+      const { surface } = this.store.sweep ?? {};
+      const known = surface?.measures.filter((item) => item.values.flat().some((value) => value !== null)) ?? [];
+      const others = this.store.runs.filter((item) => item.head && item !== this.store.run);
+      const ofSurface = (name) => SURFACES.some(([key]) => key === name);
+      for (const pick of this.picks) {
+        pick.setAttribute("aria-pressed", String(pick.dataset.chart === this.name));
+        pick.hidden = (ofSurface(pick.dataset.chart) && !known.length) || (pick.dataset.chart === COMPARE && !others.length);
+      }
+      this.other.hidden = !others.length;
+      if (this.other.childElementCount !== others.length || !others.some((item) => item.key === this.other.value)) RD.put(this.other, others.map((item) => h("option", { value: item.key }, named(item))));
+      this.measure.hidden = !ofSurface(this.name);
+      if (!known.some((item) => item.key === this.measure.value)) RD.put(this.measure, known.map((item) => h("option", { value: item.key }, item.name)));
+      return known.length && ofSurface(this.name) ? surface : null;
+    }
+
+    cells(surface) {
+      return surface.measures.find((item) => item.key === this.measure.value).values;
+    }
+
+    /** @param {ChartPicture & Partial<ComparePicture>} chart */
     async show(library, chart) {
       const { data, layout } = JSON.parse(chart.figure);
       await library.react(this.box, data, { ...layout, autosize: true, uirevision: this.name }, CONFIG);
@@ -84,6 +119,7 @@
       Object.assign(this.box.dataset, { drawn: this.drawn, chart: this.name });
       this.box.setAttribute("aria-label", `${chart.title}; the table below says the same`);
       RD.say(this.said, "");
+      RD.put(this.words, (chart.words ?? []).map((line) => h("li", {}, h("bdi", {}, line))));
       RD.put(
         this.table,
         h("table", { class: "rp-table" }, h("thead", {}, h("tr", {}, chart.columns.map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, chart.rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell)))))),
@@ -92,10 +128,16 @@
 
     async save(format) {
       if (!window.Plotly || !this.drawn) return;
-      const name = `redrafter-${this.store.run.head.run.slice(0, 12)}-${this.name}`;
+      const name = `redrafter-${this.store.run?.head?.run.slice(0, 12) ?? "sweep"}-${this.name}`;
       const url = await window.Plotly.toImage(this.box, { format, scale: format === "png" ? 2 : 1 });
       h("a", { href: url, download: `${name}.${format}` }).click();
     }
+  }
+
+  /** A run by its prompt and shape. */
+  function named({ head }) {
+    const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
+    return `${head.width} × ${head.length}, ${RD.clip(prompt, 40)}`;
   }
 
   RD.ChartsDialog = ChartsDialog;

@@ -49,6 +49,9 @@
       this.run = null;
       this.index = -1;
       this.following = true;
+      this.playing = false; // the scrubber plays
+      this.speed = 1;
+      this.filming = false; // a step is in motion
       this.view = "live";
       this.light = { node: null, beam: null };
       /** @type {SweepFrame | null} */
@@ -109,6 +112,13 @@
       this.index = run.steps - 1;
       this.selected = null;
       this.advance();
+      this.emit("runs");
+    }
+
+    /** Off the page's list; the run shown stays. */
+    remove(run) {
+      if (run === this.run) return;
+      this.runs = this.runs.filter((item) => item !== run);
       this.emit("runs");
     }
 

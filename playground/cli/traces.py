@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from playground.cli.options import add_json, add_verb
-from playground.cli.terminal import Output, output, printable
+from playground.cli.terminal import Output, output
 from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, export, notice, read_trace, to_json
 from playground.export.tables import TableName
@@ -19,10 +19,9 @@ from playground.figures.format import percent
 from playground.figures.sources import summary_of
 from playground.figures.totals import StepTotals
 from playground.trace import Trace
-from playground.views.text import RunText
+from playground.views.compare import difference_words, text_words
 
 DIFFERENT = 1
-AROUND = 60  # characters shown before and after a difference
 
 
 def add_verbs(verbs: Any) -> None:
@@ -159,7 +158,8 @@ def run_diff(chosen: argparse.Namespace) -> int:
         found = compare_runs(left, right)
         out.result(comparison_values(found))
         tell_comparison(out, found, ("first", "second"))
-        for line in _texts(found, left, right):
+        out.words()
+        for line in text_words(found, left, right):
             out.words(line)
         return 0 if found.identical else DIFFERENT
 
@@ -186,8 +186,8 @@ def comparison_values(found: Comparison) -> dict[str, Any]:
 
 def tell_comparison(out: Output, found: Comparison, names: Sequence[str]) -> None:
     """What differs in settings, and figures beside each other."""
-    for one in found.differences:
-        out.words(printable(f"{one.name}: {one.left[:60]} | {one.right[:60]}"))
+    for line in difference_words(found):
+        out.words(line)
     out.words(f"{'':32}{names[0]:>12}{names[1]:>12}{'difference':>12}")
     for pair in found.figures:
         out.words(_figure_line(pair))
@@ -197,28 +197,3 @@ def _figure_line(pair: FigurePair) -> str:
     cells = (_or_dash(value, "12.4g", 12) for value in (pair.left, pair.right))
     difference = _or_dash(pair.difference, "+12.4g", 12)
     return f"{pair.name:32}{''.join(cells)}{difference}{'  (this moment)' if pair.timed else ''}"
-
-
-def _texts(found: Comparison, left: Trace, right: Trace) -> Iterator[str]:
-    yield ""
-    if not found.same_prompt:
-        yield "The prompts differ, so the texts are not of one question."
-    if found.identical:
-        yield f"Both texts are the same {found.lengths[0]} tokens."
-    elif found.first_difference is None:
-        lengths = f"{found.lengths[0]} | {found.lengths[1]}"
-        yield f"The texts are the same for {found.compared} tokens, then one goes on ({lengths})."
-    else:
-        yield f"The texts differ from new token {found.first_difference + 1} on:"
-        for name, trace in (("first ", left), ("second", right)):
-            yield f"  {name}  {_around(trace, found.first_difference)}"
-    if found.steps:
-        met = len(found.steps)
-        yield f"{met} steps start at the same place; {found.same_trees} of them have the same tree."
-
-
-def _around(trace: Trace, token: int) -> str:
-    """The text around a new token, which stands in brackets."""
-    items = [item.text for item in RunText().catch_up(trace).redrafter.items]
-    before, after = "".join(items[:token])[-AROUND:], "".join(items[token + 1 :])[:AROUND]
-    return printable(f"{before}[{items[token]}]{after}").replace("\n", "↵")

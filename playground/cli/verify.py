@@ -74,8 +74,7 @@ def request_again(recorded: Trace) -> RunRequest:
 
 def _shape(settings: RunSettings) -> BeamShape:
     """The beam shape; what it has beside width and length stands in the record under the same name."""
-    known = {field.name for field in fields(settings)}
-    beside = {field.name for field in fields(BeamShape)} & known
+    beside = {field.name for field in fields(BeamShape)} - {"width", "length"}
     more: dict[str, Any] = {name: getattr(settings, name) for name in beside}
     return BeamShape(settings.beam_width, settings.beam_length, **more)
 
@@ -104,6 +103,8 @@ def _expectation(recorded: Header, here: Header) -> str:
     ]
     if recorded.versions != here.versions:
         apart.append("versions")
+    if recorded.settings.nodes == "auto" and recorded.costs != here.costs:
+        apart.append("the costs by which budgets were chosen")
     if not apart:
         return "Made under the same conditions, so all of it should agree. Times are another moment's."
     return f"Made under other conditions ({', '.join(apart)}): near ties may fall otherwise. Times are not comparable."

@@ -1,7 +1,8 @@
 """Traces as JSON Lines: one header, one object a record, one footer.
 
 Every line carries `type`; the header carries `schema` and `schema_version`. A reader ignores keys and record
-types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so), packed or not.
+types it does not know, refuses a newer major version, and loads what was cut off (`notice` says so). A file that gzip
+packed is read as what it holds.
 Knows nothing of engines and screens.
 """
 

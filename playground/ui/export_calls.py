@@ -14,8 +14,12 @@ from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, export
 from playground.trace import Trace
 from playground.ui.store import TraceStore
-from playground.views.page import ChartPicture, Exported, Failure, PlotCode
-from playground.views.plots import Theme, chart
+from playground.views.compare import compare_info
+from playground.views.page import ChartPicture, ComparePicture, Exported, Failure, PlotCode
+from playground.views.plot_style import Theme
+from playground.views.plots import Chart, chart, compare_figure
+from playground.views.shape_plots import heat_figure, surface_figure
+from playground.views.sweep import SurfaceInfo, surface_of, surface_table
 
 ONE_STEP = frozenset({"svg"})  # formats that show the step at hand; the others take the whole run
 
@@ -34,20 +38,37 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
     def draw_chart(arguments: Any) -> ChartPicture | Failure:
         try:
             key, name, theme = _given(arguments, str, str, str)
-            if theme not in get_args(Theme):
-                raise PlaygroundError(f"Theme is {theme!r}, but must be light or dark.")
-            made = chart(_standing(store.get(key)), name, theme)
+            return _picture(chart(_standing(store.get(key)), name, _theme(theme)))
         except PlaygroundError as error:
             return {"error": str(error)}
-        columns, rows = list(made.table.columns), [list(row) for row in made.table.rows]
-        return {"title": made.title, "figure": made.figure.to_json(), "columns": columns, "rows": rows}
+
+    def draw_surface(arguments: Any) -> ChartPicture | Failure:
+        try:
+            widths, lengths, values, measure, kind, theme = _given(arguments, list, list, list, str, str, str)
+            draw = {"map": heat_figure, "space": surface_figure}.get(kind)
+            if draw is None:
+                raise PlaygroundError(f"Kind is {kind!r}, but must be map or space.")
+            info = _surface(widths, lengths, measure, values)
+            key = info.measures[0].measure
+            return _picture(Chart("Beam shapes", draw(info, key, _theme(theme)), surface_table(info, key)))
+        except PlaygroundError as error:
+            return {"error": str(error)}
+
+    def draw_comparison(arguments: Any) -> ComparePicture | Failure:
+        try:
+            left, right, theme = _given(arguments, str, str, str)
+            info = compare_info(_standing(store.get(left)), _standing(store.get(right)))
+            made = _picture(Chart("Two runs", compare_figure(info, _theme(theme)), info.table))
+        except PlaygroundError as error:
+            return {"error": str(error)}
+        return {**made, "words": list(info.words)}
 
     def plot_code(_: Any) -> PlotCode:
         from plotly.offline import get_plotlyjs
 
         return {"code": get_plotlyjs()}
 
-    return [export_run, draw_chart, plot_code]
+    return [export_run, draw_chart, draw_surface, draw_comparison, plot_code]
 
 
 def _exported(trace: Trace, name: str, wish: Wish) -> Exported:
@@ -59,6 +80,29 @@ def _exported(trace: Trace, name: str, wish: Wish) -> Exported:
         "mediaType": FORMATS[name].media_type,
         "base64": base64.b64encode(body).decode(),
     }
+
+
+def _picture(made: Chart) -> ChartPicture:
+    columns, rows = list(made.table.columns), [list(row) for row in made.table.rows]
+    return {"title": made.title, "figure": made.figure.to_json(), "columns": columns, "rows": rows}
+
+
+def _theme(name: str) -> Theme:
+    if name not in get_args(Theme):
+        raise PlaygroundError(f"Theme is {name[:20]!r}, but must be light or dark.")
+    return "dark" if name == "dark" else "light"
+
+
+def _surface(widths: Any, lengths: Any, measure: str, values: Any) -> SurfaceInfo:
+    """A heat map as the page shows it and sends it back; the server keeps no sweep."""
+    from pydantic import TypeAdapter, ValidationError
+
+    sizes, cells = TypeAdapter(tuple[int, ...]), TypeAdapter(tuple[tuple[float | None, ...], ...])
+    try:
+        found = cells.validate_python(values)
+        return surface_of(sizes.validate_python(widths), sizes.validate_python(lengths), measure, found)
+    except ValidationError as error:
+        raise PlaygroundError("The page's script sent no heat map. Measure the shapes again.") from error
 
 
 def _standing(trace: Trace) -> Trace:

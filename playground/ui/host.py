@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.config import BeamShape, EngineOptions, PlaygroundError, RunRequest
 from playground.line import Line, Place
 from playground.trace import Progress, Record, SessionInfo
 from playground.views.page import PairState
@@ -27,6 +27,9 @@ class SessionLike(Protocol):
 
     @property
     def info(self) -> SessionInfo: ...
+
+    @property
+    def shape(self) -> BeamShape: ...
 
     def check(self, request: RunRequest) -> None: ...
 
@@ -91,6 +94,11 @@ class SessionHost:
     def wanted(self) -> tuple[str | None, str | None]:
         """Base model and drafter of the pair in use, as they were asked for; None means the default."""
         return self._wanted
+
+    @property
+    def shape(self) -> BeamShape | None:
+        """The beam shape of the pair in use; None while there is none."""
+        return self._session.shape if self._session else None
 
     def start(self) -> None:
         """Load the pair given at construction, once."""

@@ -160,6 +160,7 @@ class Pages:
             engine=current.engine,
             kernels=current.kernels,
             exact=current.exact,
+            threads=current.threads,
             device_map=spread,
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options, owner)

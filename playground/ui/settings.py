@@ -8,7 +8,17 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling, shown
+from playground.config import (
+    BeamShape,
+    EngineOptions,
+    Message,
+    PlaygroundError,
+    RunRequest,
+    Sampling,
+    nodes_name,
+    parse_nodes,
+    shown,
+)
 from playground.trace import Trace
 
 
@@ -19,6 +29,7 @@ class Widgets:
     prompt: str
     width: float
     length: float
+    nodes: str  # budget: a number, auto, or beams for none
     new_tokens: float
     temperature: float
     top_p: float
@@ -34,11 +45,12 @@ class Widgets:
         return _text("System prompt", self.system).strip()
 
 
-def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunRequest:
+def run_request(widgets: Widgets, history: tuple[Message, ...] = (), own: BeamShape | None = None) -> RunRequest:
     """The request these widgets ask for.
 
     Args:
         history: earlier turns, when this is a follow-up.
+        own: the pair's beam shape, for a width or length of 0.
 
     Raises:
         PlaygroundError: a value out of range, or an empty prompt.
@@ -47,7 +59,7 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
     earlier = tuple(message for message in history if message.role != "system")
     return RunRequest(
         messages=(*system, *earlier, Message("user", _text("Prompt", widgets.prompt))),
-        shape=BeamShape(_whole("Beam width", widgets.width), _whole("Beam length", widgets.length)),
+        shape=_shape(widgets, own or BeamShape()),
         sampling=Sampling(
             temperature=_number("Temperature", widgets.temperature),
             top_k=_whole("Top-k", widgets.top_k),
@@ -58,6 +70,11 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
         race=bool(widgets.race),
         chat_template=bool(widgets.chat_template),
     )
+
+
+def _shape(widgets: Widgets, own: BeamShape) -> BeamShape:
+    width, length = _whole("Beam width", widgets.width), _whole("Beam length", widgets.length)
+    return BeamShape(width or own.width, length or own.length, parse_nodes(str(widgets.nodes or "auto")))
 
 
 def history_of(trace: Trace) -> tuple[Message, ...]:
@@ -96,7 +113,10 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
     ):
         if value != default and value is not None:
             words += [flag, str(value)]
-    words += ["--beam-width", str(shape.width), "--beam-length", str(shape.length)]
+    words += ["--beam-width", str(shape.width)] if widgets.width else []
+    words += ["--beam-length", str(shape.length)] if widgets.length else []
+    if shape.nodes != BeamShape().nodes:
+        words += ["--nodes", nodes_name(shape.nodes)]
     words += ["--max-new-tokens", str(request.max_new_tokens)]
     for flag, number, default_number in (
         ("--temperature", sampling.temperature, 0.0),

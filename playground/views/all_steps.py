@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from playground.figures.format import percent
 from playground.figures.nodes import Status, node_statuses
 from playground.trace import StepRecord, Trace
-from playground.views.charts import ChartTable
+from playground.views.chart_table import ChartTable
 from playground.views.token_text import token_label
 
 

@@ -12,18 +12,11 @@ from playground.figures.format import percent
 from playground.figures.rates import rate_points
 from playground.figures.totals import LaneTotals, PositionAcceptance, RunTotals
 from playground.trace import Lane, Trace
+from playground.views.chart_table import ChartTable
 
 STAGES = ("draft", "tree", "verify", "accept", "commit")
 LANE_NAMES: dict[Lane, str] = {"redrafter": "ReDrafter", "plain": "Plain decoding"}
 MOST_POINTS = 400
-
-
-@dataclass(frozen=True)
-class ChartTable:
-    """A chart in words and numbers, for those who read better than they see."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)

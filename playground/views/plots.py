@@ -6,19 +6,16 @@ Knows infos and colours. Labels of tokens are hostile input and Plotly reads som
 from __future__ import annotations
 
 import html
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-from plotly import graph_objects as go
+from typing import Any
 
 from playground.config import PlaygroundError
 from playground.trace import Trace
 from playground.views.all_steps import AllStepsInfo, Spot, all_steps_info
+from playground.views.chart_table import ChartTable
 from playground.views.charts import (
     STAGES,
-    ChartTable,
     HistogramInfo,
     PositionsInfo,
     RatesInfo,
@@ -28,26 +25,10 @@ from playground.views.charts import (
     rates_info,
     stages_info,
 )
-from playground.views.page import Measure
-from playground.views.sweep import MeasureInfo, SurfaceInfo
+from playground.views.compare import CompareInfo
+from playground.views.plot_style import COLOURS, Theme, empty_figure, finite
 
-Theme = Literal["light", "dark"]
-Colours = dict[str, str]
-
-COLOURS: dict[Theme, Colours] = {
-    "light": {
-        "ink": "#18212f", "soft": "#566275", "rule": "#e1e6ec", "panel": "#ffffff", "redrafter": "#0f766e",
-        "plain": "#64748b", "root": "#4f46e5", "accepted": "#0f766e", "rejected": "#c2274b", "unreached": "#9aa5b4",
-        "draft": "#6366f1", "tree": "#94a3b8", "verify": "#0f8a80", "accept": "#d98e1f", "commit": "#c2527a",
-    },
-    "dark": {
-        "ink": "#e5ebf2", "soft": "#9dabbd", "rule": "#263241", "panel": "#151d27", "redrafter": "#34d3b8",
-        "plain": "#94a3b8", "root": "#a5b4fc", "accepted": "#34d3b8", "rejected": "#fb8da0", "unreached": "#5d6b7d",
-        "draft": "#818cf8", "tree": "#64748b", "verify": "#2aa99b", "accept": "#e0a13d", "commit": "#d9709a",
-    },
-}  # fmt: skip
 MOST_SVG = 6000  # spots; more are drawn through WebGL, whose saved SVG holds a raster
-FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 
 
 @dataclass(frozen=True)
@@ -83,12 +64,12 @@ def chart(trace: Trace, name: str, theme: Theme = "light") -> Chart:
 
 def rates_figure(info: RatesInfo, theme: Theme = "light") -> Any:
     """Tokens per second of both lanes by their own clocks."""
-    made = _empty(theme, "seconds of the lane's own clock", "tokens per second")
+    made = empty_figure(theme, "seconds of the lane's own clock", "tokens per second")
     for lane in info.lanes:
         whole = "" if lane.whole is None else f"<br>{lane.whole:.2f} tokens/s over the whole run"
         made.add_scatter(
-            x=_finite(lane.seconds),
-            y=_finite(lane.rates),
+            x=finite(lane.seconds),
+            y=finite(lane.rates),
             customdata=lane.tokens,
             name=lane.name,
             mode="lines",
@@ -105,7 +86,7 @@ def rates_figure(info: RatesInfo, theme: Theme = "light") -> Any:
 
 def positions_figure(info: PositionsInfo, theme: Theme = "light") -> Any:
     """Share of steps that accepted each drafted position, over all that drafted it and over those that came so far."""
-    made = _empty(theme, "drafted position", "accepted")
+    made = empty_figure(theme, "drafted position", "accepted")
     depths = [at.depth for at in info.positions]
     for name, shares, counts, colour in (
         (
@@ -137,7 +118,7 @@ def positions_figure(info: PositionsInfo, theme: Theme = "light") -> Any:
 
 def histogram_figure(info: HistogramInfo, theme: Theme = "light") -> Any:
     """Steps by accepted drafted tokens."""
-    made = _empty(theme, "drafted tokens accepted in a step", "steps")
+    made = empty_figure(theme, "drafted tokens accepted in a step", "steps")
     made.add_bar(
         x=list(range(len(info.steps))),
         y=list(info.steps),
@@ -153,13 +134,13 @@ def histogram_figure(info: HistogramInfo, theme: Theme = "light") -> Any:
 
 def stages_figure(info: StagesInfo, theme: Theme = "light") -> Any:
     """Milliseconds of every step, stage on stage."""
-    made = _empty(theme, "step", "milliseconds")
+    made = empty_figure(theme, "step", "milliseconds")
     counts = list(zip(info.nodes, info.tokens, strict=True))
     whole = sum(info.totals) or 1.0
     for stage, row, total in zip(STAGES, info.ms, info.totals, strict=True):
         made.add_bar(
             x=info.steps,
-            y=_finite(row),
+            y=finite(row),
             customdata=counts,
             name=stage,
             marker_color=COLOURS[theme][stage],
@@ -172,7 +153,7 @@ def stages_figure(info: StagesInfo, theme: Theme = "light") -> Any:
 
 def all_steps_figure(info: AllStepsInfo, theme: Theme = "light") -> Any:
     """The run as one line of accepted tokens with its dead branches below."""
-    made = _empty(theme, "new token", "")
+    made = empty_figure(theme, "new token", "")
     scatter = made.add_scatter if len(info.spots) <= MOST_SVG else made.add_scattergl
     dead = [spot for spot in info.spots if spot.status in ("rejected", "unreached")]
     text = [spot for spot in info.spots if spot.status in ("root", "accepted")]
@@ -197,69 +178,41 @@ def all_steps_figure(info: AllStepsInfo, theme: Theme = "light") -> Any:
     return made
 
 
-def heat_figure(info: SurfaceInfo, measure: Measure, theme: Theme = "light") -> Any:
-    """One measure over beam shapes as a heat map; cells not measured yet stay empty."""
-    found = _measure(info, measure)
-    made = _empty(theme, "beam length", "beam width")
-    made.add_heatmap(**_surface(info, found), texttemplate="%{z:.3g}", xgap=3, ygap=3)
-    made.update_xaxes(type="category", showgrid=False)
-    made.update_yaxes(type="category", showgrid=False)
-    return made
-
-
-def surface_figure(info: SurfaceInfo, measure: Measure, theme: Theme = "light") -> Any:
-    """The same as a surface in space."""
-    found = _measure(info, measure)
-    made = _empty(theme, "", "")
-    made.add_surface(**_surface(info, found))
-    axis = {"gridcolor": COLOURS[theme]["rule"], "color": COLOURS[theme]["soft"]}
+def compare_figure(info: CompareInfo, theme: Theme = "light") -> Any:
+    """Two runs: rates along their clocks on the left, acceptance by position on the right."""
+    made = empty_figure(theme, "seconds of the lane's own clock", "tokens per second")
+    axis = {"gridcolor": COLOURS[theme]["rule"], "zerolinecolor": COLOURS[theme]["rule"]}
     made.update_layout(
-        scene={
-            "xaxis": {"title": {"text": "beam length"}, **axis},
-            "yaxis": {"title": {"text": "beam width"}, "type": "log", **axis},
-            "zaxis": {"title": {"text": found.name}, **axis},
-        }
+        xaxis_domain=[0, 0.56],
+        xaxis2={"domain": [0.66, 1], "anchor": "y2", "dtick": 1, "title": {"text": "drafted position"}, **axis},
+        yaxis2={"anchor": "x2", "range": [0, 1], "tickformat": ".0%", "title": {"text": "accepted"}, **axis},
+        barmode="group",
     )
+    for name, colour, rates, positions in zip(
+        ("first", "second"), ("redrafter", "draft"), info.rates, info.positions, strict=True
+    ):
+        for lane in rates.lanes:
+            made.add_scatter(
+                x=finite(lane.seconds),
+                y=finite(lane.rates),
+                customdata=lane.tokens,
+                name=f"{name}, {lane.name}",
+                mode="lines",
+                line={"color": COLOURS[theme][colour], "dash": "solid" if lane.lane == "redrafter" else "dash"},
+                hovertemplate="%{y:.2f} tokens/s at %{x:.3f} s<br>%{customdata} tokens by then",
+            )
+        made.add_bar(
+            x=[at.depth for at in positions.positions],
+            y=[at.share for at in positions.positions],
+            customdata=[(at.accepted, at.drafted) for at in positions.positions],
+            name=f"{name}, accepted",
+            marker_color=COLOURS[theme][colour],
+            xaxis="x2",
+            yaxis="y2",
+            hovertemplate="position %{x}: %{y:.1%}<br>%{customdata[0]} of %{customdata[1]} steps",
+        )
+    made.update_yaxes(rangemode="tozero", selector={"anchor": "x"})
     return made
-
-
-def _surface(info: SurfaceInfo, found: MeasureInfo) -> dict[str, Any]:
-    unit = f" {found.unit}" if found.unit else ""
-    return {
-        "x": list(info.lengths),
-        "y": list(info.widths),
-        "z": [_finite(row) for row in found.values],
-        "colorscale": "Teal" if found.higher_is_better else "Teal_r",
-        "colorbar": {"title": {"text": f"{found.name}{unit}"}},
-        "hovertemplate": f"width %{{y}}, length %{{x}}<br>{found.name} %{{z:.4g}}{unit}<extra></extra>",
-    }
-
-
-def _measure(info: SurfaceInfo, measure: Measure) -> MeasureInfo:
-    found = next((one for one in info.measures if one.measure == measure), None)
-    if found is None:
-        names = ", ".join(one.measure for one in info.measures)
-        raise PlaygroundError(f"Measure is {measure!r}, but must be one of: {names}.")
-    return found
-
-
-def _empty(theme: Theme, x: str, y: str) -> Any:
-    """A figure with axes and nothing in it."""
-    colours = COLOURS[theme]
-    axis = {"gridcolor": colours["rule"], "zerolinecolor": colours["rule"], "linecolor": colours["rule"]}
-    return go.Figure(
-        layout={
-            "template": "none",
-            "paper_bgcolor": colours["panel"],
-            "plot_bgcolor": colours["panel"],
-            "font": {"family": FONT, "size": 13, "color": colours["ink"]},
-            "xaxis": {"title": {"text": x}, **axis},
-            "yaxis": {"title": {"text": y}, **axis},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            "margin": {"l": 64, "r": 24, "t": 44, "b": 56},
-            "hoverlabel": {"font": {"family": FONT}},
-        }
-    )
 
 
 def _lines(spots: Sequence[Spot], ends: Sequence[Spot]) -> tuple[list[float | None], list[float | None]]:
@@ -277,11 +230,6 @@ def _lines(spots: Sequence[Spot], ends: Sequence[Spot]) -> tuple[list[float | No
 def _said(spot: Spot) -> str:
     share = "" if spot.share is None else f"<br>base model {spot.share:.2%}, choice {spot.rank:,}"
     return f"<b>{html.escape(spot.label, quote=False)}</b><br>{spot.status}, step {spot.step + 1}{share}"
-
-
-def _finite(values: Sequence[float | None]) -> list[float | None]:
-    """Gaps where there is no number."""
-    return [value if value is not None and math.isfinite(value) else None for value in values]
 
 
 def _rates(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, PlaygroundError
 from playground.figures.format import plural
 from playground.figures.sweep import fastest
 from playground.trace import SweepCell, SweepRecord
+from playground.views.chart_table import ChartTable
 from playground.views.page import Measure
 
 # measure, name, unit, higher is better, and where a cell has it
@@ -78,3 +80,36 @@ def sweep_words(record: SweepRecord) -> str:
     so_far = "" if record.finished else f" of the {len(record.cells)} of {total} shapes measured"
     shape = f"{plural(best.width, 'beam')} × {best.length}"
     return f"Fastest{so_far}: {shape}, {best.tokens_per_second:.1f} tok/s{gain}."
+
+
+def surface_of(
+    widths: tuple[int, ...], lengths: tuple[int, ...], measure: str, values: tuple[tuple[float | None, ...], ...]
+) -> SurfaceInfo:
+    """One heat map by itself.
+
+    Raises:
+        PlaygroundError: no such measure, or cells that do not fit.
+    """
+    named = next((one for one in MAPS if one[0] == measure), None)
+    if named is None:
+        raise PlaygroundError(f"Measure is {measure[:40]!r}, but must be one of: {', '.join(one[0] for one in MAPS)}.")
+    fits = len(values) == len(widths) and {len(row) for row in values} <= {len(lengths)}
+    if not fits or len(widths) > MAX_BEAM_WIDTH or len(lengths) > MAX_BEAM_LENGTH:
+        raise PlaygroundError(
+            f"The heat map has {len(widths)} widths and {len(lengths)} lengths that its cells do not fit, or more than "
+            f"{MAX_BEAM_WIDTH} and {MAX_BEAM_LENGTH}. Measure the shapes again."
+        )
+    key, name, unit, higher, _ = named
+    done = sum(value is not None for row in values for value in row)
+    info = MeasureInfo(key, name, unit, higher, values)
+    return SurfaceInfo(widths, lengths, (info,), None, done, len(widths) * len(lengths), "")
+
+
+def surface_table(info: SurfaceInfo, measure: Measure) -> ChartTable:
+    """One heat map, a row a width."""
+    found = next(one for one in info.measures if one.measure == measure)
+    rows = [
+        (str(width), *("–" if value is None else f"{value:.4g}" for value in row))
+        for width, row in zip(info.widths, found.values, strict=True)
+    ]
+    return ChartTable((f"{found.name} by width", *(f"length {length}" for length in info.lengths)), tuple(rows))

@@ -17,6 +17,8 @@ import pytest
 
 from playground.cli import main
 from playground.cli.replay import Lines, Panes, play, wrapped
+from playground.cli.verify import request_again
+from playground.config import BeamShape
 from playground.export import FORMATS, export, read_trace, write_trace
 from playground.figures.compare import compare_runs
 from playground.trace import Trace
@@ -229,6 +231,16 @@ def test_verify_finds_the_same_run_again(sampling: list[str], pair: list[str], t
     assert "redrafter_tokens_per_second" in timed and "num_spec_steps" not in timed
     assert read_trace(again).redrafter_tokens == read_trace(trace).redrafter_tokens
     assert read_trace(again).header.dtype == "float32"
+
+
+def test_verify_asks_for_the_shape_that_was_recorded() -> None:
+    trace = make_trace(new_tokens=12, footer=False)
+    settings = dataclasses.replace(trace.header.settings, nodes=9, copy_tail=True, temperature=0.5)
+    header = dataclasses.replace(trace.header, settings=settings)
+    again = request_again(dataclasses.replace(trace, header=header))
+    assert again.shape == BeamShape(8, 5, nodes=9, copy_tail=True) and again.sampling.temperature == 0.5
+    assert again.max_new_tokens == len(trace.redrafter_tokens), "a run cut off is asked for as far as it went"
+    assert request_again(trace).shape == BeamShape(8, 5, nodes=None, copy_tail=False)
 
 
 def test_verify_says_what_differs(pair: list[str], tmp_path: Path, capsys: Capture) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from playground.export import FORMATS, Wish, export, read_trace
 from playground.views.plots import CHARTS
-from tests.e2e.conftest import Site, start_run
+from tests.e2e.conftest import Site, start_run, view
 
 OpenPage = Callable[..., Any]
 
@@ -111,6 +111,49 @@ def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> N
     page.keyboard.press("Escape")
     site.session.seconds = 0.01
     page.wait_for_selector(".rp-app[data-state=done]", timeout=60_000)
+
+
+def test_two_runs_are_compared(open_page: OpenPage) -> None:
+    page = open_page()
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    assert page.locator("[data-chart=compare]").is_hidden(), "there is one run only"
+    page.keyboard.press("Escape")
+    view(page, "traces")
+    page.click("[data-example=example-1]")
+    page.wait_for_selector(".rp-app[data-shape='48x6']")
+    page.click("[data-act=charts]")
+    page.click("[data-chart=compare]")
+    page.wait_for_selector(".rp-plot[data-chart=compare]", timeout=60_000)
+    said = page.inner_text(".rp-comparison")
+    assert "settings.beam_width: 48 | 8" in said and "The texts differ from new token" in said
+    page.click("summary:has-text('As a table')")
+    assert page.locator(".rp-plottable tr:has-text('num_spec_steps')").count() == 1
+
+
+def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    assert page.locator("[data-chart=map]").is_hidden()
+    page.keyboard.press("Escape")
+    page.get_by_role("spinbutton", name="New tokens").fill("10")
+    view(page, "shapes")
+    for name, keep in (("Widths", {"1", "4"}), ("Lengths", {"2", "3"})):
+        for box in page.get_by_role("group", name=name).get_by_role("checkbox").all():
+            box.set_checked(box.get_attribute("value") in keep, force=True)
+    page.click("[data-act=sweep]")
+    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='4']", timeout=60_000)
+    page.click("[data-act=charts]")
+    for kind, part in (("map", "heatmap"), ("space", "surface")):
+        page.click(f"[data-chart={kind}]")
+        page.wait_for_selector(f".rp-plot[data-chart={kind}]", timeout=60_000)
+        assert page.evaluate("document.querySelector('.rp-plot').data[0].type") == part
+    page.get_by_label("Measure of the beam shapes").select_option("nodes")
+    page.wait_for_function("() => document.querySelector('.rp-plottable th').textContent.startsWith('Tree nodes')")
+    z = page.evaluate("document.querySelector('.rp-plot').data[0].z.map((row) => [...row])")
+    assert len(z) == 2 and all(value > 1 for row in z for value in row)
+    assert page.locator(".rp-plottable tbody tr").count() == 2
 
 
 def test_the_page_offers_every_chart_and_format() -> None:

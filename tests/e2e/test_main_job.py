@@ -94,7 +94,7 @@ def test_scrubbing_by_buttons_slider_keys_and_play(open_page: OpenPage) -> None:
     page.wait_for_selector(".rp-live .rp-tree[data-step='1']")
     page.focus("[role=tab][data-view=live]")
     page.keyboard.press("Escape")
-    page.locator(".rp-live .rp-panelhead h3").first.click()
+    page.locator(".rp-live .rp-panelhead h2").first.click()
     page.keyboard.press("End")
     page.wait_for_selector(f".rp-live .rp-tree[data-step='{steps - 1}']")
     assert page.inner_text(".rp-live .rp-verdict") == verdict
@@ -124,6 +124,14 @@ def test_a_downloaded_trace_validates_and_loads_again(open_page: OpenPage, tmp_p
     assert int(app(page, "steps")) == len(trace.steps)
     page.click(f"tr[data-key='{key}'] .rp-chip >> nth=0")
     page.wait_for_selector(f".rp-app[data-run='{key}']")
+
+    page.set_input_files("#rp-tracefile", str(path))
+    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=key)
+    rows = page.locator(".rp-runs tbody tr").all_inner_texts()
+    assert [("loaded" in row, "example" in row) for row in rows] == [(True, False), (False, False), (False, True)]
+    assert all("8 × 5" in row and "greedy" in row for row in rows)
+    page.click(f"tr[data-key='{key}'] [data-act=remove]")
+    page.wait_for_function("key => !document.querySelector(`tr[data-key='${key}']`)", arg=key)
 
 
 def test_without_the_race_there_is_no_plain_lane(open_page: OpenPage) -> None:

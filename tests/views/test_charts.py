@@ -13,8 +13,11 @@ from playground.config import PlaygroundError
 from playground.trace import StageMs, SweepCell, SweepRecord, Trace
 from playground.views.all_steps import all_steps_info
 from playground.views.charts import STAGES, histogram_info, positions_info, rates_info, stages_info
-from playground.views.plots import CHARTS, COLOURS, Theme, chart, figure, heat_figure, surface_figure
-from playground.views.sweep import sweep_info
+from playground.views.compare import compare_info
+from playground.views.plot_style import COLOURS, Theme
+from playground.views.plots import CHARTS, chart, compare_figure, figure
+from playground.views.shape_plots import heat_figure, surface_figure
+from playground.views.sweep import surface_of, surface_table, sweep_info
 from tests.export.arbitrary import traces
 from tests.views.synthetic import make_header, make_trace
 
@@ -129,6 +132,30 @@ def test_heat_map_and_surface_show_what_was_measured() -> None:
         assert list(drawn.x) == [2, 3] and list(drawn.y) == [1, 2]
     with pytest.raises(PlaygroundError, match="Measure is 'heat', but must be one of: speedup"):
         heat_figure(info, "heat")  # type: ignore[arg-type]
+
+
+def test_a_surface_by_itself() -> None:
+    values = ((12.0, 13.0), (22.0, None))
+    info = surface_of((1, 2), (2, 3), "rate", values)
+    assert info.measures == tuple(one for one in sweep_info(sweep()).measures if one.measure == "rate")
+    assert surface_table(info, "rate").rows == (("1", "12", "13"), ("2", "22", "–"))
+    with pytest.raises(PlaygroundError, match="3 widths and 2 lengths that its cells do not fit"):
+        surface_of((1, 2, 3), (2, 3), "rate", values)
+    with pytest.raises(PlaygroundError, match="Measure is 'heat', but must be one of: speedup"):
+        surface_of((1, 2), (2, 3), "heat", values)
+
+
+def test_two_runs_beside_each_other(trace: Trace) -> None:
+    other = make_trace(new_tokens=40, seed=5, width=3)
+    info = compare_info(trace, other)
+    drawn = compare_figure(info)
+    assert len(drawn.data) == 6 and json.loads(drawn.to_json(), parse_constant=refuse)
+    rows = {row[0]: row[1:] for row in info.table.rows}
+    assert rows["num_spec_steps"][:2] == (str(len(trace.steps)), str(len(other.steps)))
+    assert rows["num_spec_steps"][2] == f"{len(other.steps) - len(trace.steps):+d}"
+    assert rows["speedup"][3] == "of the machine and the moment"
+    assert any("settings.beam_width: 8 | 3" in line for line in info.words)
+    assert "Both texts are the same" in " ".join(compare_info(trace, trace).words)
 
 
 def test_unknown_charts_are_one_sentence(trace: Trace) -> None:

@@ -1,0 +1,60 @@
+"""What the page's script may ask for exports and charts: answers, and sentences for everything else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any
+
+import pytest
+
+from playground.export import export
+from playground.ui.export_calls import export_calls
+from playground.ui.store import TraceStore
+from tests.views.synthetic import make_trace
+
+
+@pytest.fixture
+def calls() -> dict[str, Any]:
+    store = TraceStore()
+    store.add_example("Made up", make_trace(new_tokens=20))
+    return {call.__name__: call for call in export_calls(store)}
+
+
+def test_an_export_carries_its_name_and_bytes(calls: dict[str, Any]) -> None:
+    made = calls["export_run"](["example-0", "csv", 1, "nodes"])
+    assert made["name"] == "redrafter-synthetic8-nodes.csv" and made["mediaType"] == "text/csv"
+    picture = calls["export_run"](["example-0", "svg", 1, "steps"])
+    assert picture["name"].endswith("-step-2.svg")
+    whole = base64.b64decode(calls["export_run"](["example-0", "graphml", 1, "steps"])["base64"])
+    assert whole == export(make_trace(new_tokens=20), "graphml")
+
+
+@pytest.mark.parametrize(
+    ("call", "sent", "message"),
+    [
+        ("export_run", ["example-0", "pdf", 0, "steps"], "Format is 'pdf'"),
+        ("export_run", ["example-0", "svg", 999, "steps"], "Step is 999"),
+        ("export_run", ["example-0", "csv", 0, "rows"], "Table is 'rows'"),
+        ("export_run", ["gone", "csv", 0, "steps"], "That run is gone"),
+        ("export_run", ["example-0", "csv", True, "steps"], "something else than it should"),
+        ("export_run", None, "something else than it should"),
+        ("draw_chart", ["example-0", "pie", "light"], "Chart is 'pie'"),
+        ("draw_chart", ["example-0", "rates", "pink"], "Theme is 'pink'"),
+        ("draw_surface", [[1], [2], [[3.0]], "rate", "cube", "light"], "Kind is 'cube'"),
+        ("draw_surface", [[1], [2], [["x"]], "rate", "map", "light"], "sent no heat map"),
+        ("draw_surface", [[1] * 99, [2], [[3.0]] * 99, "rate", "map", "light"], "99 widths"),
+        ("draw_surface", [[1], [2], [[3.0]], "heat", "map", "light"], "Measure is 'heat'"),
+    ],
+)
+def test_anything_else_is_one_sentence(call: str, sent: Any, message: str, calls: dict[str, Any]) -> None:
+    assert message in calls[call](sent)["error"]
+
+
+def test_charts_come_with_their_table(calls: dict[str, Any]) -> None:
+    made = calls["draw_chart"](["example-0", "positions", "dark"])
+    assert json.loads(made["figure"])["data"] and len(made["rows"][0]) == len(made["columns"])
+    drawn = calls["draw_surface"]([[1], [2, 3], [[3.0, math.nan]], "nodes", "map", "light"])
+    assert json.loads(drawn["figure"])["data"][0]["z"] == [[3.0, None]] and drawn["columns"][0] == "Tree nodes by width"
+    assert "Plotly" in calls["plot_code"](None)["code"]
