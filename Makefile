@@ -14,7 +14,7 @@ FIND_PYTHON := for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
-.PHONY: help run test trust lint clean
+.PHONY: help run test trust lint lock clean
 
 help:
 	@echo 'make run  [ARGS="--port 7861 --no-browser"]   open the playground on http://127.0.0.1:7860'
@@ -59,6 +59,11 @@ $(VENV)/.run-installed: requirements.txt $(VENV)/.created
 $(VENV)/.test-installed: requirements-dev.txt $(VENV)/.run-installed
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+# Every package that requirements.txt brings in, by version and hash; needs uv.
+lock:
+	uv pip compile requirements.txt --generate-hashes --universal --python-version 3.11 --no-header \
+		--no-emit-index-url -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

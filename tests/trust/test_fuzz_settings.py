@@ -9,6 +9,7 @@ import random
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from playground.ui.serving import serve
 from playground.ui.settings import Widgets, run_request
 from playground.ui.store import TraceStore
 from tests.trust.mutate import ODD, broken, mutated
+from tests.ui.test_plumbing import WIDGETS
 from tests.views.synthetic import make_trace
 
 SECONDS = 10.0
@@ -65,10 +67,9 @@ def test_command_lines_end_in_a_sentence(scale: int, monkeypatch: pytest.MonkeyP
 
 def test_widgets_make_a_request_or_a_sentence(scale: int) -> None:
     dice, made = random.Random(152), 0
-    good: tuple[Any, ...] = ("Hi", 4, 3, 20, 0.0, 1.0, 0, 0, True, True, None)
-    count = len(Widgets.__dataclass_fields__)
+    good = astuple(WIDGETS)
     for number in range(1000 * scale):
-        values = list((good + (None,) * count)[:count])
+        values = list(good)
         for _ in range(dice.choice((1, 2))):
             values[dice.randrange(len(good))] = dice.choice(ODD)
         try:
