@@ -28,9 +28,6 @@ class SessionLike(Protocol):
     @property
     def info(self) -> SessionInfo: ...
 
-    @property
-    def shape(self) -> BeamShape: ...
-
     def check(self, request: RunRequest) -> None: ...
 
     def run(self, request: RunRequest, stop: threading.Event, place: Place | None = None) -> Iterator[Record]: ...
@@ -98,7 +95,7 @@ class SessionHost:
     @property
     def shape(self) -> BeamShape | None:
         """The beam shape of the pair in use; None while there is none."""
-        return self._session.shape if self._session else None
+        return BeamShape.parse(self._session.info.shape) if self._session else None
 
     def start(self) -> None:
         """Load the pair given at construction, once."""
