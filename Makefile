@@ -1,6 +1,7 @@
 # make run [ARGS="--port 7861 --no-browser"]   the page
 # make test [ARGS="tests/decode"]              lint, types, tests
-# Both create .venv and install what is pinned; running them again skips that.
+# make trust [TRUST_SCALE=6]                   the promises of docs/security.md, at length
+# All create .venv and install what is pinned; running them again skips that.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -13,11 +14,12 @@ FIND_PYTHON := for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
-.PHONY: help run test lint clean
+.PHONY: help run test trust lint lock clean
 
 help:
 	@echo 'make run  [ARGS="--port 7861 --no-browser"]   open the playground on http://127.0.0.1:7860'
 	@echo 'make test [ARGS="tests/decode"]               lint, types and tests'
+	@echo 'make trust [TRUST_SCALE=6]                    the promises of docs/security.md, at length'
 	@echo 'make clean                                    remove .venv and the tools'"'"' caches'
 
 run: $(VENV)/.run-installed
@@ -25,6 +27,14 @@ run: $(VENV)/.run-installed
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+# Six times the short form's cases: more than 10,000.
+TRUST_SCALE ?= 6
+TRUST_TESTS := tests/trust tests/ui tests/export tests/sources tests/cli tests/drafter tests/decode tests/base_model \
+	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py
+
+trust: $(VENV)/.test-installed
+	TRUST_SCALE=$(TRUST_SCALE) $(BIN)/python -m pytest -m "trust or not trust" $(TRUST_TESTS) $(ARGS)
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
@@ -49,6 +59,11 @@ $(VENV)/.run-installed: requirements.txt $(VENV)/.created
 $(VENV)/.test-installed: requirements-dev.txt $(VENV)/.run-installed
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+# Every package that requirements.txt brings in, by version and hash; needs uv.
+lock:
+	uv pip compile requirements.txt --generate-hashes --universal --python-version 3.11 --no-header \
+		--no-emit-index-url -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from playground.config import Message, PlaygroundError
+from playground.config import Message, PlaygroundError, shown
 from playground.line import LIMIT
 from playground.ui.controls import Controls
 from playground.ui.live_work import LiveWork, encode
@@ -69,7 +69,7 @@ def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
 
     def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
-            widths, lengths = (tuple(sorted({int(item) for item in event._data[key]})) for key in ("widths", "lengths"))
+            widths, lengths = (_numbers(event, key) for key in ("widths", "lengths"))
             if not widths or not lengths:
                 raise PlaygroundError("No beam shape is chosen. Tick at least one width and one length.")
             return pages.begin_sweep(owner, run_request(Widgets(*values), own=pages.host.shape), widths, lengths)
@@ -77,10 +77,11 @@ def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
         yield from _stream(pages, _owner(request), begin, kind="sweep")
 
     def take_settings(event: gr.EventData) -> list[Any]:
-        return [event._data.get(field.name, gr.skip()) for field in fields(Widgets)]
+        said = (_said(event, field.name) for field in fields(Widgets))
+        return [gr.skip() if value is None or isinstance(value, list | dict) else value for value in said]
 
     def adopt(request: gr.Request, event: gr.EventData) -> None:
-        pages.store.adopt(str(event._data["key"]), _owner(request))
+        pages.store.adopt(str(_said(event, "key")), _owner(request))
 
     stage.submit(sweep, controls.settings, stage, **LONG)
     stage.select(take_settings, None, controls.settings, **SHORT)
@@ -128,6 +129,23 @@ def _stream(
         yield from live.frames()
     finally:
         pages.ended(owner, live)
+
+
+def _said(event: gr.EventData, key: str) -> Any:
+    """What the stage's script sent under a key; None where it sent something else."""
+    return event._data.get(key) if isinstance(event._data, dict) else None
+
+
+def _numbers(event: gr.EventData, key: str) -> tuple[int, ...]:
+    """A list of whole numbers that the stage's script sent.
+
+    Raises:
+        PlaygroundError: something else, which our script does not send.
+    """
+    found = _said(event, key)
+    if not isinstance(found, list) or not all(type(item) is int for item in found):
+        raise PlaygroundError(f"The {key} are {shown(found)}, but must be whole numbers. Reload the page.")
+    return tuple(sorted(set(found)))
 
 
 def _history(pages: Pages, key: str) -> tuple[Message, ...]:

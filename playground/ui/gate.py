@@ -12,7 +12,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +62,7 @@ class Reach:
     """What of a page may be called, by Gradio's names and numbers."""
 
     calls: frozenset[tuple[int, str]]  # (component, server function)
-    events: frozenset[int]
+    events: Mapping[int, int]  # event -> how many values it takes
 
     @classmethod
     def of(cls, page: Any) -> Reach:
@@ -73,7 +73,8 @@ class Reach:
             for name, value in vars(block).items()
             if getattr(value, "_is_server_fn", False)
         }
-        return cls(frozenset(calls), frozenset(page.fns))
+        events = {number: len(event.inputs) for number, event in page.fns.items()}
+        return cls(frozenset(calls), events)
 
 
 class Gate:
@@ -165,7 +166,7 @@ class Gate:
         elif path.startswith((f"{API}/queue/join", f"{API}/run/", f"{API}/api/", f"{API}/call/")):
             known = known and isinstance(value.get("data"), list)
             if "fn_index" in value or path.endswith(("/join", "/predict")):
-                known = known and type(number) is int and number in self._page.events
+                known = known and type(number) is int and self._page.events.get(number) == len(value["data"])
         if not known:
             raise Refused(400, "The page's script asks for nothing like this. Reload the page.")
 

@@ -70,6 +70,7 @@ def serve(
             max_threads=LET_IN + 32,  # those let in, and what is asked beside them
             auth=list(open_to.auth) or None,
             enable_monitoring=open_to.monitoring,
+            _frontend=False,  # no look at itself: it gives up after 3 s, on a busy machine or behind a proxy
             pwa=False,
             mcp_server=False,
             max_file_size=0,

@@ -17,6 +17,7 @@ from playground.config import (
     Sampling,
     nodes_name,
     parse_nodes,
+    shown,
 )
 from playground.trace import Trace
 
@@ -41,7 +42,7 @@ class Widgets:
     @property
     def system_prompt(self) -> str:
         """Empty where there is none; a widget that was never unfolded has no value."""
-        return (self.system or "").strip()
+        return _text("System prompt", self.system).strip()
 
 
 def run_request(widgets: Widgets, history: tuple[Message, ...] = (), own: BeamShape | None = None) -> RunRequest:
@@ -57,7 +58,7 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = (), own: BeamSh
     system = (Message("system", widgets.system_prompt),) if widgets.system_prompt else ()
     earlier = tuple(message for message in history if message.role != "system")
     return RunRequest(
-        messages=(*system, *earlier, Message("user", widgets.prompt or "")),
+        messages=(*system, *earlier, Message("user", _text("Prompt", widgets.prompt))),
         shape=_shape(widgets, own or BeamShape()),
         sampling=Sampling(
             temperature=_number("Temperature", widgets.temperature),
@@ -134,6 +135,13 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
     return " ".join(shlex.quote(word) for word in words)
 
 
+def _text(name: str, value: object) -> str:
+    """A box's text; one that was never unfolded has none."""
+    if not isinstance(value, str | None):
+        raise PlaygroundError(f"{name} is {shown(value)}, but must be text. Type it anew.")
+    return value or ""
+
+
 def _whole(name: str, value: object) -> int:
     """A slider's value; out-of-range and fractional ones are left for the settings to refuse with their sentence."""
     number = _number(name, value)
@@ -144,5 +152,5 @@ def _whole(name: str, value: object) -> int:
 
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value or abs(value) > 1e15:
-        raise PlaygroundError(f"{name} is {value!r}, but must be a number. Type one, or move its slider.")
+        raise PlaygroundError(f"{name} is {shown(value)}, but must be a number. Type one, or move its slider.")
     return value
