@@ -28,7 +28,7 @@ STORY = replace(
     messages=(Message("user", "Write a short story about a lighthouse keeper who finds a message in a bottle."),),
     sampling=Sampling(temperature=0.7, top_p=0.95, seed=11),
 )
-EXAMPLES = {"1-chat-greedy": CHAT, "2-code-narrow-beams": CODE, "3-story-sampled": STORY}
+EXAMPLES = {"1-code-narrow-beams": CODE, "2-chat-greedy": CHAT, "3-story-sampled": STORY}  # the first one greets
 
 
 def main() -> None:

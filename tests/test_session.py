@@ -99,7 +99,9 @@ def test_without_a_race_identical_is_null(session: Session) -> None:
     trace = Trace.collect(session.run(asked(race=False), threading.Event()))
     assert trace.footer is not None and trace.parity is not None
     assert trace.parity.identical is None and not trace.plain
-    assert trace.footer.summary.plain_tokens_per_second is None and "plain lane did not run" in trace.footer.sentence
+    assert (
+        trace.footer.summary.plain_tokens_per_second is None and "Plain decoding did not run" in trace.footer.sentence
+    )
 
 
 def test_plain_text_and_follow_up_turns(session: Session) -> None:
@@ -121,7 +123,7 @@ def test_stop_acts_between_steps_and_leaves_a_whole_trace(session: Session) -> N
     assert kinds.count(StepRecord) == 1 and kinds[0] is Header and kinds[-2:] == [ParityRecord, Footer]
     footer = records[-1]
     assert isinstance(footer, Footer)
-    assert footer.finish_reason == "stopped" and footer.sentence.startswith("Stopped early.")
+    assert footer.finish_reason == "stopped" and "Stopped after" in footer.sentence
 
 
 def test_runs_come_in_the_order_in_which_they_were_asked_for(session: Session) -> None:

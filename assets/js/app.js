@@ -6,6 +6,7 @@
   const { h } = RD;
   const VIEWS = [["live", "Live"], ["steps", "Steps"], ["mask", "Mask"], ["race", "Race"], ["shapes", "Beam shapes"], ["traces", "Traces"], ["learn", "Learn"]];
   const SCRUBBED = ["live", "steps", "mask"];
+  const HEROIC = ["live", "race"];
   const KEYS = [["Ctrl+Enter", "Run"], ["Esc", "Stop, or close what is open"], ["← →", "Step back and forth"], ["Home End", "First and last step"], ["P", "Play and pause"], ["1 … 7", "Switch the view"], ["Tab, then arrows", "Walk the tree"], ["?", "This help"]];
 
   class App {
@@ -19,36 +20,43 @@
         steps: new RD.StepsView(this.store),
         mask: new RD.MaskPage(this.store),
         race: new RD.RaceView(this.store),
-        shapes: new RD.ShapesView(this.store, { start: (shapes) => trigger("submit", shapes), stop: () => press("rp-stop"), takeShape: (width, length) => this.takeShape(width, length) }),
+        shapes: new RD.ShapesView(this.store, {
+          start: (shapes) => trigger("submit", shapes),
+          stop: () => press("rp-stop"),
+          takeShape: (width, length) => this.takeShape(width, length),
+        }),
         traces: new RD.TracesView(this.store, (key) => trigger("upload", { key })),
         learn: new RD.LearnView(() => this.tour.start()),
       };
+      this.rail = new RD.Rail(this.store, (settings) => trigger("select", settings));
+      this.hero = new RD.EquationView((advice) => this.rail.runWith(advice, () => press("rp-run")));
       this.build();
       this.listen();
     }
 
     build() {
       const scrubBox = h("div", { class: "rp-scrubber", "data-tour": "scrubber", role: "group", "aria-label": "Steps of the run" });
-      this.scrubber = new RD.Scrubber(scrubBox, this.store);
+      this.scrubber = new RD.Scrubber(scrubBox, this.store, () => this.views[this.store.view]?.motion ?? null);
       this.notice = h("div", { class: "rp-notice", role: "alert", hidden: true });
       this.waiting = h("p", { class: "rp-waiting", role: "status", hidden: true });
       this.caption = h("p", { class: "rp-caption" });
       this.tabs = VIEWS.map(([key, title]) => h("button", { type: "button", role: "tab", id: `rp-tab-${key}`, "aria-controls": `rp-view-${key}`, "data-view": key, onclick: () => this.store.setView(key) }, title));
       this.panels = VIEWS.map(([key]) => h("div", { class: "rp-view", role: "tabpanel", id: `rp-view-${key}`, "aria-labelledby": `rp-tab-${key}`, hidden: true }, this.views[key].element));
-      this.help = h("dialog", { class: "rp-help", "aria-label": "Keyboard" }, h("h3", {}, "Keyboard"), h("dl", {}, KEYS.map(([keys, does]) => h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does)))), h("button", { type: "button", class: "rp-chip is-strong", onclick: () => this.help.close() }, "Close"));
+      this.help = h("dialog", { class: "rp-help", "aria-label": "Keyboard" }, h("h2", {}, "Keyboard"), h("dl", {}, KEYS.map(([keys, does]) => h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does)))), h("button", { type: "button", class: "rp-chip is-strong", onclick: () => this.help.close() }, "Close"));
       const app = this.root.querySelector(".rp-app");
       RD.put(
         app,
         h(
           "header",
           { class: "rp-head" },
-          h("div", { class: "rp-title" }, RD.logo(), h("div", {}, h("h2", {}, "ReDrafter Playground"), this.status.element)),
+          h("div", { class: "rp-title" }, RD.logo(), h("div", {}, h("h1", {}, "ReDrafter Playground"), this.status.element)),
+          this.caption,
           h("div", { class: "rp-tools" }, RD.runTools(this.store), h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
         ),
         h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
         this.notice,
         this.status.lack,
-        h("div", { class: "rp-shared" }, this.waiting, this.caption, scrubBox),
+        h("div", { class: "rp-shared" }, this.waiting, this.hero.element, scrubBox),
         this.panels,
         this.help,
       );
@@ -68,6 +76,7 @@
       this.tabs.forEach((tab, at) => tab.addEventListener("keydown", (event) => this.tabKey(event, at)));
       document.addEventListener("keydown", (event) => this.key(event));
       window.addEventListener("resize", () => this.later("step"));
+      new ResizeObserver(() => this.later("step")).observe(this.app);
     }
 
     /** Draw once before the next paint, however many frames came. */
@@ -111,7 +120,10 @@
       document.body.classList.toggle("rp-busy", Boolean(waiting || run?.busy));
       this.waiting.hidden = !waiting;
       if (waiting) RD.say(this.waiting, waiting.position > 0 ? `Waiting for the device: ${RD.plural(waiting.position, "run")} before yours.` : "Reading the prompt…");
-      RD.say(this.caption, caption(run));
+      RD.say(this.caption, caption(run, this.store.status.pair));
+      this.hero.element.hidden = !HEROIC.includes(view);
+      this.hero.draw(run);
+      this.rail.draw();
       this.scrubBox.hidden = !SCRUBBED.includes(view);
       this.caption.hidden = ["shapes", "traces", "learn"].includes(view);
       this.scrubber.draw();
@@ -211,9 +223,10 @@
       }
       if (event.ctrlKey || event.metaKey || event.altKey || this.help.open) return;
       if (event.target.closest?.("input, textarea, select, [contenteditable], [role=slider], [role=listbox]")) return;
-      if (event.key === "?") this.help.showModal();
+      if (this.tour?.key(event.key)) event.preventDefault();
+      else if (event.key === "?") this.help.showModal();
       else if (/^[1-7]$/.test(event.key)) this.store.setView(VIEWS[Number(event.key) - 1][0]);
-      else if (SCRUBBED.includes(this.store.view)) this.scrubKey(event);
+      else if (!this.tour?.running && SCRUBBED.includes(this.store.view)) this.scrubKey(event);
     }
 
     scrubKey(event) {
@@ -224,13 +237,18 @@
     }
   }
 
-  function caption(run) {
+  /** What made the run shown: the pair only where it is not the one loaded. */
+  function caption(run, pair) {
     const { head } = run ?? {};
     if (!head) return "";
     const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
     const example = run.key.startsWith("example-") ? "Example, recorded: " : "";
+    const budget = { auto: ", nodes as they pay", beams: "" }[head.nodes] ?? `, ${head.nodes} nodes`;
     const cut = run.complete === false && !run.busy ? " · cut off, no summary" : "";
-    return `${example}${head.base} with ${head.drafter}, ${head.width} × ${head.length} beams, ${sampling}, ${head.device}, ${head.dtype}${cut}`;
+    const own = pair && pair.base === head.base && pair.drafter === head.drafter;
+    const names = own ? "" : `${head.base} with ${head.drafter}, `;
+    const where = own && pair.device === head.device && pair.dtype === head.dtype ? "" : `, ${head.device}, ${head.dtype}`;
+    return `${example}${names}${head.width} × ${head.length} beams${budget}, ${sampling}${where}${cut}`;
   }
 
   /** Press a Gradio button by its id (the id may sit on a wrapper). */

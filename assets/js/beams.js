@@ -5,12 +5,33 @@
   const RD = window.ReDrafter;
   const { h } = RD;
 
+  const FIRST = 8;
+
+  /**
+   * The first beams, and the one that came furthest where it is not among them.
+   * @param {BeamPicture[]} beams
+   */
+  function firstBeams(beams) {
+    const first = beams.slice(0, FIRST);
+    const best = beams.reduce((top, beam) => (beam.accepted > top.accepted ? beam : top), first[0]);
+    return !best || first.includes(best) ? first : [...first, best];
+  }
+
   class BeamsView {
     constructor(box, store) {
       this.box = box;
       this.store = store;
       this.rows = [];
       this.step = null;
+      this.whole = false;
+      this.more = h("button", { type: "button", class: "rp-chip is-small", "data-act": "beams", onclick: () => this.flip() });
+    }
+
+    flip() {
+      this.whole = !this.whole;
+      const { step } = this;
+      this.step = null;
+      this.draw(step);
     }
 
     /** @param {StepPicture | null} step */
@@ -18,7 +39,10 @@
       if (step === this.step) return this.light();
       this.step = step;
       if (!step) return RD.put(this.box);
-      this.rows = step.beams.map((beam) => this.row(step, beam));
+      const shown = this.whole ? step.beams : firstBeams(step.beams);
+      this.rows = shown.map((beam) => this.row(step, beam));
+      this.more.hidden = step.beams.length === shown.length && !this.whole;
+      RD.say(this.more, this.whole ? `Show ${FIRST}` : `Show all ${step.beams.length} beams`);
       const length = Math.max(...step.beams.map((beam) => beam.nodes.length), 0);
       const heads = Array.from({ length }, (_, depth) => h("th", { scope: "col" }, depth + 1));
       RD.put(
@@ -30,6 +54,7 @@
           h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Beam"), h("th", { scope: "col", title: "Probability of the whole beam, by the drafter. With sampling, beams are ordered with the seeded noise added." }, "p"), heads)),
           h("tbody", {}, this.rows.map((item) => item.element)),
         ),
+        step.beams.length > FIRST && this.more,
       );
       return this.light();
     }

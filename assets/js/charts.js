@@ -25,7 +25,7 @@
       svg.append(s("text", { class: "rp-axis", x: left - 6, y: y(level) + 4, "text-anchor": "end" }, String(Number(level.toFixed(1)))));
     }
     svg.append(s("text", { class: "rp-axis", x: width - right, y: height - 4, "text-anchor": "end" }, `${(end / 1000).toFixed(1)} s`));
-    svg.append(s("text", { class: "rp-axis", x: left, y: height - 4 }, "tok/s by lane clock"));
+    svg.append(s("text", { class: "rp-axis", x: left, y: height - 4 }, "tokens/s over the lane's own time"));
     const tips = spread(lanes.map(([, , points]) => y(points.at(-1)[1])), 14);
     lanes.forEach(([lane, name, points], at) => {
       svg.append(s("polyline", { class: `rp-line is-${lane}`, points: points.map(([ms, rate]) => `${x(ms).toFixed(1)},${y(rate).toFixed(1)}`).join(" ") }));

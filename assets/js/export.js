@@ -81,7 +81,7 @@
     const element = h(
       "dialog",
       { class: "rp-help rp-tool", "aria-label": title, onkeydown: (event) => event.stopPropagation() },
-      h("header", { class: "rp-panelhead" }, h("h3", {}, title), h("button", { type: "button", class: "rp-icon", "aria-label": "Close", onclick: () => element.close() }, RD.icon("close"))),
+      h("header", { class: "rp-panelhead" }, h("h2", {}, title), h("button", { type: "button", class: "rp-icon", "aria-label": "Close", onclick: () => element.close() }, RD.icon("close"))),
       children,
     );
     return element;

@@ -14,11 +14,11 @@
         h(
           "section",
           { class: "rp-panel rp-intro", "aria-label": "Tour" },
-          h("h3", {}, "What is recurrent drafting?"),
-          h("p", {}, "A language model writes one token for each pass through all its weights. Recurrent drafting lets a tiny network guess several tokens ahead, in a few variants; the model then checks all of them in one pass and keeps what it would have written anyway. The text is the same. It only comes sooner, when the guesses are good."),
+          h("h2", {}, "What is recurrent drafting?"),
+          h("p", {}, "A language model writes one token for each pass through all its weights. Recurrent drafting lets a tiny network guess several tokens ahead, in a few variants; the model then checks all of them in one pass and keeps what it would have picked itself. So drafting changes how fast the text comes, not what it says: the two lanes can differ only where rounding tips a near tie, and the page tells you where."),
           h("button", { type: "button", class: "rp-chip is-strong", "data-act": "tour", onclick: startTour }, "Start the tour"),
         ),
-        h("section", { class: "rp-panel", "aria-label": "Glossary" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Glossary"), this.filter), this.terms),
+        h("section", { class: "rp-panel", "aria-label": "Glossary" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Glossary"), this.filter), this.terms),
       );
       this.glossary = [];
     }
@@ -44,7 +44,7 @@
     constructor(root, store, stops, openExample) {
       Object.assign(this, { root, store, stops, openExample, at: -1 });
       this.ring = h("div", { class: "rp-ring", hidden: true, "aria-hidden": "true" });
-      this.title = h("h3", { id: "rp-tourtitle" });
+      this.title = h("h2", { id: "rp-tourtitle" });
       this.words = h("p", { id: "rp-tourwords" });
       this.where = h("span", { class: "rp-quiet" });
       this.back = h("button", { type: "button", class: "rp-chip", onclick: () => this.go(this.at - 1) }, "Back");
@@ -65,6 +65,14 @@
       await this.openExample();
       this.store.goTo(this.store.bestStep());
       this.go(0);
+    }
+
+    /** The tour's own keys; true when it took one. */
+    key(name) {
+      const to = { ArrowRight: this.at + 1, ArrowLeft: this.at - 1 }[name];
+      if (!this.running || to === undefined) return false;
+      this.go(to);
+      return true;
     }
 
     go(at) {

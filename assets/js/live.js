@@ -1,4 +1,4 @@
-// Live: the tree of the newest step, the text as it grows, the figures beside it.
+// Live: the text as it grows, the tree of the newest step, charts below.
 (() => {
   const RD = window.ReDrafter;
   const { h } = RD;
@@ -7,46 +7,59 @@
     constructor(store) {
       this.store = store;
       const part = (name) => h("div", { class: `rp-${name}` });
-      [this.treeBox, this.cardBox, this.ratesBox, this.positionsBox, this.figuresBox, this.textBox] = ["treebox", "nodecard", "rates", "positions", "figures", "textbox"].map(part);
+      [this.treeBox, this.cardBox, this.ratesBox, this.positionsBox, this.textBox] = ["treebox", "nodecard", "rates", "positions", "textbox"].map(part);
+      this.textBox.setAttribute("tabindex", "0");
+      this.textBox.setAttribute("role", "region");
+      this.textBox.setAttribute("aria-label", "Text that the run wrote");
       this.verdict = h("p", { class: "rp-verdict", "data-tour": "verdict-live" });
+      this.filmBox = h("div", { class: "rp-filmbox" });
       this.chat = h("div", { class: "rp-chat" });
       this.element = h(
         "div",
         { class: "rp-live" },
-        h("section", { class: "rp-figurespanel", "aria-label": "Figures" }, this.figuresBox),
+        h("section", { class: "rp-panel rp-textpanel", "aria-label": "Text", "data-tour": "text" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Text"), RD.textLegend()), this.chat, this.textBox),
         h(
           "section",
           { class: "rp-panel rp-treepanel", "aria-label": "Prefix tree of this step" },
-          h("header", { class: "rp-panelhead" }, h("h3", {}, "Prefix tree"), this.verdict),
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree"), this.filmBox, this.verdict),
           this.treeBox,
-          RD.legend(),
           this.cardBox,
         ),
-        h("section", { class: "rp-panel rp-sidepanel", "aria-label": "Charts" }, h("div", {}, h("h3", {}, "Rate"), this.ratesBox), h("div", {}, h("h3", {}, "Accepted by position"), this.positionsBox)),
-        h("section", { class: "rp-panel rp-textpanel", "aria-label": "Text", "data-tour": "text" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Text"), RD.textLegend()), this.chat, this.textBox),
+        h("section", { class: "rp-panel rp-sidepanel", "aria-label": "Charts" }, h("div", {}, h("h2", {}, "Rate along the run"), this.ratesBox), h("div", {}, h("h2", {}, "Accepted by position"), this.positionsBox)),
       );
-      this.tree = new RD.TreeView(this.treeBox, store);
-      this.figures = new RD.FiguresView(this.figuresBox);
+      this.tree = new RD.TreeView(this.treeBox, store, () => this.tall(), { steady: true });
+      this.motion = new RD.StepMotion(this.tree, this.textBox, store);
+      this.filmBox.append(this.motion.element);
       this.text = new RD.TextView(this.textBox, { onstep: (step) => store.goTo(step) });
+    }
+
+    /** What is left of the window below the top of the tree, within reason. */
+    tall() {
+      const top = this.treeBox.getBoundingClientRect().top + window.scrollY;
+      return Math.max(230, Math.min(520, window.innerHeight - top - 62));
     }
 
     draw() {
       const { run } = this.store;
+      if (this.chatOf !== run?.head?.run) this.drawChat(run);
       this.drawStep();
-      this.figures.draw(run);
       RD.drawRates(this.ratesBox, run?.rates);
       RD.drawPositions(this.positionsBox, run?.positions);
-      if (this.chatOf !== run?.head?.run) {
-        this.chatOf = run?.head?.run;
-        RD.put(this.chat, (run?.head?.messages ?? []).map(([role, content]) => h("p", { class: `rp-turn is-${role}` }, h("span", { class: "rp-role" }, role), h("span", { dir: "auto" }, RD.clip(content, 600)))));
-      }
+    }
+
+    drawChat(run) {
+      this.chatOf = run?.head?.run;
+      RD.put(this.chat, (run?.head?.messages ?? []).map(([role, content]) => h("p", { class: `rp-turn is-${role}` }, h("span", { class: "rp-role" }, role), h("span", { class: "rp-said", dir: "auto", title: RD.clip(content, 600) }, RD.clip(content, 600)))));
     }
 
     drawStep() {
-      const { run, step, index } = this.store;
+      const { run, step, index, following } = this.store;
+      const items = run?.text ?? [];
+      const limit = this.store.playing ? items.filter(([, , from]) => from <= index).length : items.length;
+      this.text.draw(items, { step: index, limit, differs: run?.figures?.firstDifference ?? null, follow: Boolean((run?.busy && following) || this.store.playing) });
       if (step || !run?.steps) this.tree.draw(step);
       RD.say(this.verdict, step ? step.verdict : run?.busy ? "Reading the prompt…" : "");
-      this.text.draw(run?.text ?? [], { step: index });
+      this.motion.follow();
       this.drawLight();
     }
 
@@ -59,5 +72,11 @@
   RD.LiveView = LiveView;
 
   RD.legend = () =>
-    h("ul", { class: "rp-legend rp-statuslegend", "aria-label": "Signs" }, Object.values(RD.STATUS).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))));
+    h(
+      "ul",
+      { class: "rp-legend rp-statuslegend", "aria-label": "Signs" },
+      Object.values(RD.STATUS).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
+      h("li", {}, h("span", { class: "rp-dash is-base" }), "% base model's p"),
+      h("li", {}, h("span", { class: "rp-dash is-drafter" }), "drafter's p"),
+    );
 })();

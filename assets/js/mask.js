@@ -3,9 +3,9 @@
   /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
-  const LABELS = 82;
-  const GUTTER = LABELS + 62; // labels, then the cached text, collapsed into one column
   const HEAD = 20;
+  const GAP = 8; // between the labels, the cached text and the tree
+  const LARGEST = 30; // pixels of a cell
 
   class MaskView {
     constructor(box, store) {
@@ -24,8 +24,13 @@
       this.step = step;
       if (!step) return;
       const count = step.nodes.parent.length;
-      const room = Math.min(620, Math.max(260, this.canvas.parentElement.clientWidth - GUTTER - 8));
-      this.cell = Math.max(2, Math.min(24, Math.floor(room / count)));
+      const { clientWidth } = this.canvas.parentElement;
+      this.labels = clientWidth < 420 ? 66 : 92; // labels, then the cached text, collapsed into one column
+      this.gutter = this.labels + (clientWidth < 420 ? 44 : 62);
+      const tall = Math.max(300, window.innerHeight - 190) - HEAD;
+      const room = Math.min(clientWidth - this.gutter, tall);
+      const fits = room / count;
+      this.cell = fits >= 4 ? Math.min(LARGEST, Math.floor(fits)) : fits;
       this.size = this.cell * count;
       this.canvas.setAttribute("aria-label", `Tree-attention mask of ${count} nodes: row sees column`);
       this.canvas.dataset.nodes = count;
@@ -36,9 +41,9 @@
       const { step, canvas, cell, size } = this;
       if (!step) return;
       const scale = window.devicePixelRatio || 1;
-      canvas.width = (size + GUTTER) * scale;
-      canvas.height = (size + HEAD) * scale;
-      canvas.style.width = `${size + GUTTER}px`;
+      canvas.width = Math.ceil((size + this.gutter) * scale);
+      canvas.height = Math.ceil((size + HEAD) * scale);
+      canvas.style.width = `${size + this.gutter}px`;
       canvas.style.height = `${size + HEAD}px`;
       const context = canvas.getContext("2d");
       context.scale(scale, scale);
@@ -47,23 +52,23 @@
     }
 
     paint(context, cell, size) {
-      const { step, store } = this;
+      const { step, store, labels, gutter } = this;
       const style = getComputedStyle(this.canvas);
       const colour = (name) => style.getPropertyValue(name).trim();
-      const inset = cell > 5 ? 1 : 0;
+      const inset = cell > 5 ? 1 : cell > 2 ? 0.4 : 0;
       const chosen = store.light.node;
       this.heads(context, size, colour);
       context.fillStyle = colour("--rp-grid");
-      context.fillRect(GUTTER, HEAD, size, size);
+      context.fillRect(gutter, HEAD, size, size);
       step.mask.forEach((seen, row) => {
         const name = RD.STATUS[step.nodes.status[row]].name;
         const faint = chosen !== null && chosen !== row;
         context.fillStyle = colour(`--rp-${name}`);
         context.globalAlpha = faint ? 0.15 : 0.4;
-        context.fillRect(LABELS, HEAD + row * cell + inset / 2, GUTTER - LABELS - 8, cell - inset);
+        context.fillRect(labels, HEAD + row * cell + inset / 2, gutter - labels - GAP, cell - inset);
         context.globalAlpha = faint ? 0.35 : 1;
         for (const column of seen) {
-          context.fillRect(GUTTER + column * cell + inset / 2, HEAD + row * cell + inset / 2, cell - inset, cell - inset);
+          context.fillRect(gutter + column * cell + inset / 2, HEAD + row * cell + inset / 2, cell - inset, cell - inset);
         }
         if (cell >= 9) this.label(context, cell, row, colour(chosen === row ? "--rp-ink" : "--rp-soft"));
       });
@@ -76,28 +81,29 @@
       context.font = "11px system-ui, sans-serif";
       context.textBaseline = "top";
       context.textAlign = "right";
-      context.fillText("node", LABELS - 8, 2);
+      context.fillText("node", this.labels - GAP, 2);
       context.textAlign = "left";
-      context.fillText("cache", LABELS, 2);
-      context.fillText("tree nodes", GUTTER + 2, 2);
+      context.fillText("cache", this.labels, 2);
+      context.fillText("tree nodes", this.gutter + 2, 2);
     }
 
     label(context, cell, row, ink) {
       context.fillStyle = ink;
-      context.font = `${Math.min(11, cell)}px ui-monospace, Menlo, "DejaVu Sans Mono", monospace`;
+      const letter = Math.min(11.5, cell);
+      context.font = `${letter}px ui-monospace, Menlo, "DejaVu Sans Mono", monospace`;
       context.textAlign = "right";
       context.textBaseline = "middle";
       context.direction = "ltr";
-      context.fillText(`\u2068${RD.clip(this.step.nodes.label[row], 11)}\u2069`, LABELS - 8, HEAD + (row + 0.5) * cell);
+      context.fillText(`\u2068${RD.clip(this.step.nodes.label[row], Math.floor((this.labels - GAP) / (letter * 0.61)))}\u2069`, this.labels - GAP, HEAD + (row + 0.5) * cell);
     }
 
     /** The chosen row and its column. */
     frame(context, cell, size, node, ink) {
       context.strokeStyle = ink;
       context.lineWidth = 1.5;
-      context.strokeRect(LABELS, HEAD + node * cell + 0.75, GUTTER - LABELS + size - 0.75, Math.max(2, cell - 1.5));
+      context.strokeRect(this.labels, HEAD + node * cell + 0.75, this.gutter - this.labels + size - 0.75, Math.max(2, cell - 1.5));
       context.setLineDash([3, 3]);
-      context.strokeRect(GUTTER + node * cell + 0.75, HEAD + 0.75, Math.max(2, cell - 1.5), size - 1.5);
+      context.strokeRect(this.gutter + node * cell + 0.75, HEAD + 0.75, Math.max(2, cell - 1.5), size - 1.5);
       context.setLineDash([]);
     }
 

@@ -29,7 +29,8 @@
       this.tabs = VIEWS.map(([key, title]) => h("button", { type: "button", role: "tab", id: `rp-tab-${key}`, "aria-controls": `rp-view-${key}`, "data-view": key, onclick: () => this.store.setView(key) }, title));
       this.panels = VIEWS.map(([key]) => h("div", { class: "rp-view", role: "tabpanel", id: `rp-view-${key}`, "aria-labelledby": `rp-tab-${key}`, hidden: true }, this.views[key].element));
       this.scrubBox = h("div", { class: "rp-scrubber", role: "group", "aria-label": "Steps of the run" });
-      this.scrubber = new RD.Scrubber(this.scrubBox, this.store);
+      this.scrubber = new RD.Scrubber(this.scrubBox, this.store, () => this.views[this.store.view].motion ?? null);
+      this.hero = new RD.EquationView(null);
       const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
       const about = `${head.base} with ${head.drafter}, ${head.width} × ${head.length} beams, ${sampling}, ${head.device}, ${head.dtype}, ${head.created}`;
       RD.put(
@@ -41,6 +42,7 @@
           h("div", { class: "rp-tools" }, h("button", { type: "button", class: "rp-chip", "data-act": "save-trace", onclick: save }, "Save the trace"), h("button", { type: "button", class: "rp-chip", "data-act": "theme", onclick: () => this.flipTheme() }, "Light or dark")),
         ),
         h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
+        this.hero.element,
         this.scrubBox,
         this.panels,
       );
@@ -52,12 +54,14 @@
       for (const tab of this.tabs) tab.setAttribute("aria-selected", String(tab.dataset.view === view));
       for (const panel of this.panels) panel.hidden = panel.id !== `rp-view-${view}`;
       this.scrubBox.hidden = view === "race";
+      this.hero.element.hidden = !["live", "race"].includes(view);
       this.draw();
     }
 
     draw() {
       const { run, index, view } = this.store;
       Object.assign(this.root.dataset, { state: "done", step: index, steps: run.steps, shape: `${run.head.width}x${run.head.length}` });
+      this.hero.draw(run);
       this.scrubber.draw();
       this.views[view].draw();
       this.views[view].drawLight?.();

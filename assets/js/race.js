@@ -14,15 +14,13 @@
       this.range = h("input", { type: "range", min: 0, max: 1000, value: 1000, step: 1, class: "rp-range", "aria-label": "Time of the replay", oninput: () => this.seek() });
       this.play = h("button", { type: "button", class: "rp-chip is-strong", onclick: () => this.toggle() }, "▶ Replay");
       this.speed = h("select", { "aria-label": "Speed of the replay", class: "rp-select" }, [["0.25", "¼×"], ["1", "1×"], ["4", "4×"]].map(([value, name]) => h("option", { value, selected: value === "1" }, name)));
-      this.parity = h("p", { class: "rp-parity" });
-      this.sentence = h("p", { class: "rp-sentence" });
       this.stageBox = h("div", { class: "rp-stages", "data-tour": "stages" });
       this.facts = h("dl", { class: "rp-facts is-wide" });
       this.element = h(
         "div",
         { class: "rp-race" },
         h("section", { class: "rp-panel rp-lanespanel", "aria-label": "Lanes", "data-tour": "lanes" }, h("div", { class: "rp-replay" }, this.play, this.speed, this.range), h("div", { class: "rp-lanes" }, this.lanes.map((lane) => lane.element))),
-        h("section", { class: "rp-panel", "aria-label": "Result" }, h("h3", {}, "Result"), this.parity, this.sentence, h("h3", {}, "Where the drafting lane's time went"), this.stageBox, this.facts),
+        h("section", { class: "rp-panel", "aria-label": "Where the time went" }, h("h2", {}, "Where the drafting lane's time went"), this.stageBox, this.facts),
       );
     }
 
@@ -31,7 +29,7 @@
       const rate = h("span", { class: "rp-lanerate" }, "–");
       const fillBar = h("span", { class: `rp-lanefill is-${key}` });
       const textBox = h("div", { class: "rp-lanetext", tabindex: 0, role: "region", "aria-label": `Text of ${title}` });
-      const element = h("div", { class: `rp-lane is-${key}`, "data-lane": key }, h("header", {}, h("h3", {}, title), clock, rate), h("div", { class: "rp-lanetrack" }, fillBar), textBox);
+      const element = h("div", { class: `rp-lane is-${key}`, "data-lane": key }, h("header", {}, h("h2", {}, title), clock, rate), h("div", { class: "rp-lanetrack" }, fillBar), textBox);
       return { key, field, clock, rate, fillBar, element, text: new RD.TextView(textBox) };
     }
 
@@ -81,9 +79,6 @@
       }
       this.drawLanes();
       const figures = run?.figures;
-      this.parity.className = `rp-parity ${figures?.identical === true ? "is-same" : figures?.identical === false ? "is-different" : ""}`;
-      RD.say(this.parity, figures?.parity ? `${figures.identical === true ? "✓ " : figures.identical === false ? "≠ " : ""}${figures.parity}` : "");
-      RD.say(this.sentence, figures?.sentence ?? "");
       RD.drawStages(this.stageBox, figures?.stageMs);
       this.drawFacts(figures);
     }
@@ -92,12 +87,10 @@
     drawFacts(figures) {
       if (!figures) return RD.put(this.facts);
       const facts = [
-        ["Speed-up over plain", figures.speedup ? `${RD.number(figures.speedup, 2)}×` : "–"],
-        ["Over the fastest plain", figures.speedupFastest ? `${RD.number(figures.speedupFastest, 2)}× (${figures.fastestDtype})` : "–"],
-        ["Tokens per step", RD.number(figures.tokensPerStep, 2)],
+        ["Speed-up over the fastest plain", figures.speedupFastest ? `${RD.times(figures.speedupFastest)} (${figures.fastestDtype})` : "–"],
         ["Steps", figures.steps],
-        ["Nodes a step", RD.number(figures.meanNodes)],
-        ["Merged away", RD.percent(figures.saving)],
+        ["Nodes per step", RD.number(figures.meanNodes)],
+        ["Beam slots saved by merging", RD.percent(figures.saving)],
         ["Prompt (not in the rates)", RD.ms(figures.promptMs)],
         ["Peak memory", RD.bytes(figures.peakMemory)],
       ];
@@ -106,7 +99,7 @@
 
     drawLanes() {
       const { run } = this.store;
-      const most = Math.max(1, run?.figures?.redrafter?.tokens ?? 1, run?.figures?.plain?.tokens ?? 1);
+      const differs = run?.figures?.firstDifference ?? null;
       this.range.disabled = this.play.disabled = !this.end;
       if (this.time === null) this.range.value = 1000;
       else this.range.value = Math.round((this.time / this.end) * 1000);
@@ -115,10 +108,11 @@
         const absent = lane.key === "plain" && run?.figures && !run.figures.plain;
         RD.say(lane.clock, absent ? "not run" : RD.seconds(clock));
         RD.say(lane.rate, rate ? `${RD.number(rate)} tok/s · ${RD.plural(tokens, "token")}` : RD.plural(tokens, "token"));
-        lane.fillBar.style.width = `${(tokens / most) * 100}%`;
+        const whole = run?.busy ? (run.head?.maxNewTokens ?? 1) : (run?.figures?.[lane.key]?.tokens ?? 1);
+        lane.fillBar.style.width = `${Math.min(100, (tokens / Math.max(1, whole)) * 100)}%`;
         lane.element.dataset.tokens = tokens;
         const items = run?.[lane.field] ?? [];
-        lane.text.draw(items, { limit: Math.min(tokens, items.length) });
+        lane.text.draw(items, { limit: Math.min(tokens, items.length), differs });
       }
     }
 

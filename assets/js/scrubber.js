@@ -1,25 +1,27 @@
-// Through the steps of a run: buttons, a slider over a strip of acceptance bars, play. Keys are the app's.
+// Through the steps of a run: buttons, a slider under the map of the run, play. Keys are the app's.
 (() => {
   const RD = window.ReDrafter;
-  const { h, s } = RD;
-  const PLAY_MS = 650;
+  const { h } = RD;
+  const STILL_MS = 650; // a step that is not in motion
+  const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
   class Scrubber {
-    constructor(box, store) {
+    /** @param {() => object | null} film of the view shown, if it has one */
+    constructor(box, store, film) {
       this.store = store;
-      this.playing = null;
+      this.film = film;
       const button = (name, act) => h("button", { type: "button", class: "rp-icon", "aria-label": name, title: name, "data-act": act, onclick: () => this.act(act) }, RD.icon(act));
       this.play = button("Play", "play");
       this.range = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Step", class: "rp-range", oninput: () => this.jump(Number(this.range.value)) });
-      this.strip = s("svg", { class: "rp-strip", preserveAspectRatio: "none", "aria-hidden": "true" });
+      const speed = h("select", { class: "rp-select is-small", "aria-label": "Speed of play", onchange: (event) => (store.speed = Number(event.target.value)) }, SPEEDS.map((value) => h("option", { value, selected: value === 1 }, `${value}×`)));
+      this.map = new RD.RunMap(store);
       this.where = h("output", { class: "rp-where" });
-      this.follow = h("button", { type: "button", class: "rp-chip rp-followlive", hidden: true, onclick: () => this.jump(Infinity) }, "Follow live");
+      this.follow = h("button", { type: "button", class: "rp-chip is-small rp-followlive", hidden: true, onclick: () => this.jump(Infinity) }, "Follow live");
       RD.put(
         box,
-        h("div", { class: "rp-buttons" }, button("First step", "first"), button("Previous step", "previous"), this.play, button("Next step", "next"), button("Last step", "last")),
-        h("div", { class: "rp-track" }, this.strip, this.range),
-        this.where,
-        this.follow,
+        h("div", { class: "rp-buttons" }, button("First step", "first"), button("Previous step", "previous"), this.play, button("Next step", "next"), button("Last step", "last"), speed),
+        h("div", { class: "rp-track" }, this.map.element, this.range),
+        h("div", { class: "rp-whereabouts" }, this.where, this.map.all, this.follow, mapLegend()),
       );
     }
 
@@ -37,51 +39,70 @@
     }
 
     toggle() {
-      if (this.playing) return this.pause();
+      if (this.store.playing) return this.pause();
       const { store } = this;
       if (!store.run?.steps) return undefined;
       if (store.index >= store.run.steps - 1) store.goTo(0);
-      this.playing = setInterval(() => {
+      store.playing = true;
+      this.face();
+      store.emit("step");
+      return this.whenDrawn(() => this.playStep());
+    }
+
+    /** One step, in motion where there is a film of it, as a still picture elsewhere; then the next. */
+    playStep() {
+      const film = this.film();
+      const next = () => {
+        const { store } = this;
+        if (!store.playing) return;
         if (store.index >= store.run.steps - 1) this.pause();
-        else if (store.step) store.goTo(store.index + 1);
-      }, PLAY_MS);
-      return this.face();
+        else {
+          store.goTo(store.index + 1);
+          this.whenDrawn(() => this.playStep());
+        }
+      };
+      if (film?.possible) film.play(this.store.speed, next);
+      else this.timer = setTimeout(next, STILL_MS / this.store.speed);
+    }
+
+    /** A step may still be on its way from the server, and is drawn before the next paint. */
+    whenDrawn(then) {
+      this.timer = setTimeout(() => this.store.playing && (this.store.step ? then() : this.whenDrawn(then)), 40);
     }
 
     pause() {
-      clearInterval(this.playing);
-      this.playing = null;
+      clearTimeout(this.timer);
+      const was = this.store.playing;
+      this.store.playing = false;
+      this.film()?.end();
       this.face();
+      if (was) this.store.emit("step");
     }
 
     face() {
-      RD.put(this.play, RD.icon(this.playing ? "pause" : "play"));
-      this.play.setAttribute("aria-label", this.playing ? "Pause" : "Play");
-      this.play.title = this.playing ? "Pause" : "Play";
+      RD.put(this.play, RD.icon(this.store.playing ? "pause" : "play"));
+      this.play.setAttribute("aria-label", this.store.playing ? "Pause" : "Play");
+      this.play.title = this.store.playing ? "Pause" : "Play";
     }
 
     draw() {
       const { run, index, following } = this.store;
       const steps = run?.steps ?? 0;
-      this.range.max = Math.max(0, steps - 1);
+      this.map.draw();
+      const { from, to } = this.map.window;
+      this.range.min = from;
+      this.range.max = Math.max(from, to - 1);
       this.range.value = Math.max(0, index);
       this.range.disabled = steps < 2;
       this.range.setAttribute("aria-valuetext", `Step ${index + 1} of ${steps}`);
       RD.say(this.where, steps ? `Step ${index + 1} of ${steps}` : "No step yet");
       this.follow.hidden = !run?.busy || following;
-      this.drawStrip(run, index);
     }
+  }
 
-    /** A bar a step: how many drafted tokens it accepted. */
-    drawStrip(run, index) {
-      const items = run?.strip ?? [];
-      const length = run?.head?.length ?? 1;
-      const shown = items.length > 600 ? [] : items;
-      this.strip.setAttribute("viewBox", `0 0 ${Math.max(shown.length, 1)} ${length + 1}`);
-      this.strip.replaceChildren(
-        ...shown.map(([accepted], at) => s("rect", { class: at === index ? "is-now" : null, x: at + 0.12, width: 0.76, y: length - accepted, height: accepted + 1 })),
-      );
-    }
+  function mapLegend() {
+    const key = (name, words) => h("li", {}, h("span", { class: `rp-swatch is-${name}` }), words);
+    return h("ul", { class: "rp-maplegend", "aria-label": "Columns of the map" }, key("acceptedtoken", "accepted"), key("pickedtoken", "picked"), key("wasted", "wasted nodes"));
   }
 
   RD.Scrubber = Scrubber;

@@ -25,7 +25,7 @@
       this.element = h(
         "div",
         { class: "rp-shapes" },
-        h("section", { class: "rp-panel", "aria-label": "Sweep" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Measure beam shapes on the current prompt")), this.widths.element, this.lengths.element, h("div", { class: "rp-row" }, this.startButton, this.stopButton, this.cost, this.progress)),
+        h("section", { class: "rp-panel", "aria-label": "Sweep" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Measure beam shapes on the current prompt")), this.widths.element, this.lengths.element, h("div", { class: "rp-row" }, this.startButton, this.stopButton, this.cost, this.progress)),
         h("section", { class: "rp-panel", "aria-label": "Heat map" }, this.words, this.picks, this.mapBox),
       );
       this.count();

@@ -99,14 +99,14 @@
 
     /** @param {PairPicture} pair */
     drawCards(pair) {
-      const card = (title, name, facts) => h("article", { class: "rp-card" }, h("h3", {}, title), h("p", { class: "rp-mono" }, name), h("dl", { class: "rp-facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))));
+      const card = (title, name, facts) => h("article", { class: "rp-card" }, h("h2", {}, title), h("p", { class: "rp-mono" }, name), h("dl", { class: "rp-facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))));
       RD.put(
         this.cards,
         card("Base model", pair.base, pair.baseCard),
         pair.drafterCard
           ? card("Drafter", pair.drafter, pair.drafterCard)
-          : h("article", { class: "rp-card" }, h("h3", {}, "No drafter"), h("p", {}, "Nothing can be drafted with this base model yet. The examples still open. Train a drafter with:"), h("p", { class: "rp-mono" }, training(pair))),
-        h("article", { class: "rp-card" }, h("h3", {}, "This machine"), h("p", {}, `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`), h("p", {}, pair.expect), !pair.chatTemplate && h("p", {}, "This model has no chat template: prompts are continued as plain text.")),
+          : h("article", { class: "rp-card" }, h("h2", {}, "No drafter"), h("p", {}, "Nothing can be drafted with this base model yet. The examples still open. Train a drafter with:"), h("p", { class: "rp-mono" }, training(pair))),
+        h("article", { class: "rp-card" }, h("h2", {}, "This machine"), h("p", {}, `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`), h("p", {}, pair.expect), !pair.chatTemplate && h("p", {}, "This model has no chat template: prompts are continued as plain text.")),
         pair.cardText && h("details", { class: "rp-card is-card" }, h("summary", {}, "The drafter's model card"), h("pre", { tabindex: 0 }, pair.cardText)),
       );
     }

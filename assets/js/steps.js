@@ -20,9 +20,9 @@
       this.element = h(
         "div",
         { class: "rp-steps" },
-        h("section", { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "1 · Draft beams")), this.beamsBox),
-        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("div", { class: "rp-row" }, h("h3", {}, "2 · Prefix tree"), this.toggle), this.saving), this.treeBox, this.tableBox, RD.legend()),
-        h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "3 · Verdict")), this.verdict, this.cardBox, h("h3", {}, "Time of this step"), this.stageBox),
+        h("section", { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "1 · Draft beams")), this.beamsBox),
+        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("div", { class: "rp-row" }, h("h2", {}, "2 · Prefix tree"), this.toggle), this.saving), this.treeBox, this.tableBox),
+        h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "3 · Verdict")), this.verdict, this.cardBox, h("h2", {}, "Time of this step"), this.stageBox),
       );
       this.tree = new RD.TreeView(this.treeBox, store);
       this.beams = new RD.BeamsView(this.beamsBox, store);
@@ -75,8 +75,8 @@
       this.element = h(
         "div",
         { class: "rp-maskpage" },
-        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Prefix tree")), this.treeBox, RD.legend()),
-        h("section", { class: "rp-panel", "aria-label": "Mask", "data-tour": "mask" }, h("header", { class: "rp-panelhead" }, h("h3", {}, "Tree-attention mask")), this.maskBox),
+        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree")), this.treeBox),
+        h("section", { class: "rp-panel", "aria-label": "Mask", "data-tour": "mask" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Tree-attention mask")), this.maskBox),
       );
       this.tree = new RD.TreeView(this.treeBox, store);
       this.mask = new RD.MaskView(this.maskBox, store);
@@ -91,6 +91,7 @@
       if (!step) return;
       this.tree.draw(step);
       this.mask.draw(step);
+      this.maskBox.scrollLeft = 0;
     }
 
     drawLight() {

@@ -49,6 +49,9 @@
       this.run = null;
       this.index = -1;
       this.following = true;
+      this.playing = false; // the scrubber plays
+      this.speed = 1;
+      this.filming = false; // a step is in motion
       this.view = "live";
       this.light = { node: null, beam: null };
       /** @type {SweepFrame | null} */

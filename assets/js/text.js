@@ -4,6 +4,7 @@
   /** @typedef {import("./types").OriginCode} OriginCode */
   const RD = window.ReDrafter;
   const { h } = RD;
+  const FENCE = "```";
   /** @type {Record<OriginCode, [string, string]>} */
   const ORIGINS = {
     p: ["picked", "picked by the base model from the prompt"],
@@ -19,7 +20,7 @@
       this.onstep = onstep;
       this.items = [];
       this.spans = [];
-      this.marked = null;
+      this.code = [false]; // before each token: inside a fenced block?
       box.classList.add("rp-text");
       box.setAttribute("dir", "auto");
       if (onstep) {
@@ -31,26 +32,35 @@
     }
 
     /**
-     * Show the first `limit` of the items, lighting those of one step.
+     * Show the first `limit` of the items, lighting those of one step and marking the first that differs.
      * @param {TextItem[]} items
      */
-    draw(items, { step = null, limit = items.length } = {}) {
+    draw(items, { step = null, limit = items.length, differs = null, follow = false } = {}) {
       let same = 0;
       const most = Math.min(limit, this.items.length);
       while (same < most && this.items[same] === items[same]) same += 1;
       if (same < most) while (same < most && this.items[same].join() === items[same].join()) same += 1;
       for (const span of this.spans.splice(same)) span.remove();
       const fragment = document.createDocumentFragment();
-      for (let at = same; at < limit; at += 1) {
-        const [text, origin, from] = items[at];
-        const [name, title] = ORIGINS[origin];
-        const span = h("span", { class: `rp-token is-${name}`, "data-step": from, title: from >= 0 && origin !== "n" ? `${title}, step ${from + 1}` : title }, text);
-        this.spans.push(span);
-        fragment.append(span);
-      }
+      for (let at = same; at < limit; at += 1) fragment.append(this.span(items, at));
       this.items = items.slice(0, limit);
       this.box.append(fragment);
       this.mark(step);
+      this.markDifference(differs);
+      if (follow) this.box.scrollTop = this.box.scrollHeight;
+      else if (step !== null && step !== this.shown) this.bring();
+      this.shown = step;
+    }
+
+    /** @param {TextItem[]} items */
+    span(items, at) {
+      const [text, origin, from] = items[at];
+      const [name, title] = ORIGINS[origin];
+      this.code[at + 1] = fenced(items, at, this.code[at]);
+      const inside = this.code[at] && this.code[at + 1];
+      const span = h("span", { class: `rp-token is-${name}${inside ? " is-code" : ""}`, "data-step": from, title: from >= 0 && origin !== "n" ? `${title}, step ${from + 1}` : title }, text);
+      this.spans.push(span);
+      return span;
     }
 
     mark(step) {
@@ -62,6 +72,31 @@
         else if (from < step) break;
       }
     }
+
+    markDifference(at) {
+      const span = at === null ? undefined : this.spans[at];
+      if (this.different && this.different !== span) this.different.classList.remove("is-different");
+      this.different = span;
+      if (!span) return;
+      span.classList.add("is-different");
+      span.title = "The lanes differ from here on";
+    }
+
+    /** Scroll the box, never the page, to the lit tokens. */
+    bring() {
+      const span = this.box.querySelector(".is-now");
+      if (!span || this.box.scrollHeight <= this.box.clientHeight) return;
+      const top = span.offsetTop - this.box.offsetTop;
+      if (top < this.box.scrollTop || top + 24 > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top - this.box.clientHeight / 3;
+    }
+  }
+
+  /** Is the text after this token inside a fenced block? A fence may be spread over tokens. */
+  function fenced(items, at, before) {
+    let tail = "";
+    for (let back = Math.max(0, at - 2); back < at; back += 1) tail += items[back][0];
+    const joined = tail.slice(-2) + items[at][0];
+    return joined.split(FENCE).length % 2 ? before : !before;
   }
 
   RD.TextView = TextView;

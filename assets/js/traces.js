@@ -25,11 +25,11 @@
       this.element = h(
         "div",
         { class: "rp-traces" },
-        h("section", { class: "rp-panel", "aria-label": "Load" }, drop, h("h3", {}, "Examples"), this.examples),
+        h("section", { class: "rp-panel", "aria-label": "Load" }, drop, h("h2", {}, "Examples"), this.examples),
         h(
           "section",
           { class: "rp-panel", "aria-label": "Runs", "data-tour": "traces" },
-          h("h3", {}, "Runs of this page"),
+          h("h2", {}, "Runs of this page"),
           h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "Shape", "Steps", "Tokens per step", "Speed-up", "Identical", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
         ),
       );

@@ -1,84 +1,134 @@
-// The prefix tree as SVG, left to right: pills in columns by depth, the accepted path drawn strong.
+// The prefix tree as SVG: pills in columns by depth, the accepted path drawn strong, fitted into its box.
 (() => {
   /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
-  const { s } = RD;
-  // Pixels; before the next size is taken, the gap between columns shrinks to `tight` and all of it by `least`.
+  const { h, s } = RD;
+  // Pixels. Small pills come before small scale: letters stay readable.
   const SIZES = [
-    { name: "roomy", row: 34, pill: 26, cell: 7.3, gap: 30, tight: 20, share: 42, letters: 15, most: 26, least: 0.86 },
-    { name: "dense", row: 23, pill: 19, cell: 6.4, gap: 26, tight: 14, share: 38, letters: 12, most: Infinity, least: 0.9 },
-    { name: "narrow", row: 23, pill: 19, cell: 6.4, gap: 22, tight: 10, share: 0, letters: 7, most: Infinity, least: 0.85 },
+    { name: "roomy", row: 34, pill: 27, cell: 7.3, gap: 30, tight: 18, share: 40, letters: 15 },
+    { name: "dense", row: 26, pill: 22, cell: 6.4, gap: 24, tight: 12, share: 36, letters: 12 },
   ];
   const MARGIN = 8;
+  const MOST = 48; // pills; more are no longer seen at a glance
+  const LEAST = 0.66; // below this scale nobody reads a label
 
   /** Draws steps into `box`; hovering and focusing a node lights it through the store. */
   class TreeView {
-    constructor(box, store) {
-      this.box = box;
-      this.store = store;
+    /** @param {() => number} tall the most pixels the drawing may take downwards */
+    constructor(box, store, tall = () => Math.max(280, Math.min(560, window.innerHeight * 0.6)), { steady = false } = {}) {
+      Object.assign(this, { box, store, tall, steady, step: null, whole: false, opened: new Set() });
       this.svg = s("svg", { class: "rp-tree", role: "group", "aria-label": "Prefix tree" });
-      this.box.append(this.svg);
-      this.groups = [];
-      this.step = null;
+      this.tools = this.toolbar();
+      this.box.append(this.svg, h("div", { class: "rp-treefoot" }, RD.legend(), this.tools));
+      this.groups = new Map();
       this.svg.addEventListener("pointerover", (event) => this.point(event));
       this.svg.addEventListener("pointerleave", () => store.setLight(store.selected ?? null));
       this.svg.addEventListener("focusin", (event) => this.point(event));
       this.svg.addEventListener("click", (event) => this.choose(event));
       this.svg.addEventListener("keydown", (event) => this.key(event));
+      this.pan = new RD.PanZoom(this.svg, (view, room) => this.show(view, room), (free) => this.tell(free));
+    }
+
+    toolbar() {
+      const tool = (label, act, text) =>
+        h("button", { type: "button", class: "rp-icon is-small", "aria-label": label, title: label, onclick: act }, text);
+      this.fold = h("button", { type: "button", class: "rp-chip is-small", "data-act": "fold", onclick: () => this.flip() });
+      this.hint = h("span", { class: "rp-quiet rp-panhint", hidden: true }, "drag to move");
+      return h(
+        "div",
+        { class: "rp-treetools", role: "group", "aria-label": "View of the tree" },
+        this.fold,
+        this.hint,
+        tool("Zoom out", () => this.pan.zoom(1 / 1.25), "−"),
+        tool("Zoom in", () => this.pan.zoom(1.25), "+"),
+        tool("Fit the tree", () => this.pan.fit(), "⤢"),
+      );
     }
 
     /** @param {StepPicture | null} step */
     draw(step) {
-      const room = this.box.clientWidth - 12;
-      if (step === this.step && room === this.room) return this.light();
+      const room = { width: this.box.clientWidth, height: Math.max(160, this.tall()) };
+      const same = this.room && room.width === this.room.width && Math.abs(room.height - this.room.height) < 2;
+      if (step === this.step && same) return this.light();
+      if (room.width <= 0) return undefined; // hidden: drawn when it is seen
+      if (step !== this.step) this.opened = new Set();
       this.step = step;
       this.room = room;
-      this.groups = [];
-      if (!step) {
-        this.svg.replaceChildren();
-        return undefined;
-      }
-      const { size, place } = fitting(step, room);
+      if (step) return this.paint(step, room);
+      this.edges = null;
+      this.svg.replaceChildren();
+      return undefined;
+    }
+
+    /** @param {StepPicture} step */
+    paint(step, room) {
+      const { size, layout, place } = fitting(step, room, this.whole, this.opened);
+      this.items = layout.items;
+      this.place = place;
+      this.size = size;
+      this.groups.clear();
       const edges = s("g", { class: "rp-edges" });
       const nodes = s("g", { class: "rp-nodes" });
-      step.nodes.parent.forEach((parent, node) => {
-        if (parent >= 0) edges.append(edge(place, parent, node, RD.STATUS[step.nodes.status[node]].name));
-        const group = pill(step, node, place, size);
-        this.groups.push(group);
+      layout.items.forEach((item, at) => {
+        if (item.parent >= 0) edges.append(edge(layout.items, place, item, at));
+        const group = pill(step, item, place, at, size);
+        this.groups.set(item.key, group);
         nodes.append(group);
       });
-      if (step.pick) {
-        const last = step.nodes.parent.length;
-        edges.append(edge(place, step.pick.node, last, "picked"));
-        const group = pickPill(step, place, size);
-        this.groups.push(group);
-        nodes.append(group);
-      }
       // Painted last: the path lies over its siblings' edges.
       for (const strong of edges.querySelectorAll(".is-accepted, .is-picked")) edges.append(strong);
-      this.svg.setAttribute("viewBox", `0 0 ${place.width} ${place.height}`);
-      this.svg.style.width = `${place.width}px`;
-      this.svg.style.minWidth = `${Math.floor(place.width * size.least)}px`;
-      this.svg.dataset.nodes = step.nodes.parent.length;
-      this.svg.dataset.step = step.index;
+      const steady = this.steady && window.innerWidth > 860; // on a phone height is dear
+      const height = steady ? room.height : Math.min(room.height, Math.ceil(place.height * Math.min(1, Math.max(LEAST, room.width / place.width))));
+      this.svg.style.height = `${height}px`;
+      Object.assign(this.svg.dataset, { nodes: step.nodes.parent.length, step: step.index, size: size.name, folded: layout.folded });
       this.svg.classList.toggle("is-dense", size.name !== "roomy");
-      this.svg.dataset.size = size.name;
       this.svg.replaceChildren(edges, nodes);
       this.edges = edges;
+      this.pan.place(place, { width: room.width, height }, place.path, LEAST);
+      this.drawTools(layout);
       this.light();
-      return undefined;
+    }
+
+    drawTools(layout) {
+      const any = layout.folded > 0 || this.whole || this.opened.size > 0;
+      this.fold.hidden = !any;
+      const folded = layout.folded > 0;
+      RD.say(this.fold, folded ? `Unfold ${RD.plural(layout.folded, "node")}` : "Fold");
+      this.fold.title = folded ? "Show every node of the tree" : "Fold what decoding never reached";
+    }
+
+    flip() {
+      this.whole = Number(this.svg.dataset.folded) > 0;
+      this.opened = new Set();
+      this.repaint();
+    }
+
+    repaint() {
+      if (this.step) this.paint(this.step, this.room);
+    }
+
+    show({ x, y, scale }, { width, height }) {
+      this.svg.setAttribute("viewBox", `${x.toFixed(1)} ${y.toFixed(1)} ${(width / scale).toFixed(1)} ${(height / scale).toFixed(1)}`);
+      this.svg.dataset.scale = scale.toFixed(3);
+    }
+
+    /** A part of the tree is out of sight: say how to get there. */
+    tell(free) {
+      this.hint.hidden = !free;
+      this.svg.classList.toggle("is-free", free);
     }
 
     /** Show what the store lights: a node's whole path, or a beam's. */
     light() {
       const { step, store } = this;
-      if (!step) return;
+      if (!step || !this.edges) return;
       const lit = RD.litNodes(step, store.light);
       this.svg.classList.toggle("is-lighting", lit.size > 0);
-      this.groups.forEach((group, node) => {
-        group.classList.toggle("is-lit", lit.has(node));
-        group.classList.toggle("is-chosen", store.selected === node);
-      });
+      for (const item of this.items) {
+        const group = this.groups.get(item.key);
+        group.classList.toggle("is-lit", lit.has(item.node));
+        group.classList.toggle("is-chosen", item.node !== null && store.selected === item.node);
+      }
       for (const path of this.edges.children) path.classList.toggle("is-lit", lit.has(Number(path.dataset.to)));
     }
 
@@ -88,32 +138,47 @@
     }
 
     choose(event) {
+      if (this.pan.moved) return;
+      const fold = event.target.closest?.("[data-fold]");
+      if (fold) return this.open(fold.dataset.fold);
       const group = event.target.closest?.("[data-node]");
       const node = group ? Number(group.dataset.node) : null;
-      this.store.select(node === this.store.selected ? null : node);
+      return this.store.select(node === this.store.selected ? null : node);
     }
 
-    /** Arrows walk the tree: along a beam with left and right, between neighbours with up and down. */
+    open(key) {
+      this.opened.add(key);
+      this.repaint();
+    }
+
+    /** Arrows walk the tree; plus, minus and 0 zoom. */
     key(event) {
-      const group = event.target.closest?.("[data-node]");
+      const group = event.target.closest?.(".rp-node");
       if (!group || event.ctrlKey || event.metaKey || event.altKey) return;
-      const node = Number(group.dataset.node);
+      const item = this.items.find(({ key }) => this.groups.get(key) === group);
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
-        this.store.select(node === this.store.selected ? null : node);
+        if (item.node === null) this.open(item.key);
+        else this.store.select(item.node === this.store.selected ? null : item.node);
         return;
       }
-      const next = neighbour(this.step, node, event.key);
-      if (next === null) return;
+      const zoom = { "+": 1.25, "=": 1.25, "-": 0.8 }[event.key];
+      if (zoom) this.pan.zoom(zoom);
+      else if (event.key === "0") this.pan.fit();
+      const next = RD.neighbour(this.items, item, event.key);
+      if (!next && !zoom && event.key !== "0") return;
       event.preventDefault();
       event.stopPropagation();
-      this.focus(next);
+      if (next) this.focus(next);
     }
 
-    focus(node) {
-      for (const group of this.groups) group.setAttribute("tabindex", "-1");
-      this.groups[node].setAttribute("tabindex", "0");
-      this.groups[node].focus({ preventScroll: false });
+    focus(item) {
+      for (const group of this.groups.values()) group.setAttribute("tabindex", "-1");
+      const group = this.groups.get(item.key);
+      group.setAttribute("tabindex", "0");
+      group.focus({ preventScroll: true });
+      const at = this.items.indexOf(item);
+      this.pan.bring({ left: this.place.x[at], right: this.place.x[at] + this.place.widths[at], top: this.place.y[at] - 14, bottom: this.place.y[at] + 14 });
     }
   }
 
@@ -142,109 +207,119 @@
   };
 
   /**
-   * The largest size whose columns fit into `room` pixels; the smallest where none does.
+   * The largest pills in which the tree, folded as far as it must be, fits.
    * @param {StepPicture} step
    */
-  function fitting(step, room) {
+  function fitting(step, room, whole, opened) {
+    let made = null;
     for (const size of SIZES) {
-      if (step.rows > size.most) continue;
-      const place = placement(step, size, room);
-      if (room <= 0 || place.width * size.least <= room || size === SIZES.at(-1)) return { size, place };
+      const rows = Math.max(5, Math.floor((room.height - 2 * MARGIN) / (size.row * 0.84)));
+      const layout = RD.layoutTree(step, { rows: Math.min(rows, size === SIZES[0] ? 18 : 26), most: MOST, whole, opened });
+      const place = placement(step, layout, size, room.width);
+      made = { size, layout, place };
+      const scale = Math.min(room.width / place.width, room.height / place.height);
+      if (scale >= 0.84 && layout.folded === 0) break;
+      if (scale >= 0.84 && size === SIZES[0]) break;
     }
-    return null;
+    return made;
   }
 
   /** @param {StepPicture} step */
-  function placement(step, size, room) {
-    const { parent, depth, row, label } = step.nodes;
-    const count = parent.length + (step.pick ? 1 : 0);
-    const depths = step.pick ? [...depth, depth[step.pick.node] + 1] : depth;
-    const rows = step.pick ? [...row, step.pick.row] : row;
-    const labels = step.pick ? [...label, step.pick.label] : label;
-    const widths = new Array(count);
-    const columns = new Array(step.columns).fill(0);
-    for (let node = 0; node < count; node += 1) {
-      widths[node] = 30 + RD.cells(RD.clip(labels[node], size.letters)) * size.cell + ((node && size.share) || 4);
-      columns[depths[node]] = Math.max(columns[depths[node]], widths[node]);
-    }
-    const filled = columns.reduce((sum, width) => sum + width, 2 * MARGIN);
-    const gap = Math.min(size.gap, Math.max(size.tight, (room - filled) / Math.max(1, columns.length - 1)));
+  function labelOf(step, item) {
+    if (item.node === null) return `+${item.count}`;
+    return item.status === "k" ? step.pick.label : step.nodes.label[item.node];
+  }
+
+  /** @param {StepPicture} step */
+  function placement(step, { items, rows, columns }, size, room) {
+    const widest = new Array(columns).fill(0);
+    const widths = items.map((item) => {
+      const own = RD.cells(RD.clip(labelOf(step, item), size.letters)) * size.cell;
+      const width = item.node === null ? own + 22 : own + 30 + (item.node ? size.share : 4);
+      widest[item.depth] = Math.max(widest[item.depth], width);
+      return width;
+    });
+    const filled = widest.reduce((sum, width) => sum + width, 2 * MARGIN);
+    const gap = Math.min(size.gap, Math.max(size.tight, (room - filled) / Math.max(1, columns - 1)));
     const left = [MARGIN];
-    for (const width of columns) left.push(left.at(-1) + width + gap);
+    for (const width of widest) left.push(left.at(-1) + width + gap);
+    const x = items.map((item) => left[item.depth]);
+    const y = items.map((item) => MARGIN + size.pill / 2 + item.row * size.row);
+    const path = { left: Infinity, right: 0, top: Infinity, bottom: 0 };
+    items.forEach(({ status }, at) => {
+      if (!"rak".includes(status)) return;
+      path.left = Math.min(path.left, x[at]);
+      path.right = Math.max(path.right, x[at] + widths[at]);
+      path.top = Math.min(path.top, y[at] - size.pill / 2);
+      path.bottom = Math.max(path.bottom, y[at] + size.pill / 2);
+    });
     return {
       widths,
-      x: depths.map((at) => left[at]),
-      y: rows.map((at) => MARGIN + size.pill / 2 + at * size.row),
+      x,
+      y,
+      path,
       width: Math.ceil(left.at(-1) - gap + MARGIN),
-      height: Math.ceil(2 * MARGIN + size.pill + (step.rows - 1) * size.row),
+      height: Math.ceil(2 * MARGIN + size.pill + (rows - 1) * size.row),
     };
   }
 
-  function edge(place, from, to, status) {
+  function edge(items, place, item, to) {
+    const from = items.findIndex((other) => other.node === item.parent);
+    const name = item.status === "fold" ? "unreached" : RD.STATUS[item.status].name;
     const x0 = place.x[from] + place.widths[from];
     const x1 = place.x[to];
     const [y0, y1] = [place.y[from], place.y[to]];
     const bend = (x1 - x0) * 0.5;
-    return s("path", { class: `rp-edge is-${status}`, "data-to": to, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}` });
+    return s("path", { class: `rp-edge is-${name}`, "data-to": item.node, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}` });
   }
 
   /** @param {StepPicture} step */
-  function pill(step, node, place, size) {
-    const { nodes } = step;
-    const status = RD.STATUS[nodes.status[node]];
-    const copied = nodes.origin[node] === "c";
-    const name = `${status.title}: ${nodes.label[node]}${copied ? ", copied from earlier in the text" : ""}${node ? `, base model ${RD.percent(nodes.base[node])}` : ""}`;
-    return shape({ node, status, copied, label: nodes.label[node], share: node ? nodes.base[node] : null, name, place, size });
-  }
-
-  /** @param {StepPicture} step */
-  function pickPill(step, place, size) {
-    const { pick } = step;
-    const name = `${RD.STATUS.k.title}: ${pick.label}, ${RD.percent(pick.base)}. Next root.`;
-    const node = step.nodes.parent.length;
-    return shape({ node, status: RD.STATUS.k, label: pick.label, share: pick.base, name, place, size });
-  }
-
-  function shape({ node, status, copied = false, label, share, name, place, size }) {
-    const width = place.widths[node];
-    const y = place.y[node] - size.pill / 2;
-    const middle = size.pill / 2 + 0.5;
-    const group = s(
-      "g",
-      { class: `rp-node is-${status.name}${copied ? " is-copied" : ""}`, "data-node": node, transform: `translate(${place.x[node]} ${y})`, tabindex: node ? -1 : 0, role: "img", "aria-label": name },
-      s("rect", { class: "rp-pill", width, height: size.pill, rx: size.pill / 2 }),
+  function pill(step, item, place, at, size) {
+    if (item.node === null) return foldPill(item, place, at, size);
+    const picked = item.status === "k";
+    const status = RD.STATUS[item.status];
+    const label = labelOf(step, item);
+    const base = picked ? step.pick.base : item.node ? step.nodes.base[item.node] : null;
+    const drafted = picked ? null : step.nodes.draft[item.node];
+    const copied = !picked && step.nodes.origin[item.node] === "c";
+    const told = item.node ? `, base model ${RD.percent(base)}${drafted === null ? "" : `, ${copied ? "chance of the copy" : "drafter"} ${RD.percent(drafted)}`}` : "";
+    const group = frame(place, at, size, {
+      class: `rp-node is-${status.name}${copied ? " is-copied" : ""}`,
+      "data-node": item.node,
+      tabindex: item.node ? -1 : 0,
+      role: "img",
+      "aria-label": `${status.title}: ${label}${copied ? ", copied from earlier in the text" : ""}${told}${picked ? ". Next root." : ""}`,
+    });
+    const middle = size.pill / 2 - (base === null ? 0 : 2); // room for the bars below
+    group.append(
       s("text", { class: "rp-glyph", x: 13, y: middle }, status.glyph),
       s("text", { class: "rp-label", x: 24, y: middle }, RD.clip(label, size.letters)),
     );
-    if (share !== null && share !== undefined) {
-      const start = size.share ? 12 : 24; // small pills have no room for it below the glyph
-      if (size.share) group.append(s("text", { class: "rp-share", x: width - 10, y: middle }, RD.percent(share)));
-      group.append(
-        s("line", { class: "rp-level", x1: start, x2: start + Math.max(1, (width - 12 - start) * share), y1: size.pill - 2.5, y2: size.pill - 2.5 }),
-      );
-    }
+    if (base === null) return group;
+    const width = place.widths[at];
+    group.append(s("text", { class: "rp-share", x: width - 9, y: middle }, RD.percent(base)));
+    bar(group, "rp-level is-base", width, base, size.pill - 4.6);
+    if (drafted !== null) bar(group, "rp-level is-drafter", width, drafted, size.pill - 2);
     return group;
   }
 
-  /** @param {StepPicture} step */
-  function neighbour(step, node, key) {
-    const count = step.nodes.parent.length;
-    const parents = step.pick ? [...step.nodes.parent, step.pick.node] : step.nodes.parent;
-    const rows = step.pick ? [...step.nodes.row, step.pick.row] : step.nodes.row;
-    const depths = parents.map((parent, at) => (at < count ? step.nodes.depth[at] : step.nodes.depth[parent] + 1));
-    if (key === "ArrowLeft") return parents[node] >= 0 ? parents[node] : null;
-    if (key === "ArrowRight") {
-      const child = parents.indexOf(node);
-      return child >= 0 ? child : null;
-    }
-    if (key !== "ArrowUp" && key !== "ArrowDown") return null;
-    const sign = key === "ArrowDown" ? 1 : -1;
-    let best = null;
-    rows.forEach((row, other) => {
-      const ahead = (row - rows[node]) * sign;
-      if (depths[other] === depths[node] && ahead > 0 && (best === null || ahead < (rows[best] - rows[node]) * sign)) best = other;
-    });
-    return best;
+  function bar(group, name, width, share, y) {
+    const room = width - 26;
+    group.append(s("line", { class: name, x1: 13, x2: 13 + Math.max(1, room * share), y1: y, y2: y }));
+  }
+
+  function foldPill(item, place, at, size) {
+    const behind = item.key.startsWith("behind");
+    const words = behind ? `${RD.plural(item.count, "node")} never reached` : `${RD.plural(item.count, "node")} on rejected branches`;
+    const group = frame(place, at, size, { class: "rp-node is-fold", "data-fold": item.key, tabindex: -1, role: "button", "aria-label": `${words}. Unfold.` });
+    group.append(s("title", {}, `${words}. Click to unfold.`), s("text", { class: "rp-label", x: place.widths[at] / 2, y: size.pill / 2, "text-anchor": "middle" }, `+${item.count}`));
+    return group;
+  }
+
+  function frame(place, at, size, attributes) {
+    const group = s("g", { ...attributes, transform: `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})` });
+    group.append(s("rect", { class: "rp-pill", width: place.widths[at], height: size.pill, rx: size.pill / 2 }));
+    return group;
   }
 
   RD.TreeView = TreeView;

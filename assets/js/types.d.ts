@@ -15,6 +15,8 @@ export type PairState = "idle" | "loading" | "ready" | "failed";
 
 export type ViewName = "live" | "steps" | "mask" | "race" | "shapes" | "traces" | "learn";
 
+export type Verdict = "win" | "even" | "loss";
+
 export type Measure = "speedup" | "rate" | "tokens_per_step" | "nodes" | "step_ms" | "draft_ms" | "verify_ms";
 
 export type MaybeNumber = number | null;
@@ -29,8 +31,6 @@ export interface NodeColumns {
   /** -1 for the root */
   parent: number[];
   depth: number[];
-  /** in units of one row */
-  row: number[];
   token: number[];
   label: string[];
   hex: string[];
@@ -53,7 +53,6 @@ export interface NodeColumns {
 export interface PickPicture {
   /** whose pick it is */
   node: number;
-  row: number;
   token: number;
   label: string;
   hex: string;
@@ -74,13 +73,11 @@ export interface BeamPicture {
   accepted: number;
 }
 
-/** One step: tree with its layout, beams, mask, verdict, times. */
+/** One step: tree, beams, mask, verdict, times. */
 export interface StepPicture {
   index: number;
   /** committed tokens before the step */
   position: number;
-  columns: number;
-  rows: number;
   nodes: NodeColumns;
   pick: PickPicture | null;
   /** accepted nodes, the root first */
@@ -118,6 +115,7 @@ export interface HeadPicture {
   topP: number;
   seed: number;
   race: boolean;
+  chatTemplate: boolean;
   /** (role, content) */
   messages: [string, string][];
   promptTokens: number;
@@ -153,6 +151,34 @@ export interface LaneFigures {
   rate: MaybeNumber;
 }
 
+/** A beam shape that would have won where this run did not. */
+export interface AdvicePicture {
+  width: number;
+  length: number;
+  /** budget: a number, auto, or beams for none */
+  nodes: string;
+  /** estimated */
+  speedup: MaybeNumber;
+  words: string;
+}
+
+/** Tokens per step / cost of a step in plain steps = speed-up. */
+export interface EquationPicture {
+  tokensPerStep: MaybeNumber;
+  /** of a step in plain steps; null without a plain lane, and so are the next three */
+  cost: MaybeNumber;
+  /** of that, the drafter's */
+  draft: MaybeNumber;
+  /** of that, what more nodes than one add; below 0 where noise outweighs it */
+  nodes: MaybeNumber;
+  speedup: MaybeNumber;
+  verdict: Verdict | null;
+  /** enough steps to mean something */
+  settled: boolean;
+  words: string;
+  advice: AdvicePicture | null;
+}
+
 /** The run in figures. */
 export interface Figures {
   redrafter: LaneFigures;
@@ -171,11 +197,14 @@ export interface Figures {
   peakMemory: number | null;
   identical: boolean | null;
   parity: string;
-  sentence: string;
+  /** index of the first new token that differs */
+  firstDifference: number | null;
+  /** null before the first step */
+  equation: EquationPicture | null;
   finish: string | null;
 }
 
-/** Tokens per second along the run: (lane clock in ms, rate). */
+/** Tokens per second along the run: (the lane's own time in ms, rate). */
 export interface Rates {
   redrafter: [MaybeNumber, MaybeNumber][];
   plain: [MaybeNumber, MaybeNumber][];

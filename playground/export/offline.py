@@ -24,10 +24,11 @@ from playground.views.token_text import visible
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SCRIPTS = (
-    "dom", "icons", "format", "store", "tree", "tree_table", "beams", "node_card", "mask", "text", "charts",
-    "figures", "scrubber", "steps", "live", "race", "offline",
+    "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree", "motion_time", "motion",
+    "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale", "map", "scrubber", "steps",
+    "live", "race", "offline",
 )  # fmt: skip
-STYLES = ("base", "tree", "views")
+STYLES = ("frame", "base", "tree", "views")
 OWN_STYLE = """
 body { margin: 0; padding: 16px; background: var(--rp-bg); }
 body { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; }

@@ -1,8 +1,30 @@
-"""Numbers as people read them, one way everywhere. Knows no figure in particular."""
+"""Numbers as people read them, one way everywhere: `assets/js/format.js` does the same. Knows no figure."""
 
 from __future__ import annotations
 
 import math
+from decimal import ROUND_HALF_UP, Decimal
+
+
+def number(value: float, places: int = 1) -> str:
+    """`1,234.5`; halves go up, as in the page's script; `–` where it is no number."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+
+
+def times(value: float) -> str:
+    """A ratio of rates: `1.33×`."""
+    return f"{number(value, 2)}×"
+
+
+def small(value: float) -> str:
+    """A difference of logits: `1.2`, `0.11`, `0.0021`, `<0.0001`."""
+    if value >= 0.995:
+        return number(value, 1)
+    if value >= 0.0995:
+        return number(value, 2)
+    return number(value, 4) if value >= 0.0001 or value == 0 else "<0.0001"
 
 
 def percent(share: float) -> str:
@@ -10,9 +32,9 @@ def percent(share: float) -> str:
     if math.isnan(share):
         return "–"
     if share >= 0.0995:
-        return f"{share * 100:.0f}%"
+        return f"{number(share * 100, 0)}%"
     if share >= 0.001:
-        return f"{share * 100:.1f}%"
+        return f"{number(share * 100, 1)}%"
     return "<0.1%" if share > 0 else "0%"
 
 

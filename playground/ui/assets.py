@@ -7,18 +7,20 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 EXAMPLES = ASSETS / "traces"
 SCRIPTS = (
-    "dom", "icons", "format", "store", "tree", "tree_table", "beams", "node_card", "mask", "text", "charts",
-    "figures", "scrubber", "steps", "live", "race", "shapes", "traces", "learn", "settings", "status", "plots",
-    "export", "app",
+    "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree", "motion_time", "motion",
+    "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale", "map", "scrubber", "steps",
+    "live", "race", "shapes", "traces", "learn", "settings", "rail", "status", "plots", "export",
+    "app",
 )  # fmt: skip
 STYLES = ("base", "tree", "views", "rail", "exports")
 
 
 def page_head() -> str:
-    """The scripts, in one inline element."""
+    """Icon, what styles Gradio would confine, and the scripts, inline."""
     code = "\n".join((ASSETS / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     icon = "data:image/svg+xml," + _percent((ASSETS / "icon.svg").read_text(encoding="utf-8"))
-    return f'<link rel="icon" href="{icon}"><script>{code}</script>'
+    frame = (ASSETS / "css" / "frame.css").read_text(encoding="utf-8")
+    return f'<link rel="icon" href="{icon}"><style>{frame}</style><script>{code}</script>'
 
 
 def page_css() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any, Literal
 
 import gradio as gr
@@ -25,6 +26,7 @@ SHOWN_KEY = "(_, ...values) => [ReDrafter.shownKey(), ...values]"
 LET_IN = 2 * LIMIT
 LONG: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": LET_IN, "trigger_mode": "once"}
 SHORT: dict[str, Any] = {"show_progress": "hidden", "queue": False}
+LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
 
 
 def wire(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.HTML) -> None:
@@ -59,7 +61,7 @@ def _wire_runs(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
 
 
 def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
-    """What the stage's own script triggers: a sweep, a shape taken from a heat map, a trace that came from a file."""
+    """What the stage's own script triggers: a sweep, settings taken over, a trace that came from a file."""
 
     def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
@@ -70,14 +72,14 @@ def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
 
         yield from _stream(pages, _owner(request), begin, kind="sweep")
 
-    def take_shape(event: gr.EventData) -> tuple[int, int]:
-        return int(event._data["width"]), int(event._data["length"])
+    def take_settings(event: gr.EventData) -> list[Any]:
+        return [event._data.get(field.name, gr.skip()) for field in fields(Widgets)]
 
     def adopt(request: gr.Request, event: gr.EventData) -> None:
         pages.store.adopt(str(event._data["key"]), _owner(request))
 
     stage.submit(sweep, controls.settings, stage, **LONG)
-    stage.select(take_shape, None, [controls.width, controls.length], **SHORT)
+    stage.select(take_settings, None, controls.settings, **SHORT)
     stage.upload(adopt, None, None, **SHORT)
 
 
@@ -98,6 +100,8 @@ def _wire_settings(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.
     page.load(None, controls.kept, controls.kept, js=RESTORE)
     changes = [widget.change for widget in controls.kept]  # type: ignore[attr-defined]
     gr.on(changes, None, controls.kept, None, js=KEEP)
+    moments = [page.load, controls.command_box.expand, controls.prompt.change, *changes]
+    gr.on(moments, copy, controls.settings, controls.command, **LATEST)
     copied = controls.copy.click(copy, controls.settings, controls.command, **SHORT)
     copied.then(None, controls.command, None, js=COPY)
     names = [controls.base, controls.drafter, controls.device, controls.dtype, controls.device_map]

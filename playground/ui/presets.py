@@ -1,4 +1,5 @@
-"""Prompts to begin with: acceptance depends on the kind of text, so there is one of each."""
+"""Prompts to begin with, one of each kind of text, since acceptance depends on it. The first one greets: code, which
+most drafters do well at; free prose pays least."""
 
 from __future__ import annotations
 
@@ -14,10 +15,10 @@ class Preset:
 
 
 PRESETS: tuple[Preset, ...] = (
-    Preset("Chat", "Explain in three sentences why the sky is blue."),
     Preset(
         "Code", "Write a Python function that returns the n-th Fibonacci number, with a docstring and two examples."
     ),
+    Preset("Chat", "Explain in three sentences why the sky is blue."),
     Preset(
         "Maths", "A train travels 180 km in 2.5 hours. What is its average speed? Show each step of the calculation."
     ),

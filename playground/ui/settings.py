@@ -8,7 +8,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest, Sampling
+from playground.config import (
+    BeamShape,
+    EngineOptions,
+    Message,
+    PlaygroundError,
+    RunRequest,
+    Sampling,
+    nodes_name,
+    parse_nodes,
+)
 from playground.trace import Trace
 
 
@@ -19,6 +28,7 @@ class Widgets:
     prompt: str
     width: float
     length: float
+    nodes: str  # budget: a number, auto, or beams for none
     new_tokens: float
     temperature: float
     top_p: float
@@ -47,7 +57,11 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
     earlier = tuple(message for message in history if message.role != "system")
     return RunRequest(
         messages=(*system, *earlier, Message("user", widgets.prompt or "")),
-        shape=BeamShape(_whole("Beam width", widgets.width), _whole("Beam length", widgets.length)),
+        shape=BeamShape(
+            _whole("Beam width", widgets.width),
+            _whole("Beam length", widgets.length),
+            parse_nodes(str(widgets.nodes or "auto")),
+        ),
         sampling=Sampling(
             temperature=_number("Temperature", widgets.temperature),
             top_k=_whole("Top-k", widgets.top_k),
@@ -97,6 +111,8 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
         if value != default and value is not None:
             words += [flag, str(value)]
     words += ["--beam-width", str(shape.width), "--beam-length", str(shape.length)]
+    if shape.nodes != BeamShape().nodes:
+        words += ["--nodes", nodes_name(shape.nodes)]
     words += ["--max-new-tokens", str(request.max_new_tokens)]
     for flag, number, default_number in (
         ("--temperature", sampling.temperature, 0.0),

@@ -15,6 +15,7 @@ OriginCode = Literal["p", "a", "k", "n"]  # picked from the prompt, accepted, pi
 WorkState = Literal["queued", "prompt", "running", "done", "failed"]
 PairState = Literal["idle", "loading", "ready", "failed"]
 ViewName = Literal["live", "steps", "mask", "race", "shapes", "traces", "learn"]
+Verdict = Literal["win", "even", "loss"]
 Measure = Literal["speedup", "rate", "tokens_per_step", "nodes", "step_ms", "draft_ms", "verify_ms"]
 MaybeNumber = float | None
 StageTimes = tuple[MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber]
@@ -26,7 +27,6 @@ class NodeColumns(TypedDict):
 
     parent: list[int]  # -1 for the root
     depth: list[int]
-    row: list[float]  # in units of one row
     token: list[int]
     label: list[str]
     hex: list[str]
@@ -43,7 +43,6 @@ class PickPicture(TypedDict):
     """The pick that ended the step and is the next root."""
 
     node: int  # whose pick it is
-    row: float
     token: int
     label: str
     hex: str
@@ -62,12 +61,10 @@ class BeamPicture(TypedDict):
 
 
 class StepPicture(TypedDict):
-    """One step: tree with its layout, beams, mask, verdict, times."""
+    """One step: tree, beams, mask, verdict, times."""
 
     index: int
     position: int  # committed tokens before the step
-    columns: int
-    rows: int
     nodes: NodeColumns
     pick: PickPicture | None
     path: tuple[int, ...]  # accepted nodes, the root first
@@ -102,6 +99,7 @@ class HeadPicture(TypedDict):
     topP: float
     seed: int
     race: bool
+    chatTemplate: bool
     messages: list[tuple[str, str]]  # (role, content)
     promptTokens: int
 
@@ -119,6 +117,30 @@ class LaneFigures(TypedDict):
     tokens: int
     clock: MaybeNumber  # ms
     rate: MaybeNumber  # tokens per second
+
+
+class AdvicePicture(TypedDict):
+    """A beam shape that would have won where this run did not."""
+
+    width: int
+    length: int
+    nodes: str  # budget: a number, auto, or beams for none
+    speedup: MaybeNumber  # estimated
+    words: str
+
+
+class EquationPicture(TypedDict):
+    """Tokens per step / cost of a step in plain steps = speed-up."""
+
+    tokensPerStep: MaybeNumber
+    cost: MaybeNumber  # of a step in plain steps; null without a plain lane, and so are the next three
+    draft: MaybeNumber  # of that, the drafter's
+    nodes: MaybeNumber  # of that, what more nodes than one add; below 0 where noise outweighs it
+    speedup: MaybeNumber
+    verdict: Verdict | None
+    settled: bool  # enough steps to mean something
+    words: str
+    advice: AdvicePicture | None
 
 
 class Figures(TypedDict):
@@ -139,12 +161,13 @@ class Figures(TypedDict):
     peakMemory: int | None  # bytes
     identical: bool | None
     parity: str
-    sentence: str
+    firstDifference: int | None  # index of the first new token that differs
+    equation: EquationPicture | None  # null before the first step
     finish: str | None
 
 
 class Rates(TypedDict):
-    """Tokens per second along the run: (lane clock in ms, rate)."""
+    """Tokens per second along the run: (the lane's own time in ms, rate)."""
 
     redrafter: list[tuple[MaybeNumber, MaybeNumber]]
     plain: list[tuple[MaybeNumber, MaybeNumber]]

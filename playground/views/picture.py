@@ -14,6 +14,7 @@ from playground.figures.rates import Event, rate_points
 from playground.figures.totals import RunTotals
 from playground.trace import Header, NodeOrigin, StageMs, StepRecord, Trace
 from playground.views.page import (
+    EquationPicture,
     Figures,
     HeadPicture,
     LaneFigures,
@@ -32,10 +33,13 @@ from playground.views.page import (
     TracePicture,
 )
 from playground.views.race import LaneInfo, RaceInfo, race_info
+from playground.views.speed import SpeedInfo
 from playground.views.step import NodeInfo, PickInfo, step_info
 from playground.views.sweep import SurfaceInfo
 from playground.views.text import LaneText, Origin, RunText
-from playground.views.tree import tree_layout
+
+FINE = 6  # places of numbers that are shown with fewer: rounding twice would show another number than words do
+SMALLEST_SHARE = 10.0**-FINE
 
 STATUS_CODES: dict[Status, StatusCode] = {"root": "r", "accepted": "a", "rejected": "x", "unreached": "u"}
 NODE_CODES: dict[NodeOrigin, NodeCode] = {"root": "r", "beam": "b", "copy": "c"}
@@ -43,16 +47,13 @@ ORIGIN_CODES: dict[Origin, OriginCode] = {"prompt": "p", "accepted": "a", "picke
 
 
 def step_picture(step: StepRecord, *, sampled: bool) -> StepPicture:
-    """One step: tree with its layout, beams, mask, verdict, times."""
+    """One step: tree, beams, mask, verdict, times."""
     info = step_info(step, sampled=sampled)
-    layout = tree_layout(step.tree.parent, info.pick.node if info.pick else None)
     return {
         "index": info.index,
         "position": info.position,
-        "columns": layout.columns,
-        "rows": layout.rows,
-        "nodes": _node_columns(info.nodes, layout.row),
-        "pick": _pick(info.pick, layout.pick_row),
+        "nodes": _node_columns(info.nodes),
+        "pick": _pick(info.pick),
         "path": info.path,
         "beams": [
             {"b": beam.beam, "logp": _round(beam.log_probability, 3), "nodes": beam.nodes, "accepted": beam.accepted}
@@ -114,6 +115,7 @@ def head_picture(header: Header) -> HeadPicture:
         "topP": settings.top_p,
         "seed": settings.seed,
         "race": settings.race,
+        "chatTemplate": settings.chat_template,
         "messages": list(header.messages),
         "promptTokens": len(header.prompt_ids),
     }
@@ -140,19 +142,20 @@ def figures(info: RaceInfo) -> Figures:
         "redrafter": _lane_figures(info.redrafter),
         "plain": _lane_figures(info.plain) if info.plain else None,
         "promptMs": _round(info.redrafter.prompt_ms, 1),
-        "speedup": _round(info.speedup, 3),
-        "speedupFastest": _round(info.speedup_over_fastest_plain, 3),
+        "speedup": _round(info.speedup, FINE),
+        "speedupFastest": _round(info.speedup_over_fastest_plain, FINE),
         "fastestDtype": info.fastest_plain_dtype,
-        "tokensPerStep": _round(info.tokens_per_step, 3),
+        "tokensPerStep": _round(info.tokens_per_step, FINE),
         "steps": info.steps,
         "stageMs": _stage_times(info.stage_ms, 2),
-        "drafterShare": _round(info.drafter_share, 4),
+        "drafterShare": _round(info.drafter_share, FINE),
         "meanNodes": _round(info.mean_nodes, 2),
-        "saving": _round(info.saving, 4),
+        "saving": _round(info.saving, FINE),
         "peakMemory": info.peak_memory_bytes,
         "identical": info.identical,
         "parity": info.parity,
-        "sentence": info.sentence,
+        "firstDifference": info.first_difference,
+        "equation": _equation(info.speed),
         "finish": info.finish_reason,
     }
 
@@ -179,34 +182,57 @@ def surface_picture(info: SurfaceInfo) -> SurfacePicture:
     }
 
 
-def _node_columns(nodes: Sequence[NodeInfo], rows: Sequence[float]) -> NodeColumns:
+def _equation(info: SpeedInfo | None) -> EquationPicture | None:
+    if info is None:
+        return None
+    equation, cost, advice = info.equation, info.equation.cost, info.advice
+    return {
+        "tokensPerStep": _round(equation.tokens_per_step, FINE),
+        "cost": _round(cost.total if cost else None, FINE),
+        "draft": _round(cost.draft if cost else None, FINE),
+        "nodes": _round(cost.nodes if cost else None, FINE),
+        "speedup": _round(equation.speedup, FINE),
+        "verdict": equation.verdict,
+        "settled": equation.settled,
+        "words": info.words,
+        "advice": None
+        if advice is None
+        else {
+            "width": advice.width,
+            "length": advice.length,
+            "nodes": advice.nodes,
+            "speedup": _round(advice.speedup, FINE),
+            "words": advice.words,
+        },
+    }
+
+
+def _node_columns(nodes: Sequence[NodeInfo]) -> NodeColumns:
     return {
         "parent": [node.parent for node in nodes],
         "depth": [node.depth for node in nodes],
-        "row": [round(row, 2) for row in rows],
         "token": [node.token for node in nodes],
         "label": [node.label for node in nodes],
         "hex": [node.hex for node in nodes],
         "status": "".join(STATUS_CODES[node.status] for node in nodes),
         "origin": "".join(NODE_CODES[node.origin] for node in nodes),
-        "draft": [_round(node.draft_probability, 6) for node in nodes],
-        "base": [_round(node.base_probability, 6) for node in nodes],
+        "draft": [_share(node.draft_probability) for node in nodes],
+        "base": [_share(node.base_probability) for node in nodes],
         "rank": [node.rank for node in nodes],
         "reason": [node.reason for node in nodes],
         "beams": [node.beams for node in nodes],
     }
 
 
-def _pick(pick: PickInfo | None, row: float | None) -> PickPicture | None:
-    if pick is None or row is None:
+def _pick(pick: PickInfo | None) -> PickPicture | None:
+    if pick is None:
         return None
     return {
         "node": pick.node,
-        "row": row,
         "token": pick.token,
         "label": pick.label,
         "hex": pick.hex,
-        "base": _round(pick.probability, 6),
+        "base": _share(pick.probability),
         "rank": pick.rank,
         "reason": pick.reason,
     }
@@ -238,7 +264,7 @@ def _events(events: Sequence[Event]) -> list[tuple[MaybeNumber, int]]:
 
 
 def _lane_figures(lane: LaneInfo) -> LaneFigures:
-    return {"tokens": lane.tokens, "clock": _round(lane.clock_ms, 1), "rate": _round(lane.tokens_per_second, 2)}
+    return {"tokens": lane.tokens, "clock": _round(lane.clock_ms, 1), "rate": _round(lane.tokens_per_second, FINE)}
 
 
 def _stage_times(ms: StageMs, places: int) -> StageTimes:
@@ -249,6 +275,12 @@ def _stage_times(ms: StageMs, places: int) -> StageTimes:
         _round(ms.accept, places),
         _round(ms.commit, places),
     )
+
+
+def _share(value: float | None) -> MaybeNumber:
+    """A probability; one that is not quite 0 stays more than 0, and is shown so."""
+    rounded = _round(value, FINE)
+    return SMALLEST_SHARE if rounded == 0.0 and value else rounded
 
 
 def _round(value: float | None, places: int) -> MaybeNumber:

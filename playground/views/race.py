@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from playground.figures.format import plural, small
 from playground.figures.totals import LaneTotals, RunTotals
 from playground.trace import FinishReason, ParityRecord, PromptRecord, StageMs, Trace
+from playground.views.speed import SpeedInfo, speed_info
 from playground.views.token_text import quoted
 
 
@@ -40,7 +42,8 @@ class RaceInfo:
     peak_memory_bytes: int | None
     identical: bool | None
     parity: str  # in words, empty while the lanes still run
-    sentence: str  # the verdict, empty while the run goes on
+    first_difference: int | None  # index of the first new token that differs
+    speed: SpeedInfo | None  # the speed equation, None before the first step
     finish_reason: FinishReason | None
 
 
@@ -65,20 +68,21 @@ def race_info(trace: Trace, totals: RunTotals | None = None) -> RaceInfo:
         peak_memory_bytes=summary.peak_memory_bytes if summary else None,
         identical=trace.parity.identical if trace.parity else None,
         parity=parity_words(trace),
-        sentence=footer.sentence if footer else "",
+        first_difference=trace.parity.first_difference if trace.parity else None,
+        speed=speed_info(trace, totals),
         finish_reason=footer.finish_reason if footer else None,
     )
 
 
 def parity_words(trace: Trace) -> str:
-    """`Identical: both lanes wrote the same 96 tokens`, or where and how they differ."""
+    """`Identical: both lanes wrote the same 96 tokens`, or where they differ. Said of a stopped run too."""
     parity = trace.parity
     if parity is None:
         return "Not compared: the plain lane did not run." if trace.complete else ""
     if parity.identical is None and parity.first_difference is None:
         if not trace.header.settings.race:
             return "Not compared: the plain lane did not run."
-        return f"Not decided: the plain lane did not finish ({parity.compared} tokens compared, all the same)."
+        return f"The same so far: {plural(parity.compared, 'token')} compared before the run was stopped."
     if parity.identical:
         return f"Identical: both lanes wrote the same {parity.compared} tokens."
     return _difference_words(trace, parity)
@@ -101,8 +105,8 @@ def _difference_words(trace: Trace, parity: ParityRecord) -> str:
         return "nothing" if token is None else quoted(token_bytes.get(token, b""))
 
     where = (parity.first_difference or 0) + 1
-    words = (
-        f"First difference at new token {where:,}: {word(parity.redrafter_token)} against {word(parity.plain_token)}"
-    )
-    gap = f"; plain decoding's two best logits there are {parity.gap:.3g} apart" if parity.gap is not None else ""
-    return f"{words}{gap}. Rounding differs between one token and a tree."
+    ours, plain = word(parity.redrafter_token), word(parity.plain_token)
+    words = f"The lanes differ from token {where:,} on: {ours} against {plain}."
+    if parity.gap is None:
+        return words
+    return f"{words} The top two logits there differed by {small(parity.gap)}, and rounding tipped them."

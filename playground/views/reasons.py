@@ -34,27 +34,23 @@ class Reasons:
 
     def of_pick(self, pick: Pick) -> str:
         """The sentence for the pick that ended the step."""
-        chosen = f"{self._word(pick.token)} ({percent(math.exp(pick.log_probability))})"
-        how = self._how(pick)
         drafted = any(parent == pick.node for parent in self._step.tree.parent)
         missed = "no beam had it here" if drafted else "the draft went no further"
         if self._scored(pick):
             missed = "it was scored here, but not sent: others were likelier"
-        return f"The base model {how} {chosen}; {missed}. It is the next root."
+        return f"The base model {self._picked(pick)}; {missed}. It becomes the next root."
 
     def _accepted(self, node: int) -> str:
         pick = self._pick_at[self._step.tree.parent[node]]
-        chosen = f"{self._word(pick.token)} ({percent(math.exp(pick.log_probability))})"
-        had = "it was copied from earlier in the text" if self._copied(node) else "the draft had it"
-        return f"Accepted: the base model {self._how(pick)} {chosen} here, and {had}."
+        had = "it was copied from earlier in the text" if self._copied(node) else "a beam had it"
+        return f"Accepted: the base model {self._picked(pick)} here, and {had}."
 
     def _rejected(self, node: int) -> str:
         step = self._step
         pick = self._pick_at[step.tree.parent[node]]
-        chosen = f"{self._word(pick.token)} ({percent(math.exp(pick.log_probability))})"
         own = f"{self._word(step.tree.token[node])} was its {ordinal(step.rank[node])} choice"
         share = percent(math.exp(step.log_probability[node]))
-        return f"{self._from(node)}Rejected: the base model {self._how(pick)} {chosen}; {own} ({share})."
+        return f"{self._from(node)}Rejected: the base model {self._picked(pick)}; {own} ({share})."
 
     def _unreached(self, node: int) -> str:
         step = self._step
@@ -67,7 +63,7 @@ class Reasons:
         would = f"after that prefix it would have been the {ordinal(step.rank[node])} choice"
         share = percent(math.exp(step.log_probability[node]))
         start = f"{self._from(node)}Never reached"
-        return f"{start}: {self._word(step.tree.token[first])} before it was not accepted; {would} ({share})."
+        return f"{start}: {self._word(step.tree.token[first])} before it was rejected; {would} ({share})."
 
     def _copied(self, node: int) -> bool:
         return self._step.tree.origin[node : node + 1] == ("copy",)
@@ -80,14 +76,11 @@ class Reasons:
         unsent = self._step.unsent
         return unsent is not None and (pick.node, pick.token) in zip(unsent.parent, unsent.token, strict=True)
 
-    def _how(self, pick: Pick) -> str:
-        if not self._sampled:
-            return "picked"
-        return (
-            "picked with seeded noise its " + ordinal(pick.rank) + " choice,"
-            if pick.rank > 1
-            else ("picked with seeded noise")
-        )
+    def _picked(self, pick: Pick) -> str:
+        word, share = self._word(pick.token), percent(math.exp(pick.log_probability))
+        if self._sampled:
+            return f"drew {word} with seeded noise ({ordinal(pick.rank)} choice, {share})"
+        return f"picked {word} ({share})"
 
     def _word(self, token: int) -> str:
         return quoted(self._step.token_bytes.get(token, b""))

@@ -145,11 +145,12 @@ def verdict_words(step: StepRecord, *, sampled: bool = False) -> str:
     """The step in one sentence."""
     accepted = f"{plural(step.accepted, 'drafted token') if step.accepted else 'No drafted token'} accepted"
     last = _last_pick(step)
-    tokens = f"{plural(len(step.emitted), 'token')} from one forward over {plural(step.tree.nodes, 'node')}"
+    wrote = f"One forward over {plural(step.tree.nodes, 'node')} wrote {plural(len(step.emitted), 'token')}."
     if last is None:
-        return f"{accepted}; the text ended there: {tokens}."
-    own = f"the base model picked {quoted(_bytes(step, last.token))} itself ({percent(math.exp(last.log_probability))}"
-    return f"{accepted}; {own}{', with seeded noise' if sampled else ''}): {tokens}."
+        return f"{accepted}, the last of them the end of the text. {wrote}"
+    share = percent(math.exp(last.log_probability))
+    own = f"{quoted(_bytes(step, last.token))} ({share}{', drawn with seeded noise' if sampled else ''})"
+    return f"{accepted}, then the base model's own {own}. {wrote}"
 
 
 def _last_pick(step: StepRecord) -> Pick | None:

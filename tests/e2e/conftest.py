@@ -105,13 +105,17 @@ def site(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Iterator[Site]
     """The page over the tiny pair, with a hostile made-up trace as its example."""
     from playground.session import Session
     from playground.ui.store import TraceStore
-    from tests.views.synthetic import make_trace
+    from tests.views.synthetic import differing, make_trace, timed
 
     options = EngineOptions(device="cpu", dtype="float32")
     session = Slowed(Session.open(str(tiny_base), str(tiny_drafter), options), 0.01)
     store = TraceStore()
     store.add_example("Made up", make_trace(new_tokens=60, seed=4))
     store.add_example("Wide", make_trace(width=48, length=6, new_tokens=20, seed=1))
+    store.add_example("Widest", make_trace(width=64, length=5, new_tokens=40, seed=4, hostile=False))
+    store.add_example("Long beams", make_trace(width=16, length=8, new_tokens=300, seed=4, hostile=False))
+    store.add_example("Lost", timed(make_trace(width=16, length=5, new_tokens=80, seed=4), node_ms=1.2))
+    store.add_example("Differs", differing(make_trace(new_tokens=60, seed=4, hostile=False), 20))
 
     def opener(base: str | None, drafter: str | None, wanted: EngineOptions, progress: Any) -> Any:
         return session if base is None else Session.open(base, drafter, wanted, progress)
@@ -203,6 +207,14 @@ def set_slider(page: Any, name: str, value: float) -> None:
     box = page.get_by_role("spinbutton", name=name)
     box.fill(str(value))
     box.press("Tab")
+
+
+def show_example(page: Any, name: str) -> None:
+    """Open a bundled example by its name."""
+    view(page, "traces")
+    page.get_by_role("button", name=name, exact=True).click()
+    page.wait_for_function("() => !document.querySelector('.rp-app').dataset.run.endsWith('-0')")
+    view(page, "live")
 
 
 def view(page: Any, name: str) -> None:

@@ -94,7 +94,7 @@ def test_scrubbing_by_buttons_slider_keys_and_play(open_page: OpenPage) -> None:
     page.wait_for_selector(".rp-live .rp-tree[data-step='1']")
     page.focus("[role=tab][data-view=live]")
     page.keyboard.press("Escape")
-    page.locator(".rp-live .rp-panelhead h3").first.click()
+    page.locator(".rp-live .rp-panelhead h2").first.click()
     page.keyboard.press("End")
     page.wait_for_selector(f".rp-live .rp-tree[data-step='{steps - 1}']")
     assert page.inner_text(".rp-live .rp-verdict") == verdict

@@ -100,7 +100,8 @@ def test_no_plain_lane_and_no_step() -> None:
     empty.add(PromptRecord("redrafter", 2, 4.0, 1, -0.5, {}))
     figures = run_summary(empty, peak_memory_bytes=0, costs=None)
     assert (figures.new_tokens, figures.tokens_per_step, figures.redrafter_tokens_per_second) == (1, 0.0, 0.0)
-    assert run_sentence(figures, None, "stopped").startswith("Stopped early. No drafting step ran")
+    assert run_sentence(figures, None, "stopped").startswith("No drafting step ran")
+    assert run_sentence(figures, None, "stopped").endswith("Stopped after 1 token.")
 
 
 def figures(speedup: float) -> Summary:
@@ -109,19 +110,19 @@ def figures(speedup: float) -> Summary:
 
 
 def test_the_sentence_is_plain_about_losing() -> None:
-    assert "2.00 times as fast" in run_sentence(figures(2.0), None, "length")
+    assert "at 2.00× the rate of plain decoding" in run_sentence(figures(2.0), None, "length")
     lost = run_sentence(figures(0.8), None, "eos")
-    assert "slower than plain decoding" in lost and "0.80 times" in lost and "cost 3.12 plain steps" in lost
-    assert "gained nothing" in run_sentence(figures(1.0), None, "eos")
+    assert "slower than plain decoding" in lost and "0.80× its rate" in lost and "cost 3.13 plain steps" in lost
+    assert "about even" in run_sentence(figures(1.0), None, "eos")
 
 
 def test_the_sentence_tells_a_slow_baseline() -> None:
     summary = dataclasses.replace(figures(2.0), speedup_over_fastest_plain=1.1, fastest_plain_dtype="float32")
-    assert "(float32) that is 1.10 times its rate" in run_sentence(summary, None, "length")
+    assert "(float32) it is 1.10×" in run_sentence(summary, None, "length")
 
 
 def test_the_sentence_tells_parity() -> None:
     assert "same 6 tokens" in run_sentence(figures(2.0), ParityRecord(True, 6, None), "length")
     differs = run_sentence(figures(2.0), ParityRecord(False, 6, 4, 1, 2, 0.0021), "length")
-    assert "from new token 5 on" in differs and "0.0021 apart" in differs
+    assert "from token 5 on" in differs and "differed by 0.0021" in differs
     assert "differ" not in run_sentence(figures(2.0), ParityRecord(None, 3, None), "stopped")

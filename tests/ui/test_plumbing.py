@@ -28,7 +28,7 @@ from playground.ui.settings import Widgets, command_line, history_of, run_reques
 from playground.ui.store import TraceStore
 from tests.views.synthetic import make_trace
 
-WIDGETS = Widgets("Hi", 4, 3, 20, 0.0, 1.0, 0, 0, True, True, None)
+WIDGETS = Widgets("Hi", 4, 3, "auto", 20, 0.0, 1.0, 0, 0, True, True, None)
 
 
 class Scripted:
@@ -93,6 +93,7 @@ def test_widgets_make_a_request() -> None:
         ({"prompt": "  "}, "The prompt is empty"),
         ({"width": 65}, "Beam width is 65"),
         ({"length": 2.5}, "Beam length is 2.5"),
+        ({"nodes": "many"}, "Nodes is 'many'"),
         ({"seed": None}, "Seed is None"),
         ({"temperature": float("nan")}, "Temperature is nan"),
         ({"top_p": 0.0}, "Top-p is 0"),
@@ -126,13 +127,15 @@ def test_the_command_line_survives_a_shell() -> None:
 def test_the_command_line_is_one_the_cli_takes() -> None:
     from playground import cli
 
-    widgets = replace(WIDGETS, temperature=0.5, seed=3, top_p=0.9, top_k=4, chat_template=False, system="Brief.")
+    widgets = replace(
+        WIDGETS, nodes="beams", temperature=0.5, seed=3, top_p=0.9, top_k=4, chat_template=False, system="Brief."
+    )
     for prompt in ("Hi", "--help me", "-5 degrees"):
         line = command_line(
             replace(widgets, prompt=prompt), "my/model", "my/drafter", EngineOptions(dtype="float32", device="cpu")
         )
         parsed = cli.parser().parse_args(shlex.split(line)[3:])
-        assert (parsed.prompt, parsed.top_k, parsed.system) == (prompt, 4, "Brief.")
+        assert (parsed.prompt, parsed.top_k, parsed.system, parsed.nodes) == (prompt, 4, "Brief.", "beams")
 
 
 def test_the_models_panel_takes_a_device_map() -> None:

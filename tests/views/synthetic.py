@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from playground.trace import (
     BeamsRecord,
@@ -162,6 +163,26 @@ def make_trace(
     if footer:
         trace.add(make_footer(trace))
     return trace
+
+
+def timed(trace: Trace, *, node_ms: float) -> Trace:
+    """The same run where a plain step costs 18 ms, drafting 4 ms and a node beyond the first `node_ms`."""
+    clock, steps = 0.0, []
+    for step in trace.steps:
+        ms = StageMs(4.0, 0.5, 18.0 + node_ms * (step.tree.nodes - 1), 0.3, 0.2)
+        clock += ms.total
+        steps.append(replace(step, ms=ms, clock_ms=clock))
+    made = replace(trace, steps=steps)
+    return replace(made, footer=make_footer(made) if trace.footer else None)
+
+
+def differing(trace: Trace, at: int) -> Trace:
+    """The same run whose plain lane wrote another token at one place."""
+    other = next(token for token in range(len(WORDS)) if token != trace.redrafter_tokens[at])
+    plain = [*trace.plain]
+    plain[at] = replace(plain[at], token=other, token_bytes={other: VOCABULARY[other]})
+    parity = ParityRecord(False, len(plain), at, trace.redrafter_tokens[at], other, 0.1147)
+    return replace(trace, plain=plain, parity=parity)
 
 
 def make_footer(trace: Trace) -> Footer:

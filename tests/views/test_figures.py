@@ -34,12 +34,12 @@ def test_rates_count_from_the_first_token_on(trace: Trace) -> None:
 def test_a_growing_run_has_figures_before_its_footer(trace: Trace) -> None:
     growing = replace(trace, footer=None, parity=None, steps=trace.steps[:3], plain=trace.plain[:5])
     info = race_info(growing)
-    assert info.steps == 3 and info.speedup and info.identical is None and info.parity == "" and info.sentence == ""
+    assert info.steps == 3 and info.speedup and info.identical is None and info.parity == "" and info.speed is not None
 
 
 def test_an_empty_run_has_none() -> None:
     info = race_info(Trace(make_header()))
-    assert info.speedup is None and info.tokens_per_step is None and info.drafter_share is None
+    assert info.speedup is None and info.tokens_per_step is None and info.drafter_share is None and info.speed is None
 
 
 def test_totals_grow_to_the_same_sums(trace: Trace) -> None:
@@ -66,9 +66,9 @@ def test_parity_in_words(trace: Trace) -> None:
     assert parity_words(trace).startswith("Identical: both lanes wrote the same")
     first, other = trace.redrafter_tokens[3], trace.redrafter_tokens[4]
     different = replace(trace, parity=ParityRecord(False, 60, 3, first, other, 0.0123))
-    assert "First difference at new token 4" in parity_words(different) and "0.0123 apart" in parity_words(different)
+    assert "differ from token 4 on" in parity_words(different) and "differed by 0.0123," in parity_words(different)
     undecided = replace(trace, parity=ParityRecord(None, 12, None))
-    assert "did not finish (12 tokens compared" in parity_words(undecided)
+    assert "12 tokens compared before" in parity_words(undecided)
     alone = replace(undecided, header=replace(trace.header, settings=replace(trace.header.settings, race=False)))
     assert parity_words(alone) == "Not compared: the plain lane did not run."
 

@@ -57,17 +57,17 @@ def test_a_beams_probability_leaves_the_noise_of_its_score_out(step: StepRecord)
 
 def test_reasons_name_the_pick_the_rank_and_the_shares(step: StepRecord) -> None:
     nodes = step_info(step).nodes
-    assert nodes[1].reason == "Accepted: the base model picked ' sky' (61%) here, and the draft had it."
+    assert nodes[1].reason == "Accepted: the base model picked ' sky' (61%) here, and a beam had it."
     rank = ordinal(step.rank[3])
     assert nodes[3].reason.startswith("Rejected: the base model picked ' light' (")
     assert f"' blue' was its {rank} choice" in nodes[3].reason
-    assert nodes[6].reason.startswith("Never reached: ' light' before it was not accepted")
+    assert nodes[6].reason.startswith("Never reached: ' light' before it was rejected")
 
 
 def test_reasons_mention_the_noise_when_sampling(step: StepRecord) -> None:
     unlikely = replace(step, picks=(Pick(0, SKY, -2.0, 3), *step.picks[1:]))
     reason = step_info(unlikely, sampled=True).nodes[1].reason
-    assert "picked with seeded noise its 3rd choice, ' sky' (14%)" in reason
+    assert "drew ' sky' with seeded noise (3rd choice, 14%) here" in reason
     assert "with seeded noise" in verdict_words(unlikely, sampled=True)
 
 
@@ -80,7 +80,10 @@ def test_the_pick_is_the_next_root(step: StepRecord) -> None:
 def test_a_step_that_ends_the_text_has_no_pick(step: StepRecord) -> None:
     ended = replace(step, picks=step.picks[:-1], next_root=None, emitted=step.emitted[:-1])
     info = step_info(ended)
-    assert info.pick is None and "the text ended there" in info.verdict
+    assert (
+        info.pick is None
+        and "the last of them the end of the text. One forward over 8 nodes wrote 2 tokens." in info.verdict
+    )
     assert info.nodes[3].status == "unreached" and "text ended before it" in info.nodes[3].reason
 
 
@@ -125,8 +128,8 @@ def test_a_pick_that_was_scored_but_not_sent(best_first: StepRecord) -> None:
 
 
 def test_verdict_counts_tokens_and_nodes(step: StepRecord) -> None:
-    assert verdict_words(step).startswith("2 drafted tokens accepted; the base model picked ' light' itself (")
-    assert verdict_words(step).endswith("3 tokens from one forward over 8 nodes.")
+    assert verdict_words(step).startswith("2 drafted tokens accepted, then the base model's own ' light' (")
+    assert verdict_words(step).endswith("One forward over 8 nodes wrote 3 tokens.")
 
 
 def test_mask_rows_are_ancestors_and_self(step: StepRecord) -> None:

@@ -1,0 +1,228 @@
+// A step in motion: beams grow, slide together into the tree, the forward sweeps over it, the verdict walks down, the
+// accepted tokens fly into the text. Drawn on what the tree view drew, and taken back without a trace.
+(() => {
+  const RD = window.ReDrafter;
+  const { h, s } = RD;
+  const BEAMS = 8; // that are seen growing; the others join when they are merged
+
+  class StepMotion {
+    /** @param {HTMLElement} textBox where the accepted tokens land */
+    constructor(tree, textBox, store) {
+      Object.assign(this, { tree, textBox, store, time: 1, asked: null, drawn: null });
+      this.flyers = [];
+      this.range = h("input", { type: "range", min: 0, max: 1000, value: 1000, step: 1, class: "rp-range", "aria-label": "Moment within the step", oninput: () => this.seek(Number(this.range.value) / 1000) });
+      this.face = h("button", { type: "button", class: "rp-icon is-small", "data-act": "film", onclick: () => this.toggle() }, RD.icon("play"));
+      this.words = h("output", { class: "rp-phase" });
+      this.element = h("div", { class: "rp-film", role: "group", "aria-label": "This step in motion" }, this.face, this.range, this.words);
+      this.label();
+    }
+
+    /** Only with leave to move, and never while the engine works. */
+    get possible() {
+      const { step, run } = this.store;
+      return Boolean(step && !run.busy && !RD.calm() && this.tree.step === step && this.tree.box.clientWidth);
+    }
+
+    get playing() {
+      return this.asked !== null;
+    }
+
+    /** Show or hide the controls, and leave the film of a step that is no longer shown. */
+    follow() {
+      if (this.drawn && this.drawn !== this.tree.edges) this.end();
+      this.element.hidden = !this.possible;
+    }
+
+    toggle() {
+      if (this.playing) this.pause();
+      else this.play(this.store.speed ?? 1);
+    }
+
+    /** Play to the end of the step. */
+    play(speed, then = () => {}) {
+      this.pause();
+      if (!this.possible) return then();
+      if (this.time >= 1) this.time = 0;
+      let before = performance.now();
+      const tick = (now) => {
+        this.time = Math.min(1, this.time + ((now - before) / RD.FILM_MS) * speed);
+        before = now;
+        this.show();
+        if (this.time < 1) this.asked = requestAnimationFrame(tick);
+        else {
+          this.end();
+          then();
+        }
+      };
+      this.asked = requestAnimationFrame(tick);
+      return this.label();
+    }
+
+    pause() {
+      cancelAnimationFrame(this.asked);
+      this.asked = null;
+      this.label();
+    }
+
+    seek(time) {
+      this.pause();
+      this.time = time;
+      if (time >= 1 || !this.possible) this.end();
+      else this.show();
+    }
+
+    label() {
+      const words = this.playing ? "Pause this step" : "Watch this step";
+      RD.put(this.face, RD.icon(this.playing ? "pause" : "play"));
+      this.face.setAttribute("aria-label", words);
+      this.face.title = words;
+    }
+
+    /** What there is to move: the tree's own pills, and a ghost for every further beam through one of them. */
+    prepare() {
+      this.clear();
+      const { items, place, groups, step, size, svg, edges } = this.tree;
+      this.drawn = edges;
+      const index = new Map(items.map((item, at) => [item.node, at]));
+      const beams = step.beams.slice(0, BEAMS);
+      const gap = Math.min(size.row, (place.height - size.pill) / Math.max(1, beams.length - 1));
+      const top = (place.height - gap * (beams.length - 1)) / 2;
+      const starts = new Map();
+      this.ghosts = [];
+      beams.forEach((beam, row) => {
+        for (const node of beam.nodes) {
+          const at = index.get(node);
+          if (at === undefined) continue;
+          const y = top + row * gap;
+          if (starts.has(node)) this.ghosts.push({ at, y, element: groups.get(String(node)).cloneNode(true) });
+          else starts.set(node, y);
+        }
+      });
+      const decided = RD.decided(step.nodes, step.path);
+      this.actors = items.map((item, at) => ({
+        at,
+        item,
+        element: groups.get(item.key),
+        start: starts.get(item.node) ?? null,
+        known: item.status === "k" ? 0.96 : item.node === null ? 0 : decided[item.node],
+      }));
+      this.length = Math.max(1, ...step.nodes.depth);
+      this.layer = s("g", { class: "rp-ghosts", "aria-hidden": "true" }, this.ghosts.map(({ element }) => element));
+      for (const { element } of this.ghosts) element.classList.add("is-pending", "is-unseen");
+      this.sweep = s("rect", { class: "rp-sweep", width: 26, height: place.height, y: 0, "aria-hidden": "true" });
+      svg.append(this.layer, this.sweep);
+    }
+
+    show() {
+      if (this.drawn !== this.tree.edges || !this.layer) this.prepare();
+      const { time } = this;
+      const share = (name) => RD.shareOf(name, time);
+      this.store.filming = true;
+      this.showPills(share("draft"), RD.ease(share("merge")), share("verify"), share("accept"));
+      this.showSweep(share("verify"));
+      this.fly(RD.ease(share("commit")));
+      this.range.value = Math.round(time * 1000);
+      RD.say(this.words, RD.phaseAt(time).name);
+      this.tree.svg.dataset.phase = RD.phaseAt(time).name;
+    }
+
+    showPills(draft, merge, verify, accept) {
+      const { place, size, edges } = this.tree;
+      const move = (element, at, from) => {
+        const y = from === null ? place.y[at] : from + (place.y[at] - from) * merge;
+        element.setAttribute("transform", `translate(${place.x[at].toFixed(1)} ${(y - size.pill / 2).toFixed(1)})`);
+      };
+      for (const { at, item, element, start, known } of this.actors) {
+        const root = item.node === 0;
+        const drafted = start === null ? merge : RD.arriving(draft, item.depth - 1, this.length);
+        element.style.opacity = root ? 1 : item.status === "k" ? Number(accept >= known) : drafted;
+        element.classList.toggle("is-pending", !root && item.node !== null && accept < known);
+        element.classList.toggle("is-unseen", verify * place.width < place.x[at] && verify < 1);
+        move(element, at, start);
+      }
+      for (const { at, y, element } of this.ghosts) {
+        element.style.opacity = RD.arriving(draft, this.tree.items[at].depth - 1, this.length) * (1 - merge);
+        move(element, at, y);
+      }
+      for (const path of edges.children) {
+        const to = this.actors.find(({ item }) => String(item.node) === path.dataset.to);
+        const late = to && to.item.status !== "r" && accept < to.known;
+        path.classList.toggle("is-pending", Boolean(late));
+        path.style.opacity = to?.item.status === "k" ? Number(!late) : merge ** 3;
+      }
+    }
+
+    showSweep(verify) {
+      const { width } = this.tree.place;
+      this.sweep.setAttribute("x", (verify * (width + 26) - 26).toFixed(1));
+      this.sweep.style.opacity = verify > 0 && verify < 1 ? 1 : 0;
+    }
+
+    /** Accepted tokens and the pick on their way into the text. */
+    fly(share) {
+      const spans = [...this.textBox.querySelectorAll(".is-now")];
+      for (const span of spans) span.classList.toggle("is-coming", share < 1);
+      if (share <= 0) return this.land();
+      if (!this.flyers.length) this.flyers = this.makeFlyers(spans);
+      for (const { element, from, to } of this.flyers) {
+        const x = from.left + (to.left - from.left) * share;
+        const y = from.top + (to.top - from.top) * share - Math.sin(share * Math.PI) * 18;
+        element.style.transform = `translate(${x.toFixed(1)}px, ${y.toFixed(1)}px)`;
+        element.style.opacity = 1 - share ** 6;
+      }
+      return undefined;
+    }
+
+    makeFlyers(spans) {
+      const { step, groups } = this.tree;
+      const keys = [...step.path.slice(1).map(String), ...(step.pick ? ["pick"] : [])];
+      return spans.slice(0, keys.length).map((span, at) => {
+        const pill = groups.get(keys[at]);
+        const element = h("span", { class: `rp-flyer rp-mono ${keys[at] === "pick" ? "is-picked" : "is-accepted"}`, "aria-hidden": "true" }, pill.querySelector(".rp-label").textContent);
+        document.body.append(element);
+        return { element, from: pill.getBoundingClientRect(), to: span.getBoundingClientRect() };
+      });
+    }
+
+    land() {
+      for (const { element } of this.flyers.splice(0)) element.remove();
+    }
+
+    /** The still picture again. */
+    end() {
+      cancelAnimationFrame(this.asked);
+      this.asked = null;
+      this.time = 1;
+      this.clear();
+      this.range.value = 1000;
+      RD.say(this.words, "");
+      this.label();
+    }
+
+    clear() {
+      this.store.filming = false;
+      this.land();
+      for (const span of this.textBox.querySelectorAll(".is-coming")) span.classList.remove("is-coming");
+      this.layer?.remove();
+      this.sweep?.remove();
+      delete this.tree.svg.dataset.phase;
+      if (this.layer && this.drawn === this.tree.edges) this.restore();
+      this.layer = this.sweep = this.drawn = null;
+    }
+
+    restore() {
+      const { place, size, edges } = this.tree;
+      for (const { at, element } of this.actors) {
+        element.removeAttribute("style");
+        element.classList.remove("is-pending", "is-unseen");
+        element.setAttribute("transform", `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})`);
+      }
+      for (const path of edges.children) {
+        path.classList.remove("is-pending");
+        path.removeAttribute("style");
+      }
+    }
+  }
+
+  RD.StepMotion = StepMotion;
+})();

@@ -1,0 +1,51 @@
+"""The page's scripts without a browser: node runs what is pure, and numbers read the same on both sides.
+
+Under CI node must be there; elsewhere its absence skips these tests with a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from playground.figures.format import number, ordinal, percent, plural, times
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "js"
+
+
+def node(*arguments: str, given: str = "") -> str:
+    if not shutil.which("node"):
+        assert not os.environ.get("CI"), "CI needs node."
+        pytest.skip("No node here. Install Debian's: apt-get install nodejs")
+    done = subprocess.run(["node", *arguments], input=given, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.test.cjs")), ids=lambda path: path.name.split(".")[0])
+def test_pure_parts(path: Path) -> None:
+    assert "# fail 0" in node("--test", "--test-reporter=tap", str(path))
+
+
+def test_numbers_read_the_same_in_words_and_on_the_page() -> None:
+    dice = random.Random(3)
+    values = [dice.expovariate(1) * 10 ** dice.randrange(-4, 5) for _ in range(400)]
+    values += [k / 8 for k in range(40)] + [0.0, 0.0995, 0.001, 1.325, 2.675, 0.995]
+    program = f"""
+        const RD = require({json.dumps(str(SCRIPTS / "page.cjs"))}).load("format");
+        const values = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+        const told = values.map((v) => [RD.number(v, 2), RD.number(v), RD.times(v), RD.percent(v), RD.number(v, 0),
+          RD.ordinal(Math.floor(v)), RD.plural(Math.floor(v), "node")]);
+        console.log(JSON.stringify(told));
+    """
+    there = json.loads(node("-e", program, given=json.dumps(values)))
+    for value, shown in zip(values, there, strict=True):
+        whole = int(value)
+        here = [number(value, 2), number(value), times(value), percent(value), number(value, 0), ordinal(whole)]
+        assert shown == [*here, plural(whole, "node")], value
