@@ -115,6 +115,13 @@
       this.emit("runs");
     }
 
+    /** Off the page's list; the run shown stays. */
+    remove(run) {
+      if (run === this.run) return;
+      this.runs = this.runs.filter((item) => item !== run);
+      this.emit("runs");
+    }
+
     goTo(index) {
       if (!this.run) return;
       const last = this.run.steps - 1;

@@ -30,7 +30,7 @@
           "section",
           { class: "rp-panel", "aria-label": "Runs", "data-tour": "traces" },
           h("h2", {}, "Runs of this page"),
-          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "Shape", "Steps", "Tokens per step", "Speed-up", "Identical", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
+          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "When", "Settings", "Steps", "Tokens per step", "Speed-up", "Same text", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
         ),
       );
     }
@@ -51,8 +51,14 @@
       if (file.size > LARGEST) return this.take({ error: `${file.name} has ${file.size.toLocaleString("en")} bytes; the page takes traces up to ${LARGEST.toLocaleString("en")}. Record a shorter run.` });
       const answer = await this.store.server.load_trace([file.name, await file.text()]).catch(() => ({ error: `${file.name} could not be sent to the server. Is it still running?` }));
       this.input.value = "";
-      if (!answer.error) this.adopt(answer.key);
+      if (answer.error) return this.take(answer);
+      this.adopt(answer.key);
       this.take(answer);
+      const [loaded] = this.store.runs.filter((run) => run.key === answer.key);
+      loaded.loaded = true;
+      // One row a trace: the same run, loaded before or made here and taken in again, gives way to the newest.
+      for (const run of [...this.store.runs]) if (run !== loaded && run.head?.run === loaded.head.run && run.loaded) this.store.remove(run);
+      return this.store.emit("runs");
     }
 
     /** @param {RunFrame | Failure} answer */
@@ -80,20 +86,43 @@
       const { head, figures } = run;
       if (!head) return null;
       const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
+      const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
+      const nodes = head.nodes === "beams" ? "" : `, ${head.nodes} nodes`;
       const same = figures?.identical;
       return h(
         "tr",
         { class: current ? "is-current" : null, "data-key": run.key },
         h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${RD.clip(prompt, 40)}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
-        h("th", { scope: "row", dir: "auto" }, RD.clip(prompt, 60)),
-        h("td", {}, `${head.width} × ${head.length}`),
+        h("th", { scope: "row", dir: "auto" }, RD.clip(prompt, 60), origin(run)),
+        h("td", {}, when(head.created)),
+        h("td", {}, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
         h("td", {}, run.steps),
         h("td", {}, RD.number(figures?.tokensPerStep, 2)),
-        h("td", {}, figures?.speedup ? `${RD.number(figures.speedup, 2)}×` : "–"),
+        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}` }, RD.times(figures?.speedup)),
         h("td", {}, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
-        h("td", {}, h("button", { type: "button", class: "rp-chip", "data-act": "download", "aria-label": `Download ${RD.clip(prompt, 40)}`, onclick: () => this.download(run) }, "Download")),
+        h(
+          "td",
+          { class: "rp-rowtools" },
+          h("button", { type: "button", class: "rp-chip is-small", "data-act": "download", "aria-label": `Download ${RD.clip(prompt, 40)}`, onclick: () => this.download(run) }, "Download"),
+          !current && h("button", { type: "button", class: "rp-chip is-small", "data-act": "remove", "aria-label": `Take ${RD.clip(prompt, 40)} off this list`, onclick: () => this.store.remove(run) }, "Remove"),
+        ),
       );
     }
+  }
+
+  /** Where a run came from, when it was not made on this page. */
+  function origin(run) {
+    const name = run.key.startsWith("example-") ? "example" : run.loaded ? "loaded" : "";
+    return name && h("span", { class: "rp-origin" }, name);
+  }
+
+  /** Hour and minute today, the date otherwise. */
+  function when(created) {
+    const made = new Date(created);
+    if (Number.isNaN(made.getTime())) return created;
+    const today = made.toDateString() === new Date().toDateString();
+    const clock = made.toTimeString().slice(0, 5);
+    return h("time", { datetime: created, title: made.toString() }, today ? clock : `${made.getFullYear()}-${String(made.getMonth() + 1).padStart(2, "0")}-${String(made.getDate()).padStart(2, "0")} ${clock}`);
   }
 
   RD.TracesView = TracesView;

@@ -70,8 +70,8 @@
       const edges = s("g", { class: "rp-edges" });
       const nodes = s("g", { class: "rp-nodes" });
       layout.items.forEach((item, at) => {
-        if (item.parent >= 0) edges.append(edge(layout.items, place, item, at));
-        const group = pill(step, item, place, at, size);
+        if (item.parent >= 0) edges.append(RD.treeEdge(layout.items, place, item, at));
+        const group = RD.treePill(step, item, place, at, size);
         this.groups.set(item.key, group);
         nodes.append(group);
       });
@@ -225,16 +225,10 @@
   }
 
   /** @param {StepPicture} step */
-  function labelOf(step, item) {
-    if (item.node === null) return `+${item.count}`;
-    return item.status === "k" ? step.pick.label : step.nodes.label[item.node];
-  }
-
-  /** @param {StepPicture} step */
   function placement(step, { items, rows, columns }, size, room) {
     const widest = new Array(columns).fill(0);
     const widths = items.map((item) => {
-      const own = RD.cells(RD.clip(labelOf(step, item), size.letters)) * size.cell;
+      const own = RD.cells(RD.clip(RD.labelOf(step, item), size.letters)) * size.cell;
       const width = item.node === null ? own + 22 : own + 30 + (item.node ? size.share : 4);
       widest[item.depth] = Math.max(widest[item.depth], width);
       return width;
@@ -261,65 +255,6 @@
       width: Math.ceil(left.at(-1) - gap + MARGIN),
       height: Math.ceil(2 * MARGIN + size.pill + (rows - 1) * size.row),
     };
-  }
-
-  function edge(items, place, item, to) {
-    const from = items.findIndex((other) => other.node === item.parent);
-    const name = item.status === "fold" ? "unreached" : RD.STATUS[item.status].name;
-    const x0 = place.x[from] + place.widths[from];
-    const x1 = place.x[to];
-    const [y0, y1] = [place.y[from], place.y[to]];
-    const bend = (x1 - x0) * 0.5;
-    return s("path", { class: `rp-edge is-${name}`, "data-to": item.node, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}` });
-  }
-
-  /** @param {StepPicture} step */
-  function pill(step, item, place, at, size) {
-    if (item.node === null) return foldPill(item, place, at, size);
-    const picked = item.status === "k";
-    const status = RD.STATUS[item.status];
-    const label = labelOf(step, item);
-    const base = picked ? step.pick.base : item.node ? step.nodes.base[item.node] : null;
-    const drafted = picked ? null : step.nodes.draft[item.node];
-    const copied = !picked && step.nodes.origin[item.node] === "c";
-    const told = item.node ? `, base model ${RD.percent(base)}${drafted === null ? "" : `, ${copied ? "chance of the copy" : "drafter"} ${RD.percent(drafted)}`}` : "";
-    const group = frame(place, at, size, {
-      class: `rp-node is-${status.name}${copied ? " is-copied" : ""}`,
-      "data-node": item.node,
-      tabindex: item.node ? -1 : 0,
-      role: "img",
-      "aria-label": `${status.title}: ${label}${copied ? ", copied from earlier in the text" : ""}${told}${picked ? ". Next root." : ""}`,
-    });
-    const middle = size.pill / 2 - (base === null ? 0 : 2); // room for the bars below
-    group.append(
-      s("text", { class: "rp-glyph", x: 13, y: middle }, status.glyph),
-      s("text", { class: "rp-label", x: 24, y: middle }, RD.clip(label, size.letters)),
-    );
-    if (base === null) return group;
-    const width = place.widths[at];
-    group.append(s("text", { class: "rp-share", x: width - 9, y: middle }, RD.percent(base)));
-    bar(group, "rp-level is-base", width, base, size.pill - 4.6);
-    if (drafted !== null) bar(group, "rp-level is-drafter", width, drafted, size.pill - 2);
-    return group;
-  }
-
-  function bar(group, name, width, share, y) {
-    const room = width - 26;
-    group.append(s("line", { class: name, x1: 13, x2: 13 + Math.max(1, room * share), y1: y, y2: y }));
-  }
-
-  function foldPill(item, place, at, size) {
-    const behind = item.key.startsWith("behind");
-    const words = behind ? `${RD.plural(item.count, "node")} never reached` : `${RD.plural(item.count, "node")} on rejected branches`;
-    const group = frame(place, at, size, { class: "rp-node is-fold", "data-fold": item.key, tabindex: -1, role: "button", "aria-label": `${words}. Unfold.` });
-    group.append(s("title", {}, `${words}. Click to unfold.`), s("text", { class: "rp-label", x: place.widths[at] / 2, y: size.pill / 2, "text-anchor": "middle" }, `+${item.count}`));
-    return group;
-  }
-
-  function frame(place, at, size, attributes) {
-    const group = s("g", { ...attributes, transform: `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})` });
-    group.append(s("rect", { class: "rp-pill", width: place.widths[at], height: size.pill, rx: size.pill / 2 }));
-    return group;
   }
 
   RD.TreeView = TreeView;

@@ -7,9 +7,9 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 EXAMPLES = ASSETS / "traces"
 SCRIPTS = (
-    "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree", "motion_time", "motion",
-    "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale", "map", "scrubber", "steps",
-    "live", "race", "shapes", "traces", "learn", "settings", "rail", "status", "plots", "export",
+    "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree_pills", "tree", "motion_time",
+    "motion", "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale", "map", "scrubber",
+    "steps", "live", "race", "shapes", "traces", "learn", "settings", "rail", "status", "plots", "export",
     "app",
 )  # fmt: skip
 STYLES = ("base", "tree", "views", "rail", "exports")

@@ -26,7 +26,7 @@ GLOSSARY: tuple[Term, ...] = (
     Term("Pick", "The base model's own next token at a node: the most probable, or, when sampling, the seeded draw."),
     Term("Accepted", "A drafted token that equals the base model's pick at its parent."),
     Term("Rejected", "A drafted token whose parent was accepted, where the base model picked something else."),
-    Term("Never reached", "A drafted token behind a rejected one: the base model's text never came by."),
+    Term("Never reached", "A drafted token behind a rejected one: decoding never reached it."),
     Term("Next root", "The pick at the last accepted node. It comes for free and starts the next step's tree."),
     Term("Step", "Draft, tree, verify, accept, commit: one round, one forward of the base model, 1 to L + 1 tokens."),
     Term("Draft", "The drafter runs L times and leaves W beams."),
@@ -38,6 +38,8 @@ GLOSSARY: tuple[Term, ...] = (
     Term("Lane clock", "Time a lane spent computing. Waiting for the other lane is not counted."),
     Term("Speed-up", "Tokens per second with drafting over tokens per second of plain decoding."),
     Term("Identical", "Both lanes, run independently, wrote the same tokens."),
+    Term("Cost of a step", "A drafting step's time over a plain step's. Below the tokens per step, drafting pays."),
+    Term("Node budget", "How many nodes are verified at most: the likeliest of all tokens the search scored."),
     Term(
         "Seeded noise",
         "Sampling: noise fixed by seed and position is added to the logits, so the lanes draw alike. "

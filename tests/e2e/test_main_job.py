@@ -125,6 +125,14 @@ def test_a_downloaded_trace_validates_and_loads_again(open_page: OpenPage, tmp_p
     page.click(f"tr[data-key='{key}'] .rp-chip >> nth=0")
     page.wait_for_selector(f".rp-app[data-run='{key}']")
 
+    page.set_input_files("#rp-tracefile", str(path))
+    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=key)
+    rows = page.locator(".rp-runs tbody tr").all_inner_texts()
+    assert [("loaded" in row, "example" in row) for row in rows] == [(True, False), (False, False), (False, True)]
+    assert all("8 × 5" in row and "greedy" in row for row in rows)
+    page.click(f"tr[data-key='{key}'] [data-act=remove]")
+    page.wait_for_function("key => !document.querySelector(`tr[data-key='${key}']`)", arg=key)
+
 
 def test_without_the_race_there_is_no_plain_lane(open_page: OpenPage) -> None:
     page = open_page()

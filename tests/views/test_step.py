@@ -114,7 +114,7 @@ def test_copied_nodes_say_so(best_first: StepRecord, step: StepRecord) -> None:
     nodes = step_info(best_first).nodes
     assert [node.origin for node in nodes] == list(best_first.tree.origin)
     assert nodes[2].reason.endswith("here, and it was copied from earlier in the text.")
-    assert nodes[1].reason.endswith("and the draft had it.")
+    assert nodes[1].reason.endswith("and a beam had it.")
     assert nodes[6].reason.startswith("Copied from earlier in the text. Never reached: ' light' before it")
     assert nodes[6].draft_probability == pytest.approx(math.exp(-0.25)) and nodes[0].draft_probability is None
     assert {node.origin for node in step_info(step).nodes[1:]} == {"beam"}  # a trace before 1.1
