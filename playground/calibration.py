@@ -1,6 +1,8 @@
 """What a step costs on this machine in each dtype: measured once per model and device, kept in the cache folder.
 
 Answers two questions: which dtype drafts fastest, and how fast plain decoding of these weights can be at best.
+Other work only ever adds to a time. So what was measured on a busy machine is noted as such and measured again at a
+quiet start, and a run that was faster than what was measured has it forgotten.
 Knows the base model and the drafter; nothing of prompts, runs or traces.
 """
 
@@ -8,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import statistics
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -25,7 +29,11 @@ from playground.files import write_json
 CONTEXT = 64  # tokens before the measured step
 TREE_NODES = 24  # what the default beam shape leaves after equal prefixes are merged
 WARM_UPS, REPEATS = 2, 7
-VERSION = 2  # of the file: raised when what is measured changes
+NOISY = 0.3  # spread of the repeats above which other work was going on
+BUSY = 0.5  # processes that want to run, a core: above it a new measurement would tell no more than the old one
+SURPRISE = 0.8  # a run's plain tokens in this share of the measured time prove it wrong
+FEWEST_TOKENS = 16  # of a run that proves anything
+VERSION = 3  # of the file: raised when what is measured changes
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class StepCosts:
 
     plain_ms: float
     tree_ms: float
+    spread: float = 0.0  # of the repeats, median over best, less 1: high where other work was going on
+    kept_in: Path | None = field(default=None, compare=False)
 
 
 Costs = dict[str, StepCosts]
@@ -57,15 +67,22 @@ def plain_costs(costs: Costs, dtype: str) -> PlainCosts | None:
 
 
 def measure(base: BaseModel) -> StepCosts:
-    """Time a base model's two forwards, drained to the end: the best of several, since other work only ever adds."""
-    ids = torch.arange(CONTEXT, device=base.device) % base.vocab_size
-    cache = base.new_cache(CONTEXT + TREE_NODES)
-    base.prefill(ids, cache)
-    return StepCosts(plain_ms=_forward_ms(base, cache, 1), tree_ms=_forward_ms(base, cache, TREE_NODES))
+    """Time a base model's two forwards, drained to the end: the best of several, since other work only ever adds.
+
+    Fits in the model's window, however short: fewer tokens before the step, then a flatter tree.
+    """
+    context = max(1, min(CONTEXT, base.window - 1 - BeamShape().length))
+    deepest = max(0, min(BeamShape().length, base.window - 1 - context))
+    cache = base.new_cache(context + TREE_NODES)
+    base.prefill(torch.arange(context, device=base.device) % base.vocab_size, cache)
+    plain, tree = (_forward_ms(base, cache, nodes, deepest) for nodes in (1, TREE_NODES))
+    spread = max(statistics.median(times) / min(times) - 1 for times in (plain, tree))
+    return StepCosts(plain_ms=min(plain), tree_ms=min(tree), spread=spread)
 
 
-def _forward_ms(base: BaseModel, cache: KVCache, nodes: int) -> float:
-    depth = torch.arange(nodes, device=base.device).clamp(max=BeamShape().length)
+def _forward_ms(base: BaseModel, cache: KVCache, nodes: int, deepest: int) -> list[float]:
+    """Milliseconds of each repeat."""
+    depth = torch.arange(nodes, device=base.device).clamp(max=deepest)
     sees = torch.ones(nodes, nodes, dtype=torch.bool, device=base.device).tril()
     tokens = torch.arange(nodes, device=base.device) % base.vocab_size
     times = []
@@ -74,7 +91,28 @@ def _forward_ms(base: BaseModel, cache: KVCache, nodes: int) -> float:
         logits = base.forward(tokens, depth, sees, cache).logits
         logits[0, 0].item()  # waits for the device
         times.append((time.perf_counter() - start) * 1e3)
-    return min(times[WARM_UPS:])
+    return times[WARM_UPS:]
+
+
+def is_busy() -> bool:
+    """Whether other work is going on; unknown, as on Windows, counts as no."""
+    try:
+        return os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+    except (AttributeError, OSError):
+        return False
+
+
+def note_run(costs: Costs, dtype: str, token_ms: Sequence[float]) -> None:
+    """Forget what was measured where a run's plain tokens were clearly faster: the next start measures again.
+
+    Args:
+        token_ms: of the plain lane's tokens, none left out.
+    """
+    known = costs.get(dtype)
+    if known is None or known.kept_in is None or len(token_ms) < FEWEST_TOKENS:
+        return
+    if statistics.median(token_ms) < SURPRISE * known.plain_ms:
+        known.kept_in.unlink(missing_ok=True)
 
 
 def machine(device: torch.device) -> str:
@@ -94,14 +132,19 @@ class CostFile:
         """What is known; a file that is missing or damaged means nothing is, and it is measured anew."""
         try:
             known = json.loads(self.path.read_text(encoding="utf-8"))
-            return {dtype: StepCosts(float(c["plain_ms"]), float(c["tree_ms"])) for dtype, c in known.items()}
+            return {
+                dtype: StepCosts(float(c["plain_ms"]), float(c["tree_ms"]), float(c["spread"]), self.path)
+                for dtype, c in known.items()
+            }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     def write(self, costs: Costs) -> None:
         """Keep the costs; a folder that cannot be written to only means measuring again next time."""
         try:
-            write_json(self.path, {dtype: asdict(cost) for dtype, cost in costs.items()})
+            figures = ("plain_ms", "tree_ms", "spread")
+            body = {dtype: {name: getattr(cost, name) for name in figures} for dtype, cost in costs.items()}
+            write_json(self.path, body)
         except OSError:
             return
 
@@ -109,16 +152,17 @@ class CostFile:
 def known_costs(
     file: CostFile, dtypes: tuple[str, ...], load: Callable[[str], BaseModel], progress: Callable[[float, str], None]
 ) -> Costs:
-    """Costs of `dtypes`, measuring (with one model in memory at a time) those that no earlier start measured.
+    """Costs of `dtypes`, measuring (with one model in memory at a time) those that no earlier start measured well.
 
     Args:
         load: makes the base model in a dtype.
     """
     costs = file.read()
-    missing = [dtype for dtype in dtypes if dtype not in costs]
-    for index, dtype in enumerate(missing):
-        progress(index / len(missing), f"Measuring {dtype} on this machine, once")
-        costs[dtype] = measure(load(dtype))
-    if missing:
+    quiet = not is_busy()
+    wanted = [dtype for dtype in dtypes if dtype not in costs or (quiet and costs[dtype].spread > NOISY)]
+    for index, dtype in enumerate(wanted):
+        progress(index / len(wanted), f"Measuring {dtype} on this machine, once")
+        costs[dtype] = replace(measure(load(dtype)), kept_in=file.path)
+    if wanted:
         file.write(costs)
     return {dtype: costs[dtype] for dtype in dtypes}

@@ -230,7 +230,7 @@ class EngineOptions:
     engine: EngineName = "auto"
     kernels: KernelsName = "auto"
     exact: bool = False
-    threads: int | None = None  # of the native engine; None: one a core
+    threads: int | None = None  # None: one a core (native), or one a core that is free (eager)
     device_map: str | None = None  # over several devices: one of DEVICE_MAPS, or JSON that names each module's place
 
     def __post_init__(self) -> None:

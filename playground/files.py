@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import time
@@ -22,6 +24,7 @@ from typing import Any
 
 _STALE_SECONDS = 3600.0
 _SUFFIX = ".partial"
+_WRITER = re.compile(r"\.(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]+)-[0-9a-f]{8}\.partial$")
 _REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 _TOLD_REFUSAL = re.compile(r"\(os error (\d+)\)")  # as libraries written in Rust word it
 
@@ -134,10 +137,17 @@ def _remove_stale(path: Path) -> None:
         _remove_if_stale(leftover)
 
 
+def sweep_leavings(folder: Path) -> None:
+    """Remove what writers that were killed left anywhere in a folder of our own; those at work are let be."""
+    if folder.is_dir():
+        for leftover in list(folder.rglob(f".*{_SUFFIX}")):
+            _remove_if_stale(leftover)
+
+
 def _remove_if_stale(leftover: Path) -> None:
     try:
         age = time.time() - leftover.stat().st_mtime
-        if age <= _STALE_SECONDS:
+        if age <= _STALE_SECONDS and not _is_orphan(leftover):
             return
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
@@ -157,6 +167,21 @@ def _publish(partial: Path, folder: Path, is_whole: Callable[[Path], bool]) -> N
             raise
 
 
+def _is_orphan(leftover: Path) -> bool:
+    """Whether the process that wrote it was of this machine and is no more."""
+    match = _WRITER.search(leftover.name)
+    if match is None or match["machine"] != _machine():
+        return False
+    import psutil
+
+    return not psutil.pid_exists(int(match["process"]))
+
+
+def _machine() -> str:
+    """This machine, or this container: where a process number means something."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
 def name_beside(path: Path) -> Path:
     """A name nobody else writes to, in the same folder, so that the rename never crosses a disk."""
-    return path.parent / f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"
+    return path.parent / f".{path.name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{_SUFFIX}"

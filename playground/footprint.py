@@ -1,4 +1,4 @@
-"""Memory of a run: what it will take, what is free, what it took at most, and which beam shape would fit.
+"""Memory of a run: what it will take, what it took at most, and which beam shape would fit.
 
 Knows devices and byte counts; nothing of decoding.
 """
@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 
 from playground.config import BeamShape, PlaygroundError
+from playground.memory import free_bytes as free_bytes
 from playground.memory import readable_bytes
 
 
@@ -105,17 +106,6 @@ def _named(shape: BeamShape, joined: str) -> str:
     if shape.nodes is None:
         return f"beam width {shape.width} {joined} beam length {shape.length}"
     return f"a tree of {shape.max_nodes} nodes"
-
-
-def free_bytes(device: torch.device) -> int:
-    """Bytes that a run on `device` can still have."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + cached)
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 class PeakMemory:

@@ -1,4 +1,7 @@
-"""Out of memory, said in a sentence. Knows the three ways torch reports it, and nothing of models."""
+"""Memory: how much is free, and running out of it said in a sentence.
+
+Knows the three ways torch reports it, and nothing of models.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,14 @@ def explain_out_of_memory(what: str, needed: int | None, remedy: str) -> Iterato
             raise
         size = f" ({readable_bytes(needed)})" if needed else ""
         raise PlaygroundError(f"There is no room in memory for {what}{size}. {remedy}.") from error
+
+
+def free_bytes(device: torch.device) -> int:
+    """Bytes that a run on `device` can still have."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + cached)
+    import psutil
+
+    return int(psutil.virtual_memory().available)

@@ -5,9 +5,11 @@ Resolves every `auto` once. Knows where models come from and what they cost here
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,10 +17,13 @@ import torch
 from kernels.native import NativeError
 from playground.base_model.adapter import BaseModel
 from playground.base_model.native import NativeBase
+from playground.base_model.native_image import fingerprint
 from playground.base_model.native_loading import load_native, open_library, require_fit
 from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, StepCosts, fastest_drafting, known_costs, offered
-from playground.config import CostCurve, EngineOptions, PlaygroundError, parse_device_map
+from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, parse_device_map
+from playground.decode.native_costs import best_shape
+from playground.decode.native_costs import known_costs as known_native_costs
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
 from playground.drafter.native import NativeDraftModel
@@ -31,6 +36,7 @@ from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, re
 from playground.sources.checkpoint import read_config, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
+from playground.threads import free_cores
 from playground.trace import Progress
 
 LIKELIHOOD_TEXT = Path(__file__).resolve().parents[1] / "assets" / "text" / "likelihood.txt"
@@ -51,7 +57,8 @@ class Pair:
     exact: bool  # both lanes agree bit for bit
     versions: Mapping[str, str]  # of what the kernels are made with
     costs: Costs  # measured steps by dtype; empty where they were not measured
-    curve: CostCurve | None = None  # what steps cost here by nodes; None where it was not measured
+    curve: Callable[[int], CostCurve] | None = None  # what steps cost here, by beam width; None: not measured
+    shape: BeamShape = field(default_factory=BeamShape)  # the one to use where nobody chose
     notes: tuple[str, ...] = ()  # sentences on how it runs, for the person at the screen
 
 
@@ -90,6 +97,8 @@ def load_pair(
             notes = (f"Decoding runs on the eager engine, as the native one cannot: {error}",)
     kernels = resolve_kernels(options, device)
     engine = resolve_engine(options, device, kernels)
+    if device.type == "cpu":
+        torch.set_num_threads(options.threads or free_cores())
 
     def load(name: str, report: Report) -> BaseModel:
         return BaseModel.load(
@@ -142,10 +151,11 @@ def _native_pair(
     library = open_library(options.threads, report)
     ids = tokenizer.encode_text(LIKELIHOOD_TEXT.read_text(encoding="utf-8"))
     base, measured = load_native(folder, library, options.dtype, ids, report)
-    bound = None
+    bound = costs = None
     if drafter:
         bound = NativeDraftModel.of(drafter, base.model, base.name)
         base.set_taps(bound.taps)
+        costs = known_native_costs(cache_folder() / "native", _costs_key(folder, base, bound), base, bound, report)
     return Pair(
         base=base,
         tokenizer=tokenizer,
@@ -159,7 +169,17 @@ def _native_pair(
         versions={},
         costs={name: StepCosts(found.plain_ms, found.tree_ms) for name, found in measured.items()},
         notes=base.notes,
+        curve=costs.curve if costs else None,
+        shape=best_shape(costs) if costs else BeamShape(),
     )
+
+
+def _costs_key(folder: ModelFolder, base: NativeBase, drafter: NativeDraftModel) -> str:
+    """All that the costs of steps hang on: weights, format, drafter, instruction set, threads, machine."""
+    library, of_drafter = base.model.library, drafter.info()
+    told = f"{platform.node()} {fingerprint(folder)} {base.format} {of_drafter.file_hash} {of_drafter.config_hash}"
+    told += f" {library.path.name} {library.isa.name} {library.threads}"
+    return hashlib.sha256(told.encode()).hexdigest()[:20]
 
 
 def quiet_transformers() -> None:

@@ -60,6 +60,13 @@ class Bars:
         if self._bar is not None:
             self._bar.set_postfix(figures, refresh=False)
 
+    def say(self, line: str) -> None:
+        """A line for the person who waits, above the bar."""
+        if not self.silent:
+            from tqdm import tqdm
+
+            tqdm.write(line, file=sys.stderr)
+
     def _move(self, done: int) -> None:
         if self._bar is not None:
             self._bar.update(done - self._bar.n)

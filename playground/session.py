@@ -18,8 +18,8 @@ import torch
 
 from playground import __version__
 from playground.base_model.native import NativeBase
-from playground.calibration import plain_costs
-from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.calibration import note_run, plain_costs
+from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, RunRequest
 from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
@@ -35,6 +35,7 @@ from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tig
 from playground.line import Line, Place
 from playground.memory import is_out_of_memory
 from playground.pair import Pair, load_pair
+from playground.sources.checkpoint import first_line
 from playground.trace import (
     FinishReason,
     Footer,
@@ -73,6 +74,7 @@ class Session:
             has_chat_template=pair.tokenizer.has_chat_template,
             versions=_versions(pair.versions),
             notes=pair.notes,
+            shape=str(pair.shape),
         )
 
     @classmethod
@@ -88,7 +90,15 @@ class Session:
         Raises:
             PlaygroundError: it cannot be found, read, or held here.
         """
-        return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        try:
+            return cls(load_pair(base, drafter, options or EngineOptions(), progress))
+        except Exception as error:
+            if isinstance(error, PlaygroundError):
+                raise
+            raise PlaygroundError(
+                f"{base or 'The default pair'} could not be loaded ({type(error).__name__}: {first_line(error)}). "
+                "Download or save the model again, or choose another."
+            ) from error
 
     @property
     def info(self) -> SessionInfo:
@@ -97,6 +107,11 @@ class Session:
     @property
     def pair(self) -> Pair:
         return self._pair
+
+    @property
+    def shape(self) -> BeamShape:
+        """The beam shape to use where nobody chose one."""
+        return self._pair.shape
 
     def check(self, request: RunRequest) -> None:
         """Refuse what cannot run, before anything runs.
@@ -140,6 +155,11 @@ class Session:
             )
         if not prompt_ids:
             raise PlaygroundError("The prompt has no tokens. Type something the tokenizer can read.")
+        if max(prompt_ids) >= pair.base.vocab_size:
+            raise PlaygroundError(
+                f"The tokenizer gives token {max(prompt_ids):,}, but {pair.base.name} has a vocabulary of "
+                f"{pair.base.vocab_size:,}. Put the tokenizer and the weights of one model together."
+            )
         footprint, tokens, free = self._needs(request, len(prompt_ids))
         if footprint.run(request.shape, tokens, 1 + request.race) > free:
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free)
@@ -192,13 +212,17 @@ class Session:
         base = self._pair.base
         if isinstance(base, NativeBase):
             assert not isinstance(drafter, Drafter)
-            return NativeRunner(NativeDecoding(base, request.sampling, drafter, request.shape, self._pair.curve))
+            shape = request.shape
+            return NativeRunner(NativeDecoding(base, request.sampling, drafter, shape, self._curve(shape)))
         assert not isinstance(drafter, NativeDraftModel)
-        drafting = Drafting(drafter, request.shape, self._pair.curve) if drafter else None
+        drafting = Drafting(drafter, request.shape, self._curve(request.shape)) if drafter else None
         decoding = Decoding(base, request.sampling, drafting)
         if self._pair.engine == "captured":
             return ReplayedRunner(decoding, self._programs)
         return DirectRunner(decoding)
+
+    def _curve(self, shape: BeamShape) -> CostCurve | None:
+        return self._pair.curve(shape.width) if self._pair.curve else None
 
     def _header(self, request: RunRequest, prompt_ids: list[int]) -> Header:
         info, sampling = self._info, request.sampling
@@ -229,11 +253,12 @@ class Session:
             ),
             messages=tuple((message.role, message.content) for message in request.messages),
             prompt_ids=tuple(prompt_ids),
-            costs=self._pair.curve if request.shape.nodes == "auto" else None,
+            costs=self._curve(request.shape) if request.shape.nodes == "auto" else None,
             token_bytes={token: self._pair.tokenizer.bytes_of(token) for token in sorted(set(prompt_ids))},
         )
 
     def _footer(self, trace: Trace, reason: FinishReason) -> Footer:
+        note_run(self._pair.costs, self._pair.dtype, [record.ms for record in trace.plain[1:]])
         costs = plain_costs(self._pair.costs, self._pair.dtype)
         summary = run_summary(trace, peak_memory_bytes=self._peak.bytes(), costs=costs)
         text = self._pair.tokenizer.decode(trace.redrafter_tokens, skip_special=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from playground.files import folder_written_whole, write_json, write_text, written_whole
+from playground.files import folder_written_whole, sweep_leavings, write_json, write_text, written_whole
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_file_is_replaced_when_it_is_whole(tmp_path: Path) -> None:
@@ -54,6 +58,29 @@ def test_what_a_killed_writer_left_goes_once_it_is_old(tmp_path: Path) -> None:
         os.utime(path, (time.time() - 7200, time.time() - 7200))
     write_text(file, "whole")
     assert sorted(tmp_path.iterdir()) == sorted([file, young, others])
+
+
+def test_what_a_killed_process_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
+    """A real process, killed while it writes: gone at once. One at work, and one of another machine, are let be."""
+    place = tmp_path / "a" / "model"
+    code = (
+        "import sys, time; from pathlib import Path; from playground.files import folder_written_whole\n"
+        f"with folder_written_whole(Path({str(place)!r}), lambda _: True) as partial:\n"
+        "    (partial / 'weights').write_text('half'); print('ready', flush=True); time.sleep(600)"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
+    assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
+    sweep_leavings(tmp_path)
+    (leftover,) = place.parent.iterdir()
+    assert (leftover / "weights").exists()
+    writer.kill()
+    writer.wait()
+    writer.stdout.close()
+    others = leftover.with_name(leftover.name.replace(leftover.name.split(".")[-2].split("-")[0], "0" * 8))
+    others.mkdir()
+    sweep_leavings(tmp_path)
+    assert list(place.parent.iterdir()) == [others]
+    sweep_leavings(tmp_path / "none")
 
 
 def test_writers_of_one_file_do_not_meet(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from scripts.rooms import ROOT, files_between, imported, room_of, sources
 # Rooms from left to right; a room may look into itself and into every group left of its own.
 ORDER: tuple[frozenset[str], ...] = (
     frozenset({"config", "trace", "files", "progress", "kernels"}),
-    frozenset({"figures", "sampling", "memory", "line"}),
+    frozenset({"figures", "sampling", "memory", "line", "threads"}),
     frozenset({"sources", "drafter"}),
     frozenset({"base_model"}),
     frozenset({"decode"}),

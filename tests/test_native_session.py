@@ -95,7 +95,7 @@ def test_other_weights_are_another_packed_model(cache: Path, tmp_path: Path) -> 
 def test_the_likelihood_is_told(cache: Path, pair: tuple[str, str]) -> None:
     (note,) = Session.open(*pair, EngineOptions(dtype="int8")).info.notes
     assert note.startswith("Weights are int8: log-likelihood of a bundled text ") and note.endswith("against float32.")
-    (measured,) = (json.loads(file.read_text()) for file in cache.glob("native/*.json"))
+    (measured,) = (json.loads(file.read_text()) for file in cache.glob("native/*-*-*.json"))
     change = 1 - measured["int8"]["likelihood"]["nats"] / measured["int8"]["likelihood"]["exact"]
     assert f"{100 * change:+.2f}%" in note and abs(change) < 0.02
     assert Session.open(*pair, EngineOptions(dtype="float32")).info.notes == ()

@@ -53,7 +53,7 @@ def session(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Session:
 
 def test_costs_choose_the_budgets_and_are_on_record(session: Session, tmp_path: Path) -> None:
     curve = CostCurve((1, 64), (1.0, 40.0), level_ms=0.5)
-    measured = Session(replace(session.pair, curve=curve))
+    measured = Session(replace(session.pair, curve=lambda _: curve))
     trace = Trace.collect(measured.run(asked(), threading.Event()))
     assert trace.header.costs == curve and trace.header.settings.nodes == "auto" and trace.header.settings.copy_tail
     budgets = [step.budget for step in trace.steps if step.budget is not None]

@@ -36,7 +36,7 @@
     /** What is left of the window below the top of the tree, within reason. */
     tall() {
       const top = this.treeBox.getBoundingClientRect().top + window.scrollY;
-      return Math.max(230, Math.min(520, window.innerHeight - top - 62));
+      return Math.max(212, Math.min(520, window.innerHeight - top - 66));
     }
 
     draw() {
@@ -76,7 +76,7 @@
       "ul",
       { class: "rp-legend rp-statuslegend", "aria-label": "Signs" },
       Object.values(RD.STATUS).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
-      h("li", {}, h("span", { class: "rp-dash is-base" }), "% base model's p"),
+      h("li", {}, h("span", { class: "rp-dash is-base" }), "base model's p"),
       h("li", {}, h("span", { class: "rp-dash is-drafter" }), "drafter's p"),
     );
 })();

@@ -18,19 +18,21 @@ from playground.base_model.attention import TreeAttention, TreeFrame, register, 
 from playground.base_model.cache import KVCache, bytes_per_slot
 from playground.base_model.description import decoder_layers, eos_ids, model_info
 from playground.base_model.exact import require_exact
+from playground.base_model.full_precision import can_widen, in_float32
 from playground.base_model.fused import fuse
 from playground.base_model.output_head import OutputHead, read_output_head, select_rows
 from playground.base_model.packed import linears_called, pack
 from playground.base_model.placement import device_of, put_aside, weights_at_hand
 from playground.base_model.probe import probe, set_attention
 from playground.base_model.refusals import refuse_by_flags
-from playground.base_model.self_check import branches, check_tokens, self_check
+from playground.base_model.self_check import TEXT, branch_logits, check_again, check_tokens, self_check
 from playground.base_model.stock import load_transformers_model
 from playground.base_model.types import BaseOutput
 from playground.config import DeviceMap, PlaygroundError
 from playground.memory import explain_out_of_memory
 from playground.progress import Report, silent
 from playground.sources.catalogue import resolve_base
+from playground.sources.tokenizer import Tokenizer
 from playground.trace import ModelInfo
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ PREFILL_CHUNK = 512  # rows a forward of the prompt takes at once: bounds its N 
 class BaseModel:
     """A base model ready to verify trees. Made by `load` or `from_model`."""
 
-    def __init__(self, model: Any, name: str, kernels: KernelSet) -> None:
+    def __init__(self, model: Any, name: str, kernels: KernelSet, check_ids: list[int] | None = None) -> None:
         config = model.config.get_text_config()
         self.name = name
         self.kernels = kernels
@@ -64,36 +66,44 @@ class BaseModel:
         self.window = self._info.window
         config.pad_token_id = None  # some families would look for padding in the ids, with a host synchronisation
         found = probe(model, config.num_hidden_layers, self.window)
-        tokens = check_tokens(self.vocab_size, self.device)
-        with linears_called(model) as linears:
-            expected = [_stock_logits(model, text) for text in branches(tokens)]
         self.shapes = found.shapes
         self._attention = TreeAttention(kernels)
         self._attention.windows = found.windows
         register(self._attention.name, self._attention)
         self._unregister = weakref.finalize(self, unregister, self._attention.name)
-        set_attention(model, self._attention.name)
+        tokens, stock = (
+            check_tokens(check_ids, self.vocab_size, self.device),
+            _stock_logits(model, self._attention.name),
+        )
+        with linears_called(model) as linears:
+            expected = branch_logits(stock, tokens)
+        self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
+        head.register_forward_pre_hook(_catch_input(self._caught))
+        self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
+        error = self_check(self, tokens, expected, stock, self._widened() if can_widen(model) else None)
         self.fused = fuse(model, self._attention, kernels)
         shared = {self._embedding.weight.data_ptr(), head.weight.data_ptr()}
         # What is fused stays: exact mode has linear layers of its own, in the interpreter too.
         self.packed = 0 if kernels.fuses else pack(linears, shared, release=True)
-        self._caught: dict[int, torch.Tensor] = {}  # hidden under 0, taps under their layer
-        head.register_forward_pre_hook(_catch_input(self._caught))
-        self._tap_hooks: list[torch.utils.hooks.RemovableHandle] = []
-        self_check(self, tokens, *expected)
+        check_again(self, tokens, expected, error)
         if kernels.exact:
             require_exact(self, tokens)
         self._head_is_known = self._check_head(tokens)
 
     @classmethod
-    def from_model(cls, model: Any, *, kernels: KernelSet, name: str = "in-memory model") -> BaseModel:
+    def from_model(
+        cls, model: Any, *, kernels: KernelSet, name: str = "in-memory model", check_ids: list[int] | None = None
+    ) -> BaseModel:
         """Wrap a transformers model that is already in memory; its attention is replaced in place.
+
+        Args:
+            check_ids: ids of real text for the check at load, ten or more; None takes ids of no meaning.
 
         Raises:
             PlaygroundError: the family cannot run here, with the reason.
         """
         refuse_by_flags(model)
-        return cls(model.eval().requires_grad_(False), name, kernels)
+        return cls(model.eval().requires_grad_(False), name, kernels, check_ids)
 
     @classmethod
     def load(
@@ -119,7 +129,7 @@ class BaseModel:
         progress(0.0, f"Loading {found.name}")
         model = load_transformers_model(found, device=device, dtype=dtype, device_map=device_map)
         progress(0.9, f"Checking {found.name} against a tree")
-        base = cls.from_model(model, kernels=kernels, name=found.name)
+        base = cls.from_model(model, kernels=kernels, name=found.name, check_ids=_ids_of_text(found.path))
         progress(1.0, f"{found.name} is loaded")
         return base
 
@@ -155,6 +165,17 @@ class BaseModel:
     def context_size(self) -> int:
         """Width of `BaseOutput.hidden`, H * (1 + taps)."""
         return self.hidden_size * (1 + len(self.taps))
+
+    @contextmanager
+    def _widened(self) -> Iterator[None]:
+        """Forwards inside compute in float32, caches included."""
+        half = self.dtype
+        self.dtype = torch.float32
+        try:
+            with in_float32(self._model):
+                yield
+        finally:
+            self.dtype = half
 
     def set_taps(self, layers: tuple[int, ...]) -> None:
         """Append the residual stream after these decoder layers (1-based) to every hidden state."""
@@ -271,12 +292,31 @@ class BaseModel:
         return torch.cat(parts, dim=-1)
 
 
-def _stock_logits(model: Any, tokens: torch.Tensor) -> torch.Tensor:
-    """Logits [n, V] of the untouched model, its own attention over the whole text."""
-    set_attention(model, "eager")
-    with torch.inference_mode():
-        logits: torch.Tensor = model(input_ids=tokens[None], use_cache=False).logits[0]
+def _stock_logits(model: Any, ours: str) -> Callable[[torch.Tensor, str], torch.Tensor]:
+    """The untouched modules over a whole text [n], with an attention implementation of transformers: logits [n, V].
+
+    Args:
+        ours: the attention that the model is left with.
+    """
+
+    def logits(tokens: torch.Tensor, attention: str) -> torch.Tensor:
+        set_attention(model, attention)
+        try:
+            with torch.inference_mode():
+                found: torch.Tensor = model(input_ids=tokens[None], use_cache=False).logits[0]
+        finally:
+            set_attention(model, ours)
+        return found
+
     return logits
+
+
+def _ids_of_text(folder: Path) -> list[int] | None:
+    """A sentence in the model's own tokens, begun as its tokenizer begins every text; None without a tokenizer."""
+    try:
+        return Tokenizer.load(folder).encode_text(TEXT)
+    except PlaygroundError:
+        return None
 
 
 def _chain(nodes: int, cache: KVCache, device: torch.device) -> TreeFrame:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from playground.config import PlaygroundError
+from playground.config import PlaygroundError, shown
 from playground.trace import ModelInfo
 
 _UNSAID_WINDOW = 32_768  # where a config names none, positions are computed, not looked up
@@ -45,7 +45,13 @@ def eos_ids(model: Any) -> frozenset[int]:
     found: set[int] = set()
     for config in (getattr(model, "generation_config", None), model.config, model.config.get_text_config()):
         ids = getattr(config, "eos_token_id", None)
-        found.update(ids if isinstance(ids, list | tuple) else [] if ids is None else [ids])
+        listed = ids if isinstance(ids, list | tuple) else [] if ids is None else [ids]
+        if not all(type(one) is int for one in listed):
+            raise PlaygroundError(
+                f"{type(model).__name__} names {shown(ids)} as what ends a text, which is no token id nor a list of "
+                "some. Repair config.json and generation_config.json in the model's folder."
+            )
+        found.update(listed)
     return frozenset(found)
 
 

@@ -22,14 +22,14 @@ _WRONG = 1e-2  # of the logits' spread; a forward gone wrong is off by about 1
 _WRONG_ROUNDED = 0.25  # int8 weights or a stock model in half precision round differently by a few per cent
 
 
-def stock_logits(model: Any, vocabulary: int) -> list[torch.Tensor]:
-    """The stock model's logits on the branches of the checked tree, [7, V] and [8, V]."""
-    texts = branches(check_tokens(vocabulary, torch.device("cpu")))
+def stock_logits(model: Any, vocabulary: int, ids: Sequence[int]) -> list[torch.Tensor]:
+    """The stock model's logits on the branches of the checked tree, made of real text's `ids`: [7, V] and [8, V]."""
+    texts = branches(check_tokens(ids, vocabulary, torch.device("cpu")))
     with torch.inference_mode():
         return [model(input_ids=text[None], use_cache=False).logits[0] for text in texts]
 
 
-def check_against(base: NativeBase, expected: Sequence[torch.Tensor], *, exact: bool) -> None:
+def check_against(base: NativeBase, expected: Sequence[torch.Tensor], ids: Sequence[int], *, exact: bool) -> None:
     """Verify a tree, commit a branch, verify one more token, and compare with the stock model's logits.
 
     Args:
@@ -40,7 +40,7 @@ def check_against(base: NativeBase, expected: Sequence[torch.Tensor], *, exact: 
     """
     left, right = (logits.double().numpy() for logits in expected)
     rounded = not exact or expected[0].dtype != torch.float32
-    got = _tree_logits(base)
+    got = _tree_logits(base, ids)
     wanted = np.concatenate((left[3:7], right[5:]))
     spread = np.sqrt(np.square(wanted - wanted.mean(-1, keepdims=True)).mean())
     error = float(np.sqrt(np.square(got - wanted).mean()) / spread)
@@ -52,8 +52,8 @@ def check_against(base: NativeBase, expected: Sequence[torch.Tensor], *, exact: 
         )
 
 
-def _tree_logits(base: NativeBase) -> np.ndarray[Any, Any]:
-    tokens = check_tokens(base.vocab_size, torch.device("cpu")).numpy().astype(np.int32)
+def _tree_logits(base: NativeBase, ids: Sequence[int]) -> np.ndarray[Any, Any]:
+    tokens = check_tokens(ids, base.vocab_size, torch.device("cpu")).numpy().astype(np.int32)
     model, cache = base.model, base.model.new_cache(len(tokens))
     prompt = model.forward([Segment.chain(cache, 0, tokens[:4])]).hidden[-1:]
     parents, depths = np.array((-1, 0, 1, 0, 3), np.int32), np.array((0, 1, 2, 1, 2), np.int32)

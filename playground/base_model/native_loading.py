@@ -128,7 +128,7 @@ class Packer:
 
     @cached_property
     def _expected(self) -> list[torch.Tensor]:
-        return stock_logits(self._stock, self._stock.get_output_embeddings().weight.shape[0])
+        return stock_logits(self._stock, self._stock.get_output_embeddings().weight.shape[0], self.ids)
 
     def pack(self, format: Format) -> NativeBase:
         """Packed and checked against the stock model.
@@ -141,7 +141,7 @@ class Packer:
         info = model_info(self._stock, self.folder.name, spec.vocabulary)
         facts = NativeFacts(spec, info, tuple(sorted(eos_ids(self._stock))), None)
         base = NativeBase(NativeModel.of(self.library, spec, read_weights(self._stock, spec)), facts)
-        check_against(base, self._expected, exact=format in ("float32", self.exact))
+        check_against(base, self._expected, self.ids, exact=format in ("float32", self.exact))
         return base
 
     def measure(self, base: NativeBase, exact: float | None) -> Measured:

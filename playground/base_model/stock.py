@@ -11,9 +11,10 @@ import torch
 
 from playground.base_model.offload import OffloadFolder
 from playground.config import DeviceMap, PlaygroundError
-from playground.memory import explain_out_of_memory
+from playground.memory import explain_out_of_memory, is_out_of_memory
+from playground.sources.bounds import require_weights
 from playground.sources.catalogue import ModelFolder
-from playground.sources.checkpoint import first_line, weights_bytes
+from playground.sources.checkpoint import first_line, plain_config, weights_bytes
 
 
 def load_transformers_model(
@@ -45,10 +46,15 @@ def _load(folder: ModelFolder, dtype: torch.dtype, placement: dict[str, Any]) ->
 
     loader: Any = AutoModelForCausalLM
     remedy = "Choose a smaller base model, bfloat16, or a device with more memory"
+    config = plain_config(folder.path, folder.name)
     try:
+        with torch.device("meta"):
+            wanted = sum(weight.numel() for weight in loader.from_config(config).parameters())
+        require_weights(wanted, folder.path, folder.name)
         with explain_out_of_memory(f"the weights of {folder.name}", weights_bytes(folder.path), remedy):
             model, loaded = loader.from_pretrained(
                 str(folder.path),
+                config=config,
                 dtype=dtype,
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -56,8 +62,8 @@ def _load(folder: ModelFolder, dtype: torch.dtype, placement: dict[str, Any]) ->
                 output_loading_info=True,
                 **placement,
             )
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
-        if isinstance(error, PlaygroundError):
+    except Exception as error:  # each family's code fails in ways of its own
+        if isinstance(error, PlaygroundError) or is_out_of_memory(error):
             raise
         remedy = "Download or save the model again, or choose another one."
         if placement:

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
     add_json,
-    add_nodes,
     add_pair,
     add_prompt_file,
     add_sampling,
+    add_shape,
     add_verb,
     sampling_of,
     shape_of,
 )
-from playground.cli.runs import STOPPED, open_session
+from playground.cli.runs import STOPPED, open_pair
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import BeamShape, Message, RunRequest
 
@@ -33,9 +33,7 @@ def add_verbs(verbs: Any) -> None:
     parser = add_verb(verbs, "evaluate", run_evaluate, "measure a drafter on a prompt set, by position and category")
     parser.description = EVALUATE
     add_prompt_file(parser)
-    parser.add_argument("--beam-width", type=int, default=BeamShape().width, metavar="W", help="beam width")
-    parser.add_argument("--beam-length", type=int, default=BeamShape().length, metavar="L", help="beam length")
-    add_nodes(parser)
+    add_shape(parser)
     parser.add_argument("--shapes", metavar="LIST", help="several in one go, like 8x5@beams,4x5@16,4x5@auto")
     add_sampling(parser.add_argument_group("run"))
     add_pair(parser)
@@ -53,7 +51,9 @@ def run_evaluate(chosen: argparse.Namespace) -> int:
     sampling = sampling_of(chosen)
     request = RunRequest(messages, shapes[0], sampling, chosen.max_new_tokens, race=False)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
+        if not chosen.shapes:
+            shapes = [shape_of(chosen, session.shape)]
         found: list[ShapeEvaluation] = []
         with Bars().stage("evaluate", len(questions) * len(shapes), "prompt", stops=False) as report:
             found.extend(evaluate(session, questions, request, shapes, stop, report))
@@ -90,17 +90,19 @@ def _tell_shape(out: Output, one: ShapeEvaluation) -> None:
     tree = "the surviving beams" if one.nodes is None else f"best first, nodes {one.nodes}"
     copies = "" if one.nodes is None or one.copy_tail else ", no copy tail"
     out.words(f"\nBeam width {one.beam_width}, length {one.beam_length}, {tree}{copies}; {one.prompts} prompts")
-    out.words("category         tokens/step  outside loops  in loops  accepted at 1, 2, ...")
+    out.words("category         tokens/step  outside loops  in loops  nodes  copied  accepted at 1, 2, ...")
     for name, figures in {**one.categories, "all": one.overall}.items():
         out.words(_row(name, figures))
     overall = one.overall
     out.words(f"accepted by step: {' '.join(map(str, overall.accepted_histogram))} (0, 1, ... tokens)")
     out.words(f"drafting takes {overall.draft_over_verify:.0%} of verifying; {overall.mean_nodes:.1f} nodes a tree")
+    if overall.mean_copied:
+        out.words(f"copied: {overall.mean_copied:.1f} nodes a tree, {overall.copied_share:.0%} of the accepted tokens")
 
 
 def _row(name: str, figures: Acceptance) -> str:
     accepted = " ".join(f"{share:.2f}" for share in figures.accepted_at)
     return (
         f"{name:<16} {figures.tokens_per_step:11.2f}  {figures.tokens_per_step_no_loops:13.2f}  "
-        f"{figures.loop_share:8.0%}  {accepted}"
+        f"{figures.loop_share:8.0%}  {figures.mean_nodes:5.1f}  {figures.copied_share:6.0%}  {accepted}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
@@ -16,9 +16,10 @@ from playground.cli.options import (
     add_verb,
     request_for,
     request_of,
+    shape_of,
     whole_numbers,
 )
-from playground.cli.runs import STOPPED, open_session
+from playground.cli.runs import STOPPED, open_pair
 from playground.cli.terminal import Output, output, stop_on_interrupt
 from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, BeamShape, parse_device_map
 from playground.export import to_json
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from playground.bench.benchmark import Measured
     from playground.bench.peer import StockGenerate
     from playground.session import Session
+
+_PEER_DTYPE = {"int8": "bfloat16"}  # formats that transformers' own generate does not run in
 
 
 def add_verbs(verbs: Any) -> None:
@@ -54,7 +57,7 @@ def run_sweep(chosen: argparse.Namespace) -> int:
     lengths = whole_numbers(chosen.lengths, MAX_BEAM_LENGTH)
     request = request_of(chosen, BeamShape(), race=True)
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
         done: SweepRecord | None = None
         out.words("width length  tokens/step  tokens/s  speed-up  nodes")
         for done in sweep(session, request, widths, lengths, stop):
@@ -82,7 +85,8 @@ def run_benchmark(chosen: argparse.Namespace) -> int:
     questions = spread(read_questions(chosen.prompts), chosen.limit)
     request = request_for(chosen, questions[0].turns[0])
     with output(chosen.json) as out, stop_on_interrupt() as stop:
-        session = open_session(chosen)
+        session = open_pair(chosen)
+        request = replace(request, shape=shape_of(chosen, session.shape))
         peer = _peer(chosen, session) if chosen.with_generate else None
         results: list[Measured] = []
         for measured in benchmark(session, questions, request, stop, peer):
@@ -106,7 +110,9 @@ def _peer(chosen: argparse.Namespace, session: Session) -> StockGenerate:
 
     pair = session.pair
     spread = parse_device_map(chosen.device_map) if chosen.device_map else None
-    return StockGenerate(resolve_base(chosen.base), pair.device, getattr(torch, pair.dtype), spread)
+    return StockGenerate(
+        resolve_base(chosen.base), pair.device, getattr(torch, _PEER_DTYPE.get(pair.dtype, pair.dtype)), spread
+    )
 
 
 def _tell(out: Output, results: list[Measured], questions: int) -> None:

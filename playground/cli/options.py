@@ -61,7 +61,7 @@ def add_engine(group: Any) -> None:
     group.add_argument("--engine", default="auto", choices=get_args(EngineName), help="which engine decodes")
     group.add_argument("--kernels", default="auto", choices=get_args(KernelsName), help="whose operations it uses")
     add_device_map(group)
-    group.add_argument("--threads", type=int, metavar="N", help="of the native engine; one a core if not said")
+    group.add_argument("--threads", type=int, metavar="N", help="one a core if not said; eager: a free one")
     group.add_argument("--exact", action="store_true", help="both lanes equal bit for bit in bfloat16")
 
 
@@ -75,15 +75,15 @@ def add_device_map(group: Any) -> None:
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """One run's settings."""
-    shape = DEFAULTS.shape
     group = parser.add_argument_group("run")
-    group.add_argument("--beam-width", type=int, default=shape.width, metavar="W", help=f"1 to {MAX_BEAM_WIDTH}")
-    group.add_argument("--beam-length", type=int, default=shape.length, metavar="L", help=f"1 to {MAX_BEAM_LENGTH}")
-    add_nodes(group)
+    add_shape(group)
     add_sampling(group)
 
 
-def add_nodes(group: Any) -> None:
+def add_shape(group: Any) -> None:
+    measured = "; what pays best on this machine if not said"
+    group.add_argument("--beam-width", type=int, metavar="W", help=f"1 to {MAX_BEAM_WIDTH}{measured}")
+    group.add_argument("--beam-length", type=int, metavar="L", help=f"1 to {MAX_BEAM_LENGTH}{measured}")
     shape = DEFAULTS.shape
     words = f"nodes of a tree, 2 to {MAX_NODES}; auto: as many as pay; beams: the surviving beams"
     group.add_argument("--nodes", default=nodes_name(shape.nodes), metavar="N", help=words)
@@ -126,10 +126,12 @@ def sampling_of(chosen: argparse.Namespace) -> Sampling:
     return Sampling(chosen.temperature, chosen.top_k, chosen.top_p, chosen.seed)
 
 
-def shape_of(chosen: argparse.Namespace) -> BeamShape:
-    return BeamShape(
-        chosen.beam_width, chosen.beam_length, parse_nodes(chosen.nodes), copy_tail=not chosen.no_copy_tail
-    )
+def shape_of(chosen: argparse.Namespace, own: BeamShape | None = None) -> BeamShape:
+    """The shape asked for; what was not said is the pair's `own`, or stands in for it until a pair is there."""
+    own = own or BeamShape()
+    width = own.width if chosen.beam_width is None else chosen.beam_width
+    length = own.length if chosen.beam_length is None else chosen.beam_length
+    return BeamShape(width, length, parse_nodes(chosen.nodes), copy_tail=not chosen.no_copy_tail)
 
 
 def request_of(chosen: argparse.Namespace, shape: BeamShape, *, race: bool) -> RunRequest:

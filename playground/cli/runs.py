@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
@@ -18,7 +22,7 @@ from playground.cli.options import (
 )
 from playground.cli.terminal import LoadingBar, Output, TextStream, output, printable, stop_on_interrupt
 from playground.cli.trace_file import TraceFile, trace_file
-from playground.config import RunRequest
+from playground.config import PlaygroundError, RunRequest
 from playground.export import to_json
 from playground.trace import NoRecords, PromptRecord, Record, StepRecord, Trace
 
@@ -55,15 +59,52 @@ def open_session(chosen: argparse.Namespace) -> Session:
 
     bar = LoadingBar()
     try:
-        return Session.open(chosen.base, chosen.drafter, engine_options(chosen), bar)
+        session = Session.open(chosen.base, chosen.drafter, engine_options(chosen), bar)
     finally:
         bar.close()
+    if not session.info.has_chat_template and not getattr(chosen, "no_chat_template", False):
+        print(_without_template(session.info.base.name, bool(getattr(chosen, "system", None))), file=sys.stderr)
+    return session
+
+
+def open_pair(chosen: argparse.Namespace) -> Session:
+    """The same, for verbs that draft.
+
+    Raises:
+        PlaygroundError: there is no drafter, with the command that makes one.
+    """
+    session = open_session(chosen)
+    if session.info.drafter is None:
+        base = chosen.base or session.info.base.name
+        base = str(Path(base).resolve()) if Path(base).is_dir() else base
+        command = shlex.join(
+            (
+                "python",
+                "-m",
+                "playground",
+                "train",
+                "--base",
+                str(base or session.info.base.name),
+                "--out",
+                "my-drafter",
+            )
+        )
+        raise PlaygroundError(
+            f"No drafter is loaded for {session.info.base.name}. Name one with --drafter, or train one: {command}"
+        )
+    return session
+
+
+def _without_template(name: str, system: bool) -> str:
+    said = f"{name} has no chat template: the prompt is continued as plain text."
+    return f"{said} The system prompt stands before it, as text like any other." if system else said
 
 
 def _run(chosen: argparse.Namespace, *, race: bool) -> int:
     request = request_of(chosen, shape_of(chosen), race=race)
     with output(chosen.json) as out, trace_file(chosen.trace) as file:
-        session = open_session(chosen)
+        session = open_pair(chosen)
+        request = replace(request, shape=shape_of(chosen, session.shape))
         trace = _follow(session, request, file, out)
         if trace is None:
             return STOPPED

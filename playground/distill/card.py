@@ -16,7 +16,7 @@ from playground.distill.plan import Spent
 from playground.distill.training.objective import STEP_DECAY
 from playground.distill.training.recipe import Recipe
 from playground.distill.trial import Trial
-from playground.drafter.config import DrafterConfig
+from playground.drafter.config import DEFAULT_COPY_CHANCES, DrafterConfig
 from playground.drafter.file import CARD_FILE
 from playground.files import write_text
 from playground.trace import DrafterInfo, ModelInfo
@@ -88,6 +88,12 @@ def _opening(facts: CardFacts) -> Iterator[str]:
     ]
     if any(extras):
         yield f"Beside the last hidden state it reads {'; '.join(filter(None, extras))}."
+    chances = config.copy_chances
+    if chances != DEFAULT_COPY_CHANCES:
+        yield (
+            f"Where 2 tokens of the base model's own text agree with an earlier place, the next is that of the earlier "
+            f"place in {chances[2]:.0%} of cases, where 8 agree in {chances[8]:.0%}."
+        )
     yield f"Apple's checkpoint format: {'yes' if config.apple_compatible else 'extended by our own keys and tensors'}."
 
 

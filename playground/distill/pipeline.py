@@ -12,40 +12,43 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from playground.base_model.adapter import BaseModel
-from playground.base_model.pairing import pair_drafter
 from playground.config import PlaygroundError
+from playground.distill.author import Author, device_name
+from playground.distill.budget import Budget
 from playground.distill.card import CardFacts, write_card
+from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
 from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
-from playground.distill.corpus.writing import CorpusOptions
 from playground.distill.disk import explain_full_disk
 from playground.distill.plan import Plan, Stage
-from playground.distill.request import Author, TrainRequest, sizes_for
+from playground.distill.request import TrainRequest, sizes_for
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
-from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import (
     Recipe,
     assemble,
     config_for,
     coverage,
-    new_drafter,
-    tied_head,
+    taught_vocabulary,
 )
-from playground.distill.trial import Trial, TrialOptions, held_out_prompts, try_drafter
+from playground.distill.trial import Trial, TrialOptions, held_out_prompts, opening_prompts, try_drafter
 from playground.drafter.cell import Drafter
+from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter, save_drafter
 from playground.progress import Bars
+
+_TRIAL_ROW = 192  # tokens of a row that is written for its prompt alone
+_ENOUGH_STEPS, _FEWEST_PLACES = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Made:
     """A finished drafter and what it is worth."""
 
     folder: Path
-    drafter: Drafter  # bound to the base model, in its dtype
+    drafter: Drafter  # bound to the base model
     trial: Trial
     log: list[dict[str, Any]]
     facts: CardFacts
@@ -64,15 +67,15 @@ class Pipeline:
 
     def __init__(self, author: Author, request: TrainRequest, bars: Bars) -> None:
         self.author, self.base, self.request, self.bars = author, author.base, request, bars
-        self.processes, self._began = Processes.launched(self.base.device), time.perf_counter()
-        self.sizes = sizes_for(self.base.device)
-        self.hours = request.hours or self.sizes.hours
+        self.processes = Processes.launched(self.base.device)
+        self.sizes = sizes_for(self.base.device, self.base.info().parameters)
         self.work = request.work or request.out / "work"
         config = config_for(self.base, request.start, request.draft_vocabulary, apple_format=request.apple_format)
         start = str(request.start.resolve()) if request.start else None
         self.recipe = Recipe(config, batch=request.places or self.sizes.places, seed=request.seed, start=start)
         settings = {
             "base": weights_fingerprint(self.base),
+            "engine": author.engine,
             "corpus": str(request.corpus.resolve()) if request.corpus else None,
             **request.openings.settings,
             "rows": request.rows,
@@ -81,6 +84,8 @@ class Pipeline:
         }
         self.plan = Plan.open(self.work / "plan.json", settings)
         self.processes.wait()  # nobody writes the plan before all have read it
+        self.budget = Budget(author, request, self.sizes, self.plan, bars.say)
+        self.budget.taps = self.recipe.config.context_layers
 
     def run(self) -> Made:
         """Do what is still to be done.
@@ -93,9 +98,9 @@ class Pipeline:
             corpus = self._corpus()
             states = self._teacher(corpus)
             log = self._training(corpus, states)
-            drafter = pair_drafter(load_drafter(self.request.out), self.base)
+            drafter = load_drafter(self.request.out)
             trial = self._trial(corpus, drafter)
-            facts = self._facts(corpus, drafter, trial, log)
+            facts = self._facts(corpus, drafter.bind(self.base), trial, log)
             if self.processes.main:
                 write_card(self.request.out, facts)
             self.processes.wait()
@@ -120,30 +125,26 @@ class Pipeline:
         return corpus
 
     def _write(self, folder: Path) -> None:
-        options = CorpusOptions(
-            rows=self.request.rows or ENDLESS_ROWS,
-            row_tokens=min(self.request.row_tokens, self.base.window),
-            batch=self.sizes.shard_rows,
-            seed=self.request.seed,
+        """For its share of the time, or exactly so many rows."""
+        options = self.budget.corpus_options(self.work, self._states_info("", self.budget.row_tokens))
+        write_own_corpus(
+            self.author,
+            options,
+            folder,
+            self.bars,
+            openings=self.request.openings,
+            together=self.request.shard_rows,
+            seconds=self.budget.writing_seconds(),
+            spend=lambda seconds, tokens: self._spend("corpus", seconds, tokens),
         )
-        limit = None if self.request.rows else self.plan.corpus_seconds(self.hours, self.base.device.type)
 
-        def spend(seconds: float, tokens: int) -> None:
-            self._spend("corpus", seconds, tokens)
-
-        openings = self.request.openings
-        write_own_corpus(self.author, options, folder, self.bars, openings=openings, seconds=limit, spend=spend)
+    def _states_info(self, corpus_hash: str, tokens: int) -> StatesInfo:
+        layers = self.recipe.config.context_layers
+        return StatesInfo(self.base.info().config_hash, corpus_hash, tokens, self.base.hidden_size, layers)
 
     def _teacher(self, corpus: Corpus) -> TeacherStates:
         """The base model's word on every token of the corpus; one process fills it, the others wait."""
-        info = StatesInfo(
-            self.base.info().config_hash,
-            corpus.content_hash,
-            corpus.tokens,
-            self.base.hidden_size,
-            self.recipe.config.context_layers,
-        )
-        folder = self.work / "teacher"
+        info, folder = self._states_info(corpus.content_hash, corpus.tokens), self.work / "teacher"
         if self.processes.main:
             self._fill(corpus, *TeacherStates.create_or_open(folder, info))
         self.processes.wait_until(lambda: _is_full(folder, info))
@@ -154,31 +155,33 @@ class Pipeline:
     def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> None:
         if done >= corpus.tokens:
             return
+        if self.request.steps is None:
+            self.budget.say_plan(corpus.tokens)
         with (
             self._timed("teacher") as amount,
             self.bars.stage("teacher", corpus.tokens, "tok", done) as report,
-            self.base.stock() as model,
+            self.author.reader(states.info.taps) as reader,
         ):
 
             def tell(now: int, _total: int) -> None:
                 amount(now - done)
                 report(now)
 
-            fill(model, corpus, states, done, tell)
+            fill(reader, corpus, states, done, tell, self.bars.say)
 
     def _training(self, corpus: Corpus, states: TeacherStates) -> list[dict[str, Any]]:
         """Train to the planned step; every checkpoint leaves a drafter in `out`."""
         request, out = self.request, self.work / "training"
+        self.recipe = replace(self.recipe, config=self._fitted(corpus))
+        self._choose_steps(corpus, states)
         drafter, source, objective = assemble(self.recipe, corpus, states, self.base, request.out.resolve().name)
-        if source.steps_per_epoch < 1:
-            raise PlaygroundError(
-                f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
-                f"Use a larger corpus (--rows, --hours), or a smaller --batch."
-            )
-        self._choose_steps(corpus, states, source)
+        _require_a_batch(source)
         assert self.plan.steps is not None and self.plan.checkpoint_every is not None
         options = TrainOptions(
-            steps=self.plan.steps, learning_rate=self.learning_rate, checkpoint_every=self.plan.checkpoint_every
+            steps=self.plan.steps,
+            learning_rate=self.learning_rate,
+            warmup_steps=min(200, max(1, self.plan.steps // 5)),
+            checkpoint_every=self.plan.checkpoint_every,
         )
         began = trained_steps(out)
 
@@ -201,41 +204,79 @@ class Pipeline:
         self.processes.wait()
         return log
 
-    def _choose_steps(self, corpus: Corpus, states: TeacherStates, source: BatchSource) -> None:
-        """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate."""
-        plan = self.plan
+    def _fitted(self, corpus: Corpus) -> DrafterConfig:
+        """The drafter's config, no larger a draft vocabulary than the corpus can teach unless one was asked for."""
+        request, config = self.request, self.recipe.config
+        if request.draft_vocabulary is not None or request.start is not None or not config.draft_vocab_size:
+            return config
+        return replace(config, draft_vocab_size=taught_vocabulary(corpus, config.draft_vocab_size))
+
+    def _choose_steps(self, corpus: Corpus, states: TeacherStates) -> None:
+        """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate.
+
+        Where that would be few, batches are made smaller: many small steps teach more than a few large ones.
+        """
+        plan, recipe = self.plan, self.recipe
         if self.request.steps is not None:
             plan.steps = self.request.steps
         elif plan.steps is None:
-            spare = new_drafter(self.recipe, corpus, self.base, "spare")
-            objective = Objective(spare, states, tied_head(spare, self.base))
-            seconds = seconds_per_step(spare, source, objective, TrainOptions(learning_rate=self.learning_rate))
-            plan.choose_steps(self.hours, seconds, time.perf_counter() - self._began)
-            plan.steps = int(self.processes.largest(plan.steps or 0))
-        plan.checkpoint_every = plan.checkpoint_every or min(1000, max(50, math.ceil((plan.steps or 0) / 8)))
+            spare, source, objective = assemble(recipe, corpus, states, self.base, "spare")
+            options = TrainOptions(learning_rate=self.learning_rate)
+            while True:
+                _require_a_batch(source)
+                seconds = seconds_per_step(spare, source, objective, options)
+                steps, fewer = self.budget.choose_steps(seconds), source.size // 2
+                if self.request.places or steps >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
+                    break
+                source = source.resized(fewer)
+            plan.steps, plan.places = int(self.processes.largest(steps)), source.size
+            self.budget.say_plan(corpus.tokens)
+        if plan.places is not None:
+            self.recipe = replace(recipe, batch=plan.places)
+        plan.checkpoint_every = plan.checkpoint_every or min(1000, max(250, math.ceil((plan.steps or 0) / 8)))
         self._save()
 
     def _trial(self, corpus: Corpus, drafter: Drafter) -> Trial:
-        """The real decoders on held-out prompts; the result of an earlier run of the same weights holds."""
+        """The real decoders on prompts never trained on; the result of an earlier run of the same weights holds."""
         kept = self.plan.trial
         if kept is not None and kept["weights"] == drafter.hashes[0]:
             return Trial.from_json(kept)
-        options = self.request.trial or TrialOptions(prompts=self.sizes.trial_prompts)
-        room = max(1, self.base.window - options.new_tokens)
-        prompts = held_out_prompts(corpus, options.prompts, room)
+        options = self.budget.trial_options
+        prompts = self._prompts(corpus, options)
+        decoders = self.author.decoders(drafter)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(self.base, drafter, prompts, options, report)
+            trial = try_drafter(decoders, prompts, options, report)
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial
+
+    def _prompts(self, corpus: Corpus, options: TrialOptions) -> list[list[int]]:
+        """As many as were asked for: of held-out rows, and where these are too few, of rows written for this alone."""
+        count, room = options.prompts or 0, max(1, self.base.window - options.new_tokens)
+        prompts = held_out_prompts(corpus, count, room)
+        missing = count - len(prompts)
+        if missing > 0:
+            more = CorpusOptions(
+                rows=missing,
+                first_row=ENDLESS_ROWS,
+                row_tokens=min(_TRIAL_ROW, self.budget.row_tokens),
+                shard_rows=missing,
+                seed=self.request.seed,
+                longest_user_turn=_TRIAL_ROW // 2,
+            )
+            folder = self.work / f"trial-{missing}"
+            openings = replace(self.request.openings, given=())
+            write_own_corpus(self.author, more, folder, self.bars, openings=openings, stage="prompts")
+            prompts += opening_prompts(load_corpus(folder), missing, room)
+        return prompts
 
     def _facts(self, corpus: Corpus, drafter: Drafter, trial: Trial, log: list[dict[str, Any]]) -> CardFacts:
         about = self.base.info()
         return CardFacts(
             name=self.request.out.resolve().name,
             base=about,
-            dtype=str(self.base.dtype).removeprefix("torch."),
-            device=_device_name(self.base.device),
+            dtype=self.author.engine,
+            device=device_name(self.author),
             drafter=drafter.info(),
             weights_bytes=(self.request.out / "model.safetensors").stat().st_size,
             config=drafter.config,
@@ -283,6 +324,14 @@ def weights_fingerprint(base: BaseModel) -> str:
     return hashlib.sha256(base.info().config_hash.encode() + rows.numpy().tobytes()).hexdigest()[:16]
 
 
+def _require_a_batch(source: BatchSource) -> None:
+    if source.steps_per_epoch < 1:
+        raise PlaygroundError(
+            f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
+            f"Use a larger corpus (--rows, --hours), or a smaller --batch."
+        )
+
+
 def _coverage(corpus: Corpus, drafter: Drafter) -> float:
     return 1.0 if drafter.full_ids is None else coverage(corpus, drafter.full_ids.cpu())
 
@@ -293,9 +342,3 @@ def _is_full(folder: Path, info: StatesInfo) -> bool:
     except (PlaygroundError, OSError, ValueError):
         return False
     return True
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type.upper()

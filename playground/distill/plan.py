@@ -15,10 +15,8 @@ from playground.files import write_json
 
 Stage = Literal["corpus", "teacher", "training"]
 
-CORPUS_SHARE = {"cpu": 0.4, "cuda": 0.3}  # of the hours; the teacher's forward takes about a third of that again
-_TRIAL_SHARE, _TRIAL_SECONDS = 0.1, (20.0, 180.0)
 _CHECKPOINT_SHARE = 0.1  # of training: each checkpoint is measured
-_FEWEST_STEPS = 200
+_FEWEST_STEPS = 50
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class Plan:
     settings: dict[str, Any]
     corpus_tokens: int | None = None  # once the corpus is as long as it will be
     steps: int | None = None
+    places: int | None = None  # of a batch, where the hours decided
     checkpoint_every: int | None = None
     spent: dict[str, Spent] = field(default_factory=dict)
     trial: dict[str, Any] | None = None
@@ -82,20 +81,14 @@ class Plan:
         """Over all stages and runs."""
         return sum(cost.seconds for cost in self.spent.values())
 
-    def corpus_seconds(self, hours: float, device: str) -> float:
-        """Time the corpus may still take."""
-        share = CORPUS_SHARE.get(device, CORPUS_SHARE["cpu"])
-        return hours * 3600 * share - self.spent.get("corpus", Spent()).seconds
-
-    def choose_steps(self, hours: float, seconds_per_step: float, elapsed: float = 0.0) -> None:
+    def choose_steps(self, hours: float, seconds_per_step: float, *, trial: float, elapsed: float = 0.0) -> None:
         """Decide how many steps fit into what is left of the hours.
 
         Args:
+            trial: seconds that the trial takes afterwards.
             elapsed: seconds since this run began, its loading and sorting included.
         """
-        low, high = _TRIAL_SECONDS
-        reserve = min(max(hours * 3600 * _TRIAL_SHARE, low), high)
-        left = (hours * 3600 - max(self.seconds_spent(), elapsed) - reserve) * (1 - _CHECKPOINT_SHARE)
+        left = (hours * 3600 - max(self.seconds_spent(), elapsed) - trial) * (1 - _CHECKPOINT_SHARE)
         self.steps = max(_FEWEST_STEPS, int(left / seconds_per_step))
 
 

@@ -5,55 +5,39 @@ Knows settings only; nothing of how they are met.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
 from playground.distill.corpus.openings import UNASKED, Openings
-from playground.distill.corpus.turns import ChatTurns
 from playground.distill.trial import TrialOptions
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What suits a kind of device."""
+    """What suits a kind of device and a base model."""
 
     hours: float
-    shard_rows: int  # rows written together
+    shard_rows: int  # rows of a corpus's file
     places: int  # of a training batch
     learning_rate: float
-    trial_prompts: int
+    trial_prompts: int  # at most
 
 
-def sizes_for(device: torch.device) -> Sizes:
+def sizes_for(device: torch.device, parameters: int) -> Sizes:
     """CUDA: everything within ten minutes for the default base model, a GPU kept busy by wide batches."""
+    hours = default_hours(device.type, parameters)
     if device.type == "cuda":
-        return Sizes(hours=0.14, shard_rows=1024, places=1024, learning_rate=2e-3, trial_prompts=16)
-    return Sizes(hours=1.0, shard_rows=64, places=256, learning_rate=1e-3, trial_prompts=8)
+        return Sizes(hours, shard_rows=64, places=1024, learning_rate=2e-3, trial_prompts=16)
+    return Sizes(hours, shard_rows=8, places=256, learning_rate=1e-3, trial_prompts=8)
 
 
-@dataclass(frozen=True)
-class Author:
-    """Who writes a corpus: a base model, how its chats are written, and whose tokens they are."""
-
-    base: BaseModel
-    turns: ChatTurns
-    tokenizer_hash: str
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """What a corpus says of its model."""
-        base = self.base
-        return {
-            "base": base.name,
-            "tokenizer": self.tokenizer_hash,
-            "hidden_size": base.hidden_size,
-            "vocab_size": base.vocab_size,
-        }
+def default_hours(device: str, parameters: int) -> float:
+    """Hours for a base model of so many parameters: every stage but training costs in proportion to them."""
+    billions = parameters / 1e9
+    return round(0.1 + 0.4 * billions, 2) if device == "cuda" else max(1.0, round(7 * billions, 1))
 
 
 @dataclass(frozen=True)
@@ -68,18 +52,27 @@ class TrainRequest:
     steps: int | None = None
     rows: int | None = None
     row_tokens: int = 512
+    shard_rows: int | None = None  # rows of a file, written together
+    disk_bytes: int | None = None  # for the teacher's states, at most; None: half of what is free
     max_tokens: int | None = None
     draft_vocabulary: int | None = None
     apple_format: bool = False
     start: Path | None = None  # drafter to start from, instead of fresh weights
     places: int | None = None
     learning_rate: float | None = None
-    trial: TrialOptions | None = None
+    trial: TrialOptions = field(default_factory=TrialOptions)
     seed: int = 0
     command: str = ""  # for the card
+    began: float | None = None  # time.perf_counter() when the command began, loading included
 
     def __post_init__(self) -> None:
-        for name, value, low in (("--steps", self.steps, 1), ("--rows", self.rows, 1), ("--batch", self.places, 1)):
+        for name, value, low in (
+            ("--steps", self.steps, 1),
+            ("--rows", self.rows, 1),
+            ("--batch", self.places, 1),
+            ("--shard-rows", self.shard_rows, 1),
+            ("--trial-prompts", self.trial.prompts, 1),
+        ):
             if value is not None and value < low:
                 raise PlaygroundError(f"{name} is {value}, but must be at least {low}. Choose a larger number.")
         if self.start is not None and self.apple_format:

@@ -1,7 +1,7 @@
 """The trial of a trained drafter: the real lanes on prompts it never saw, recurrent and plain.
 
 Prompts are held-out rows up to where the assistant begins to speak. Predicts what the drafter gains on this
-machine. Knows a base model and a drafter; nothing of sessions.
+machine. Knows decoders; nothing of sessions and of which engine they run on.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from playground.base_model.adapter import BaseModel
-from playground.config import BeamShape, Sampling
-from playground.decode.decoding import Decoding, Drafting
-from playground.decode.direct import DirectRunner
+from playground.config import BeamShape
 from playground.decode.engine import DraftingLane, PlainLane
+from playground.decode.runner import Runner
 from playground.distill.corpus.corpus import Corpus
-from playground.drafter.cell import Drafter
 from playground.figures.acceptance import Acceptance, acceptance, run_totals
 from playground.figures.totals import StepTotals
 
@@ -30,7 +27,7 @@ PLAIN_OPENING = 24
 class TrialOptions:
     """How much is tried."""
 
-    prompts: int = 8
+    prompts: int | None = None  # None: as many as the hours allow
     new_tokens: int = 96
     shapes: tuple[BeamShape, ...] = (BeamShape(4, 4, 6), BeamShape())
 
@@ -71,21 +68,35 @@ class Trial:
 
 def held_out_prompts(corpus: Corpus, count: int, longest: int) -> list[list[int]]:
     """Prompts of held-out rows, each up to the assistant's first word, at most `longest` tokens."""
+    return _openings(corpus, np.unique(corpus.row[corpus.held_out]).tolist(), longest)[:count]
+
+
+def opening_prompts(corpus: Corpus, count: int, longest: int) -> list[list[int]]:
+    """The same of all rows, for a corpus that nothing was trained on."""
+    return _openings(corpus, list(range(corpus.rows)), longest)[:count]
+
+
+def _openings(corpus: Corpus, rows: list[int], longest: int) -> list[list[int]]:
     prompts: list[list[int]] = []
-    for row in np.unique(corpus.row[corpus.held_out]):
+    for row in rows:
         start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
         spoken = corpus.assistant[start:stop]
-        begin = (
-            int(spoken.argmax()) or PLAIN_OPENING
-        )  # a row that is the assistant's from its first token has no prompt
+        begin = int(spoken.argmax()) or PLAIN_OPENING  # a row that is the assistant's from its first token has none
         if spoken.any() and begin <= longest:
             prompts.append(corpus.ids[start : start + begin].tolist())
-    return prompts[:count]
+    return prompts
+
+
+@dataclass(frozen=True)
+class Decoders:
+    """Greedy decoders of a base model, made anew for every prompt: plain, and drafting at a beam shape."""
+
+    plain: Callable[[], Runner]
+    drafting: Callable[[BeamShape], Runner]
 
 
 def try_drafter(
-    base: BaseModel,
-    drafter: Drafter,
+    decoders: Decoders,
     prompts: list[list[int]],
     options: TrialOptions,
     report: Callable[[int], None] = lambda done: None,
@@ -93,21 +104,19 @@ def try_drafter(
     """Decode every prompt plainly and at every shape, greedily.
 
     Args:
-        drafter: bound to `base` and in its dtype; the base's taps are set.
         report: called with decodings done, prompts x (1 + shapes) in all.
     """
     runs: dict[BeamShape, list[StepTotals]] = {shape: [] for shape in options.shapes}
     clock, written, done = 0.0, 0, 0
     for prompt in prompts:
-        plain = PlainLane(DirectRunner(Decoding(base, Sampling())), options.new_tokens)
+        plain = PlainLane(decoders.plain(), options.new_tokens)
         plain.start(prompt)
         while plain.finish_reason is None:
             plain.step()
         clock, written, done = clock + plain.clock_ms, written + len(plain.tokens) - 1, done + 1
         report(done)
         for shape in options.shapes:
-            decoding = Decoding(base, Sampling(), Drafting(drafter, shape), judged=False)
-            runs[shape].append(_drafted(decoding, prompt, options.new_tokens))
+            runs[shape].append(_drafted(decoders.drafting(shape), prompt, options.new_tokens))
             done += 1
             report(done)
     plain_ms = clock / max(written, 1)
@@ -119,8 +128,8 @@ def try_drafter(
     return Trial(len(prompts), plain_ms, tuple(found))
 
 
-def _drafted(decoding: Decoding, prompt: list[int], new_tokens: int) -> StepTotals:
-    lane = DraftingLane(DirectRunner(decoding), new_tokens)
+def _drafted(runner: Runner, prompt: list[int], new_tokens: int) -> StepTotals:
+    lane = DraftingLane(runner, new_tokens)
     first = lane.start(prompt).first_root
     steps = []
     while lane.finish_reason is None:

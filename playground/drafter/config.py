@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from playground.config import PlaygroundError
+from playground.config import PlaygroundError, shown
 
 MODEL_TYPE = "recurrent_drafting_drafter"
 APPLE_CUT = 50
@@ -19,6 +19,23 @@ COPY_CHANCES = 32
 
 DEFAULT_COPY_CHANCES = (0.0, 0.25, 0.5, 0.65, 0.75, 0.8, 0.85, 0.88, *[0.9] * 8, *[0.95] * 16)
 """What a drafter says that was never measured: rounded from the default pair's, a little lower."""
+
+MAX_LAYERS = 512
+_BOUNDS = {
+    "vocab_size": (1, 2**23),
+    "hidden_size": (1, 2**17),
+    "exit_dim": (1, 2**18),
+    "num_draft_layers": (0, 64),
+    "num_lookback_tokens": (0, 2**20),
+    "draft_vocab_size": (0, 2**23),
+    "context_tokens": (0, 64),
+    "context_dim": (0, 2**18),
+    "lookup_tokens": (0, 64),
+    "lookup_match": (0, 64),
+    "logit_cut": (0, 2**23),
+}
+_FLAGS = ("rnn", "tied_head", "lookup_beyond")
+_LISTS = ("context_layers", "copy_chances", "calibration")
 
 APPLE_KEYS = ("vocab_size", "hidden_size", "exit_dim", "num_draft_layers", "num_lookback_tokens", "rnn")
 
@@ -70,13 +87,7 @@ class DrafterConfig:
     logit_cut: int = field(default=APPLE_CUT)
 
     def __post_init__(self) -> None:
-        for name, low in (("vocab_size", 1), ("hidden_size", 1), ("exit_dim", 1), ("num_draft_layers", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < low:
-                raise PlaygroundError(
-                    f"The drafter's config.json has {name} = {value!r}, but it must be a whole number of at least "
-                    f"{low}. Repair or replace the checkpoint."
-                )
+        self._require_kinds()
         if self.draft_vocab_size > self.vocab_size:
             raise PlaygroundError(
                 f"The draft vocabulary holds {self.draft_vocab_size} tokens, more than the model's {self.vocab_size}. "
@@ -95,6 +106,23 @@ class DrafterConfig:
         if (self.context_layers or self.context_tokens) and not self.context_dim:
             raise PlaygroundError(
                 "The drafter reads extra context but context_dim is 0. Give context_dim a width such as 768."
+            )
+
+    def _require_kinds(self) -> None:
+        """Refuse values of other kinds or sizes than any drafter has; nothing is allocated for them."""
+        wrong = [
+            (name, f"a whole number from {low} to {high:,}")
+            for name, (low, high) in _BOUNDS.items()
+            if type(getattr(self, name)) is not int or not low <= getattr(self, name) <= high
+        ]
+        wrong += [(name, "true or false") for name in _FLAGS if type(getattr(self, name)) is not bool]
+        wrong += [(name, "a list of up to 64 numbers") for name in _LISTS if not _are_numbers(getattr(self, name))]
+        if not wrong and not all(type(layer) is int and 1 <= layer <= MAX_LAYERS for layer in self.context_layers):
+            wrong = [("context_layers", f"whole numbers from 1 to {MAX_LAYERS}")]
+        for name, kind in wrong:
+            raise PlaygroundError(
+                f"The drafter's config.json has {name} = {shown(getattr(self, name))}, but it must be {kind}. "
+                "Repair or replace the checkpoint."
             )
 
     @property
@@ -134,6 +162,8 @@ class DrafterConfig:
         Raises:
             PlaygroundError: a required key is missing or its value out of range.
         """
+        if not isinstance(keys, dict):
+            raise PlaygroundError("The drafter's config.json holds no JSON object. Repair or replace the checkpoint.")
         missing = [name for name in APPLE_KEYS[:4] if name not in keys]
         if missing:
             raise PlaygroundError(
@@ -143,3 +173,9 @@ class DrafterConfig:
         known: dict[str, Any] = {entry.name: keys[entry.name] for entry in fields(cls) if entry.name in keys}
         listed: dict[str, Any] = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**known | listed)
+
+
+def _are_numbers(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) > 64:
+        return False
+    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)

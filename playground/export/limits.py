@@ -20,6 +20,7 @@ MAX_OPENINGS: Final = 40_000  # lists and objects in a line
 MAX_RECORDS: Final = 2 * MAX_NEW_TOKENS + 64  # lines after the header: both lanes, a token a step
 MAX_NODES: Final = BeamShape(MAX_BEAM_WIDTH, MAX_BEAM_LENGTH, nodes=None).max_nodes  # more than any budget
 MAX_DEPTH: Final = max(MAX_BEAM_LENGTH, COPY_TOKENS)
+MAX_UNSENT: Final = 64  # candidates named besides the tree
 MAX_TOKEN_BYTES: Final = 4096  # of one token
 MAX_NAME_CHARACTERS: Final = 4096  # of names, versions and the like
 MAX_ANSWER_CHARACTERS: Final = 4 * 2**20
@@ -71,6 +72,8 @@ def _step_excess(step: StepRecord) -> Iterator[str]:
     nodes, depth = step.tree.nodes, max(step.tree.depth, default=0)
     if nodes > MAX_NODES:
         yield f"a tree of {nodes:,} nodes, but beams of {MAX_BEAM_WIDTH} x {MAX_BEAM_LENGTH} make up to {MAX_NODES:,}"
+    if step.unsent is not None and len(step.unsent.token) > MAX_UNSENT:
+        yield f"{len(step.unsent.token):,} candidates that were not sent, but a trace names up to {MAX_UNSENT}"
     if depth > MAX_DEPTH:
         yield f"a tree {depth:,} deep, but beams are up to {MAX_DEPTH} long"
     width, length = step.beams.width, max(map(len, step.beams.tokens), default=0)

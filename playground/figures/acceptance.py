@@ -22,11 +22,15 @@ class Acceptance:
     loop_share: float  # of the emitted tokens
     steps: int
     tokens: int
-    accepted_histogram: tuple[int, ...]  # [L + 1] steps by accepted drafted tokens
-    accepted_at: tuple[float, ...]  # [L] acceptance rate of position k, over the steps that accepted k - 1
+    accepted_histogram: tuple[int, ...]  # [L + 1], or longer with copies: steps by accepted drafted tokens
+    accepted_at: tuple[
+        float, ...
+    ]  # [L], longer with copies: acceptance rate of position k, over the steps that accepted k - 1
     mean_nodes: float
     draft_over_verify: float
     ms_per_token: float
+    mean_copied: float = 0.0  # nodes of a tree that were only copied from earlier in the text
+    copied_share: float = 0.0  # of the accepted tokens
 
 
 def run_totals(prompt: Sequence[int], first_root: int, steps: Iterable[StepRecord]) -> StepTotals:
@@ -56,4 +60,6 @@ def acceptance(runs: Iterable[StepTotals], length: int) -> Acceptance:
         mean_nodes=totals.mean_nodes,
         draft_over_verify=totals.draft_over_verify,
         ms_per_token=totals.ms_per_token,
+        mean_copied=totals.mean_copied,
+        copied_share=totals.copied_share,
     )

@@ -42,6 +42,7 @@ class StepTotals:
         count_outside: steps, each counted by the share of its tokens outside loops.
         accepted: drafted tokens that were accepted.
         nodes: of the trees, roots included.
+        copied, copied_accepted: nodes that were only copied from earlier in the text, and those that were accepted.
         slots: of the beams, W x L each, where the surviving beams are the tree.
         stage_ms: milliseconds by stage.
         histogram: steps by accepted drafted tokens, [L + 1].
@@ -49,6 +50,7 @@ class StepTotals:
 
     def __init__(self, length: int = 0) -> None:
         self.count = self.emitted = self.looped = self.accepted = self.nodes = self.slots = 0
+        self.copied = self.copied_accepted = 0
         self.count_outside = 0.0
         self.stage_ms = StageMs(0.0, 0.0, 0.0, 0.0, 0.0)
         self.histogram = [0]
@@ -75,6 +77,8 @@ class StepTotals:
             whole.accepted += part.accepted
             whole.nodes += part.nodes
             whole.slots += part.slots
+            whole.copied += part.copied
+            whole.copied_accepted += part.copied_accepted
             whole.stage_ms = _sum(whole.stage_ms, part.stage_ms)
             for depth, steps in enumerate(part.histogram):
                 whole.histogram[depth] += steps
@@ -91,6 +95,9 @@ class StepTotals:
         self.accepted += accepted
         self.nodes += step.tree.nodes
         self.slots += step.beam_slots if step.budget is None else 0
+        if "copy" in step.tree.origin:
+            self.copied += step.tree.origin.count("copy")
+            self.copied_accepted += sum(step.tree.origin[node] == "copy" for node in step.path)
         self.stage_ms = _sum(self.stage_ms, step.ms)
         self._reach(max(drafted, accepted))
         self.histogram[accepted] += 1
@@ -131,6 +138,16 @@ class StepTotals:
     @property
     def mean_nodes(self) -> float:
         return ratio(self.nodes, self.count)
+
+    @property
+    def mean_copied(self) -> float:
+        """Copied nodes of a tree."""
+        return ratio(self.copied, self.count)
+
+    @property
+    def copied_share(self) -> float:
+        """Copied ones among the accepted tokens."""
+        return ratio(self.copied_accepted, self.accepted)
 
     @property
     def saving(self) -> float:

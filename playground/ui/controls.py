@@ -71,13 +71,13 @@ def build_controls() -> Controls:
         stop = gr.Button("Stop", variant="stop", elem_id="rp-stop", min_width=60)
         follow = gr.Button("Follow up", elem_id="rp-follow", min_width=80)
     with gr.Column(elem_id="rp-settings", min_width=0):
-        shape = BeamShape()
+        own = "0: what pays best on this machine"
         with gr.Group(elem_classes="rp-group"):
-            width = gr.Slider(1, MAX_BEAM_WIDTH, value=shape.width, step=1, label="Beam width", elem_id="rp-width")
-            length = gr.Slider(1, MAX_BEAM_LENGTH, value=shape.length, step=1, label="Beam length", elem_id="rp-length")
+            width = gr.Slider(0, MAX_BEAM_WIDTH, value=0, step=1, label="Beam width", info=own, elem_id="rp-width")
+            length = gr.Slider(0, MAX_BEAM_LENGTH, value=0, step=1, label="Beam length", info=own, elem_id="rp-length")
             nodes = gr.Dropdown(
                 BUDGETS,
-                value=nodes_name(shape.nodes),
+                value=nodes_name(BeamShape().nodes),
                 label="Nodes to verify",
                 allow_custom_value=True,
                 elem_id="rp-nodes",
@@ -96,7 +96,7 @@ def build_controls() -> Controls:
             base = gr.Textbox(label="Base model", placeholder="Default, or hub id, or folder")
             drafter = gr.Textbox(label="Drafter", placeholder="Default, or folder")
             device = gr.Textbox(label="Device", placeholder="auto")
-            dtype = gr.Dropdown(["auto", "float32", "bfloat16", "float16"], value="auto", label="Dtype")
+            dtype = gr.Dropdown(["auto", "int8", "float32", "bfloat16", "float16"], value="auto", label="Dtype")
             device_map = gr.Textbox(
                 label="Device map", placeholder="none", info="auto spreads a large model; none: one device"
             )

@@ -25,6 +25,7 @@ from playground.ui.bodies import MAX_CALL_BYTES, MAX_EVENT_BYTES, BadBody, BodyC
 from playground.ui.exposure import Exposure
 
 API = "/gradio_api"
+PAGE = "playground.page"  # in a request's scope: the page that makes it, by Gradio's session hash
 CALLS = f"{API}/component_server"
 _PAGE_ROUTES = re.compile(
     r"/(config/?|theme\.css|favicon\.ico|robots\.txt|manifest\.json|login/?|logout|assets/.*|static/.*"
@@ -148,6 +149,7 @@ class Gate:
             except BadBody as error:
                 raise Refused(400, str(error)) from error
             self._check_call(path, value)
+            scope[PAGE] = value.get("session_hash") or ""
         return _again(check.whole, receive)
 
     def _check_call(self, path: str, value: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.config import BeamShape, EngineOptions, PlaygroundError, RunRequest
 from playground.line import Line, Place
 from playground.trace import Progress, Record, SessionInfo
 from playground.views.page import PairState
@@ -46,6 +46,16 @@ class HostStatus:
     message: str = ""
     revision: int = 0  # grows with every loaded pair
     error: str = ""  # why the last load failed; the pair loaded before it, if any, is still in use
+    asker: str | None = None  # the page that asked for that load, None for whoever started the server
+
+    def error_for(self, page: str) -> str:
+        """The error as a page is told it: in full to the one that asked, and to all where the server's own load failed.
+
+        It names paths and hub ids that the page typed; others learn no more than that there is no model.
+        """
+        if not self.error or self.asker in (None, page):
+            return self.error
+        return "No model is loaded. Another page asked for one that could not be." if self.state == "failed" else ""
 
 
 class SessionHost:
@@ -82,13 +92,18 @@ class SessionHost:
         """Base model and drafter of the pair in use, as they were asked for; None means the default."""
         return self._wanted
 
+    @property
+    def shape(self) -> BeamShape | None:
+        """The beam shape of the pair in use; None while there is none."""
+        return BeamShape.parse(self._session.info.shape) if self._session else None
+
     def start(self) -> None:
         """Load the pair given at construction, once."""
         if self._status.state == "idle":
             self.open(*self._wanted, self._options)
 
-    def open(self, base: str | None, drafter: str | None, options: EngineOptions) -> None:
-        """Load a pair in the background.
+    def open(self, base: str | None, drafter: str | None, options: EngineOptions, asker: str | None = None) -> None:
+        """Load a pair in the background; `asker` is the page that wants it.
 
         Raises:
             PlaygroundError: another pair is still loading.
@@ -96,11 +111,13 @@ class SessionHost:
         with self._lock:
             if self._status.state == "loading":
                 raise PlaygroundError("A model is still loading. Wait until it is ready, then load another.")
-            self._status = replace(self._status, state="loading", stage="Loading", done=0.0, message="", error="")
+            self._status = replace(
+                self._status, state="loading", stage="Loading", done=0.0, message="", error="", asker=asker
+            )
         thread = threading.Thread(target=self._load, args=(base, drafter, options), name="load-pair", daemon=True)
         thread.start()
 
-    def require(self) -> SessionLike:
+    def require(self, page: str = "") -> SessionLike:
         """The session, ready to run.
 
         Raises:
@@ -109,7 +126,7 @@ class SessionHost:
         if self._session is not None:
             return self._session
         if self._status.state == "failed":
-            raise PlaygroundError(f"No model is loaded: {self._status.error}")
+            raise PlaygroundError(f"No model is loaded. {self._status.error_for(page)}".strip())
         raise PlaygroundError("The model is still loading. The example stays open meanwhile; try again in a moment.")
 
     def _load(self, base: str | None, drafter: str | None, options: EngineOptions) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import gradio as gr
+
 from playground.config import PlaygroundError
+from playground.ui.gate import PAGE
 from playground.ui.pages import Pages
 from playground.views.page import Download, Failure, RunFrame, StatusPicture, StepPicture
 
@@ -15,8 +18,8 @@ Answer = TypeVar("Answer")
 def page_calls(pages: Pages) -> list[Callable[..., Any]]:
     """The calls, by the names the script knows them by."""
 
-    def pair_status(_: Any) -> StatusPicture:
-        return pages.status()
+    def pair_status(_: Any, request: gr.Request) -> StatusPicture:
+        return pages.status(str(request.scope.get(PAGE, "")))
 
     def step(arguments: Any) -> StepPicture | Failure:
         def answer() -> StepPicture:

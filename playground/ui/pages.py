@@ -47,7 +47,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require()
+        session = self.host.require(owner)
         session.check(request)
         run = LiveRun(session, request, self.store, owner)
         self._begin(owner, run)
@@ -61,7 +61,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require()
+        session = self.host.require(owner)
         session.check(request)
 
         def measure(stop: threading.Event, place: Place) -> Iterator[SweepRecord]:
@@ -88,15 +88,15 @@ class Pages:
         self.stop(owner)
         self.store.forget(owner)
 
-    def status(self) -> StatusPicture:
-        """How far the pair is, and what it is."""
+    def status(self, owner: str = "") -> StatusPicture:
+        """How far the pair is, and what it is; why a load failed is for the page that asked for it."""
         status, session = self.host.status, self.host.session
         return {
             "state": status.state,
             "stage": status.stage,
             "done": round(status.done, 4),
             "message": status.message,
-            "error": status.error,
+            "error": status.error_for(owner),
             "revision": status.revision,
             "pair": pair_picture(session.info) if session is not None else None,
         }
@@ -137,6 +137,8 @@ class Pages:
         device: str | None,
         dtype: str | None,
         device_map: str | None = None,
+        *,
+        owner: str | None = None,
     ) -> None:
         """Load another pair in the background.
 
@@ -158,9 +160,10 @@ class Pages:
             engine=current.engine,
             kernels=current.kernels,
             exact=current.exact,
+            threads=current.threads,
             device_map=spread,
         )
-        self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options)
+        self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options, owner)
 
     def _begin(self, owner: str, live: LiveWork) -> None:
         self.stop(owner)

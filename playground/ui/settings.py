@@ -44,11 +44,12 @@ class Widgets:
         return (self.system or "").strip()
 
 
-def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunRequest:
+def run_request(widgets: Widgets, history: tuple[Message, ...] = (), own: BeamShape | None = None) -> RunRequest:
     """The request these widgets ask for.
 
     Args:
         history: earlier turns, when this is a follow-up.
+        own: the pair's beam shape, for a width or length of 0.
 
     Raises:
         PlaygroundError: a value out of range, or an empty prompt.
@@ -57,11 +58,7 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
     earlier = tuple(message for message in history if message.role != "system")
     return RunRequest(
         messages=(*system, *earlier, Message("user", widgets.prompt or "")),
-        shape=BeamShape(
-            _whole("Beam width", widgets.width),
-            _whole("Beam length", widgets.length),
-            parse_nodes(str(widgets.nodes or "auto")),
-        ),
+        shape=_shape(widgets, own or BeamShape()),
         sampling=Sampling(
             temperature=_number("Temperature", widgets.temperature),
             top_k=_whole("Top-k", widgets.top_k),
@@ -72,6 +69,11 @@ def run_request(widgets: Widgets, history: tuple[Message, ...] = ()) -> RunReque
         race=bool(widgets.race),
         chat_template=bool(widgets.chat_template),
     )
+
+
+def _shape(widgets: Widgets, own: BeamShape) -> BeamShape:
+    width, length = _whole("Beam width", widgets.width), _whole("Beam length", widgets.length)
+    return BeamShape(width or own.width, length or own.length, parse_nodes(str(widgets.nodes or "auto")))
 
 
 def history_of(trace: Trace) -> tuple[Message, ...]:
@@ -110,7 +112,8 @@ def command_line(widgets: Widgets, base: str | None, drafter: str | None, option
     ):
         if value != default and value is not None:
             words += [flag, str(value)]
-    words += ["--beam-width", str(shape.width), "--beam-length", str(shape.length)]
+    words += ["--beam-width", str(shape.width)] if widgets.width else []
+    words += ["--beam-length", str(shape.length)] if widgets.length else []
     if shape.nodes != BeamShape().nodes:
         words += ["--nodes", nodes_name(shape.nodes)]
     words += ["--max-new-tokens", str(request.max_new_tokens)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from playground.bench.prompts import read_questions
 from playground.cli import main
@@ -67,6 +69,65 @@ def test_train_then_evaluate(
     words = capsys.readouterr().out
     assert "Beam width 2, length 1, the surviving beams; 3 prompts" in words
     assert "Beam width 2, length 2, best first, nodes 5, no copy tail; 3 prompts" in words
+
+
+def test_the_hint_without_a_drafter_is_a_command_that_works(
+    own_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_base(tmp_path / "my models" / "a base", chat=False)
+    race = ["race", "Hi", "--base", "my models/a base", *SMALL[4:], "--max-new-tokens", "8"]
+    assert main(race) == 2
+    said = capsys.readouterr().err
+    assert said.count("a base has no chat template: the prompt is continued as plain text.") == 1
+    command = shlex.split(said[said.index("python -m playground") :])
+    assert str(tmp_path / "my models" / "a base") in command
+    assert main([*command[3:], *TRAIN]) == 0
+    assert "no chat template: it writes and continues plain texts" in capsys.readouterr().err
+    assert main([*race, "--drafter", "my-drafter", "--system", "Be brief."]) == 0
+    assert "The system prompt stands before it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("engine", ["native", "eager"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_was_chosen_is_what_is_loaded(
+    own_cache: Path, tmp_path: Path, engine: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other dtype is loaded, nor measured, on the way."""
+    from playground.base_model import adapter, native_loading, stock
+
+    loaded = []
+
+    def load(*arguments: Any, **named: Any) -> Any:
+        loaded.append(named["dtype"])
+        return stock.load_transformers_model(*arguments, **named)
+
+    base = write_base(tmp_path / "base", hidden=64, inner=96, dtype=getattr(torch, dtype))
+    for module in (adapter, native_loading):
+        monkeypatch.setattr(module, "load_transformers_model", load)
+    command = ["distill", "--base", str(base), "--out", str(tmp_path / "corpus"), *SMALL[:-1], dtype]
+    assert main([*command, "--engine", engine]) == 0
+    allowed = {getattr(torch, dtype), torch.float32} if engine == "native" else {getattr(torch, dtype)}
+    assert set(loaded) <= allowed and getattr(torch, dtype) in loaded
+
+
+def test_prompts_are_tried_as_many_as_asked(
+    own_cache: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "drafter"
+    command = ["train", "--base", str(tiny_base), "--out", str(out), *TRAIN, "--trial-prompts", "3", "--json"]
+    assert main(command) == 0
+    assert result(capsys)["steps"] == 4 and "3 prompts of" in (out / "README.md").read_text()
+
+
+def test_the_disk_for_states_is_said_and_bounded(
+    own_cache: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--base", str(tiny_base), "--out", str(tmp_path / "d"), *TRAIN, "--disk", "0.0001"]
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "for a million tokens" in said and "--rows is 8, but there is disk for the states of" in said
+    assert not (tmp_path / "d" / "work" / "corpus").exists()
 
 
 def test_two_processes_train_one_drafter(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:

@@ -99,6 +99,28 @@ def test_same_text_and_same_steps_with_a_real_drafter(base: BaseModel, shape: Be
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS.keys())
+@pytest.mark.parametrize("nodes", [None, 24], ids=["beams", "best-first"])
+def test_copies_beyond_the_draft_vocabulary(base: BaseModel, nodes: NodeBudget, sampling: Sampling) -> None:
+    """Looked-up tokens that the drafter's head lacks are drafted by beams, whatever the tail does."""
+    tied = {"draft_vocab_size": 6, "tied_head": True, "lookup_tokens": 4, "context_tokens": 3, "context_dim": 8}
+    drafter, shape = drafter_for(base, **tied), BeamShape(4, 3, nodes, copy_tail=False)
+    known = set(range(0, 18, 3))
+    drafter.draft_vocabulary.copy_(torch.tensor(sorted(known)))
+    drafter.bind(base)
+    want = drafting_run(base, drafter, shape, PROMPT, sampling, 40)
+    lane, steps = replayed_run(base, drafter, shape, sampling, 40)
+    assert lane.tokens == want.lane.tokens == plain_run(base, PROMPT, sampling, 40).tokens
+    for got, direct in zip(steps, want.steps, strict=True):
+        same_but_for_time(got, direct)
+    outside = [
+        (step, node) for step in steps for node in range(1, step.tree.nodes) if step.tree.token[node] not in known
+    ]
+    assert len(outside) > 3
+    for step, node in outside:
+        assert step.tree.origin[node] == "beam" and (nodes is None or step.tree.copied[node] == step.tree.depth[node])
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS.values(), ids=SAMPLINGS.keys())
 @pytest.mark.parametrize("new", [1, 2, 3, 9, 40])
 def test_equal_records_on_scripted_drafters(sampling: Sampling, new: int) -> None:
     """Exactly equal, but for the times: float by float, with an end of sequence that beams run into."""

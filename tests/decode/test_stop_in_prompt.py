@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def session(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Session:
-    return Session.open(str(tiny_base), str(tiny_drafter), EngineOptions(device="cpu", dtype="float32"))
+    return Session.open(str(tiny_base), str(tiny_drafter), EngineOptions(device="cpu", dtype="float32", engine="eager"))
 
 
 def request_of(characters: int) -> RunRequest:

@@ -10,9 +10,11 @@ import torch
 
 from kernels import kernel_set
 from playground.base_model.adapter import BaseModel
+from playground.distill.author import Author
+from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.corpus import Corpus, load_corpus
 from playground.distill.corpus.turns import ChatTurns
-from playground.distill.corpus.writing import CorpusOptions, write_corpus
+from playground.distill.corpus.writing import write_corpus
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import StatesInfo, TeacherStates
 from playground.distill.training.batches import BatchSource
@@ -25,7 +27,7 @@ KERNELS = kernel_set("reference", torch.device("cpu"))
 END = 2
 TURNS = ChatTurns(opening=(5, 6, 7), to_assistant=(END, 8, 9), to_user=(END, 8, 5), ends=frozenset({END}))
 PLAIN = ChatTurns(ends=frozenset({END}), plain=True)
-OPTIONS = CorpusOptions(rows=12, row_tokens=48, batch=6, longest_user_turn=6, sampled_opening=5)
+OPTIONS = CorpusOptions(rows=12, row_tokens=48, shard_rows=6, longest_user_turn=6, sampled_opening=5)
 
 
 def tiny_base(**overrides: Any) -> BaseModel:
@@ -37,8 +39,8 @@ def tiny_base(**overrides: Any) -> BaseModel:
 
 def write(base: BaseModel, folder: Path, options: CorpusOptions = OPTIONS, **more: Any) -> Corpus:
     turns = more.pop("turns", TURNS)
-    with base.stock() as model:
-        write_corpus(model, turns, options, folder, about=more.pop("about", {}), **more)
+    with Author(base, turns, "t").writer(more.pop("together", options.shard_rows)) as writer:
+        write_corpus(writer, turns, options, folder, about=more.pop("about", {}), **more)
     return load_corpus(folder)
 
 
@@ -48,8 +50,8 @@ def info_of(base: BaseModel, corpus: Corpus, taps: tuple[int, ...] = (1,)) -> St
 
 def teach(base: BaseModel, corpus: Corpus, folder: Path) -> TeacherStates:
     states, done = TeacherStates.create_or_open(folder, info_of(base, corpus))
-    with base.stock() as model:
-        fill(model, corpus, states, done)
+    with Author(base, TURNS, "t").reader(states.info.taps) as reader:
+        fill(reader, corpus, states, done)
     return states
 
 
@@ -69,6 +71,6 @@ class Training:
 def training(folder: Path, rows: int = 36) -> Training:
     """Mostly plain text of one tiny model, so that nearly every token teaches."""
     base = tiny_base()
-    corpus = write(base, folder / "corpus", replace(OPTIONS, rows=rows, batch=rows), turns=PLAIN)
+    corpus = write(base, folder / "corpus", replace(OPTIONS, rows=rows, shard_rows=rows), turns=PLAIN)
     config = replace(choose_config(base.info()), draft_vocab_size=64)
     return Training(base, corpus, teach(base, corpus, folder / "teacher"), Recipe(config, batch=64))

@@ -29,10 +29,16 @@ def nodes_of_first_step(page: Any) -> int:
     return int(page.get_attribute(".rp-live .rp-tree", "data-nodes"))
 
 
+def choose_nodes(page: Any, name: str) -> None:
+    page.locator("#rp-nodes input").click()
+    page.get_by_role("option", name=name).first.click()
+
+
 def test_a_run_with_both_sliders_moved(open_page: OpenPage) -> None:
     page = open_page()
     set_slider(page, "Beam width", 3)
     set_slider(page, "Beam length", 2)
+    choose_nodes(page, "beams")
     run_prompt(page)
     assert app(page, "shape") == "3x2"
     first_nodes = nodes_of_first_step(page)
@@ -47,6 +53,11 @@ def test_a_run_with_both_sliders_moved(open_page: OpenPage) -> None:
     assert app(page, "shape") == "8x5"
     assert nodes_of_first_step(page) > 7
     assert page.locator(".rp-textbox .rp-token").count() == 40
+
+    choose_nodes(page, "12")
+    run_prompt(page, "A third prompt")
+    assert 7 < nodes_of_first_step(page) <= 12
+    assert "12 nodes" in page.inner_text(".rp-caption")
 
 
 def test_the_tree_and_the_text_grow_while_it_runs(open_page: OpenPage, site: Site) -> None:

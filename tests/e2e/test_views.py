@@ -136,7 +136,7 @@ def test_keys(open_page: OpenPage) -> None:
     page.keyboard.press("Control+Enter")
     page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
     page.wait_for_selector(".rp-app[data-state=done]")
-    page.locator(".rp-panelhead h2").first.click()
+    page.locator(".rp-live .rp-panelhead h2").first.click()
     page.keyboard.press("2")
     page.wait_for_selector(".rp-app[data-shown=steps]")
     page.keyboard.press("?")

@@ -52,6 +52,17 @@ def test_steps_count_by_their_share_outside_loops() -> None:
     assert found.draft_over_verify == 0.25 and found.ms_per_token == pytest.approx(20 / 11)
 
 
+def test_copies_are_counted_and_a_budgets_tree_saves_nothing() -> None:
+    plain = step((1, 2), 1)
+    copies = replace(plain.tree, origin=("root", "beam", "copy", "copy"))
+    budgeted = replace(step((1, 1, 5), 2), tree=copies, budget=16)
+    totals = totals_of([plain, budgeted])
+    assert (totals.copied, totals.copied_accepted, totals.slots) == (2, 1, 3)
+    found = acceptance([totals], 3)
+    assert found.mean_copied == 1.0 and found.copied_share == 1 / 3
+    assert vars(StepTotals.merged([totals_of([plain]), totals_of([budgeted])])) == vars(totals)
+
+
 def test_steps_that_drafted_less_do_not_count_beyond() -> None:
     short, longer = totals_of([step((1, 2), 1, levels=1)]), totals_of([step((1, 2, 3), 2, levels=2)])
     assert acceptance([short], 3).accepted_at == (1.0, 0.0, 0.0)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 DEVICE = torch.device("cuda")
 PROMPT = [5, 17, 2, 8, 13, 1, 9]
-SHAPE = BeamShape(8, 3)
+SHAPES = [BeamShape(8, 3, None), BeamShape(8, 3), BeamShape(4, 3, 40)]
 SAMPLINGS = [Sampling(), Sampling(temperature=1.1, seed=4), Sampling(1.2, 12, 0.9, seed=2)]
 
 
@@ -47,15 +47,18 @@ def finished(lane: Any) -> list[int]:
     return lane.tokens
 
 
-def both(base: BaseModel, drafter: Drafter, sampling: Sampling) -> tuple[Decoding, Decoding]:
+def both(
+    base: BaseModel, drafter: Drafter, sampling: Sampling, shape: BeamShape = SHAPES[1]
+) -> tuple[Decoding, Decoding]:
     """Plain decoding and drafting."""
     plain = Decoding(base, sampling)
-    return plain, dataclasses.replace(plain, drafting=Drafting(drafter, SHAPE))
+    return plain, dataclasses.replace(plain, drafting=Drafting(drafter, shape))
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
-def test_replayed_is_direct(sampling: Sampling) -> None:
-    plain, drafting = both(*pair(kernel_set("triton", DEVICE)), sampling)
+def test_replayed_is_direct(sampling: Sampling, shape: BeamShape) -> None:
+    plain, drafting = both(*pair(kernel_set("triton", DEVICE)), sampling, shape)
     programs = Programs()
     want = finished(PlainLane(DirectRunner(plain), 60))
     assert finished(PlainLane(ReplayedRunner(plain, programs), 60)) == want
@@ -64,9 +67,10 @@ def test_replayed_is_direct(sampling: Sampling) -> None:
         assert finished(DraftingLane(ReplayedRunner(drafting, programs), 60)) == want
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=["greedy", "hot", "top-p"])
-def test_replayed_steps_are_the_direct_ones(sampling: Sampling) -> None:
-    _, drafting = both(*pair(kernel_set("triton", DEVICE)), sampling)
+def test_replayed_steps_are_the_direct_ones(sampling: Sampling, shape: BeamShape) -> None:
+    _, drafting = both(*pair(kernel_set("triton", DEVICE)), sampling, shape)
     runs = []
     for runner in (DirectRunner(drafting), ReplayedRunner(drafting)):
         lane, steps = DraftingLane(runner, 60), []
@@ -111,9 +115,13 @@ def test_a_stage_that_asks_is_told_to_run_eagerly() -> None:
 
 
 @pytest.mark.parametrize("kind", [DirectRunner, ReplayedRunner])
-@pytest.mark.parametrize("plain", [False, True], ids=["drafting", "plain"])
-def test_a_step_waits_for_nothing_but_its_message(kind: Any, plain: bool) -> None:
-    decodings = both(*pair(kernel_set("triton", DEVICE)), Sampling())
+@pytest.mark.parametrize(
+    ("plain", "shape"),
+    [(False, SHAPES[0]), (False, SHAPES[1]), (True, SHAPES[1])],
+    ids=["beams", "best-first", "plain"],
+)
+def test_a_step_waits_for_nothing_but_its_message(kind: Any, plain: bool, shape: BeamShape) -> None:
+    decodings = both(*pair(kernel_set("triton", DEVICE)), Sampling(), shape)
     runner = kind(decodings[0] if plain else decodings[1])
     lane: Any = PlainLane(runner, 60) if plain else DraftingLane(runner, 60)
     finished(lane)  # captures every bucket the text needs
@@ -151,6 +159,7 @@ def test_the_default_engine_calls_each_kernel(monkeypatch: pytest.MonkeyPatch) -
 
     operations = {part.name for part in dataclasses.fields(KernelSet) if callable(getattr(kernels, part.name))}
     names = operations - {"linear"}  # the vendor's, outside exact mode
-    _, drafting = both(*pair(dataclasses.replace(kernels, **{name: counted(name) for name in names})), Sampling())
-    finished(DraftingLane(ReplayedRunner(drafting), 20))
+    watched = pair(dataclasses.replace(kernels, **{name: counted(name) for name in names}))
+    for shape in SHAPES:
+        finished(DraftingLane(ReplayedRunner(both(*watched, Sampling(), shape)[1]), 20))
     assert called == names

@@ -209,6 +209,41 @@ def test_a_failed_load_keeps_the_pair_in_use() -> None:
     assert host.status.error.startswith("No such model") and host.wanted == (None, None)
 
 
+def test_why_a_load_failed_is_for_the_page_that_asked() -> None:
+    """Others, who typed nothing, learn neither the name nor the path; what the server itself loads concerns all."""
+    answers: list[Any] = [PlaygroundError("No folder /own. Check it."), PlaygroundError("No folder /secret. Check it.")]
+    answers += [Scripted(make_trace(new_tokens=6)), PlaygroundError("No folder /other. Check it.")]
+
+    def opener(*_: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        answer.info = None
+        return answer
+
+    host = SessionHost(opener)
+    pages = Pages(host, lambda *_: iter(()))
+
+    def errors() -> tuple[str, str]:
+        until(lambda: host.status.state != "loading")
+        return host.status.error_for("a"), host.status.error_for("b")
+
+    host.start()
+    assert errors() == ("No folder /own. Check it.",) * 2
+    pages.load_pair("/secret", None, None, None, owner="a")
+    told, others = errors()
+    assert (
+        told == "No folder /secret. Check it." and others.startswith("No model is loaded.") and "secret" not in others
+    )
+    with pytest.raises(PlaygroundError) as caught:
+        host.require("b")
+    assert "secret" not in str(caught.value)
+    pages.load_pair("/good", None, None, None, owner="a")
+    assert errors() == ("", "")
+    pages.load_pair("/other", None, None, None, owner="b")
+    assert errors() == ("", "No folder /other. Check it.") and host.status.state == "ready"
+
+
 def test_frames_are_dropped_but_records_are_not() -> None:
     trace = make_trace(new_tokens=120, seed=2)
     pages = pages_of(Scripted(trace, seconds=0.001))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from playground.figures.format import number, ordinal, percent, plural, times
+from playground.ui.assets import ASSETS, lean, page_head
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "js"
 
@@ -31,6 +33,19 @@ def node(*arguments: str, given: str = "") -> str:
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.test.cjs")), ids=lambda path: path.name.split(".")[0])
 def test_pure_parts(path: Path) -> None:
     assert "# fail 0" in node("--test", "--test-reporter=tap", str(path))
+
+
+def test_what_is_sent_says_what_was_written() -> None:
+    """Comments and indents go, and nothing else: every other line stands there, and no text runs over a line's end."""
+    for path in sorted((ASSETS / "js").glob("*.js")):
+        code = path.read_text(encoding="utf-8")
+        assert not any(line.replace('"```"', "").count("`") % 2 for line in code.splitlines()), (
+            f"{path.name} has a text of several lines"
+        )
+        kept = [line.strip() for line in code.splitlines()]
+        kept = [line for line in kept if line and not line.startswith(("//", "/**", "* ", "*/")) and line != "*"]
+        assert lean(code).splitlines() == kept, path.name
+    node("--check", "-", given=re.findall(r"<script>(.*)</script>", page_head(), re.DOTALL)[0])
 
 
 def test_numbers_read_the_same_in_words_and_on_the_page() -> None:

@@ -101,7 +101,8 @@ def load_corpus(path: Path) -> Corpus:
     Raises:
         PlaygroundError: nothing there, or a file that is not a corpus.
     """
-    files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+    found = (file for file in path.glob("*.npz") if not file.name.startswith("unfinished"))
+    files = sorted(found) if path.is_dir() else [path]
     if not files or not all(file.exists() for file in files):
         raise PlaygroundError(f"No corpus at {path}: no .npz files there. Write one with `distill --out {path}`.")
     digest, ids, assistant, greedy, lengths = hashlib.sha256(), [], [], [], []

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from playground.distill.author import Author
+from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.openings import UNASKED, Openings
-from playground.distill.corpus.writing import CorpusOptions, Shards, write_corpus
-from playground.distill.request import Author
+from playground.distill.corpus.writing import Shards, write_corpus
 from playground.distill.training.processes import Processes
 from playground.progress import Bars
 
@@ -26,46 +27,56 @@ def write_own_corpus(
     bars: Bars,
     *,
     openings: Openings = UNASKED,
-    seconds: float | None = None,
+    together: int | None = None,
+    seconds: Callable[[float], float] | None = None,
     spend: Callable[[float, int], None] = lambda seconds, tokens: None,
+    stage: str = "corpus",
 ) -> None:
     """Let the base model write a corpus; shards already there are kept.
 
     Args:
-        seconds: no shard is started that would end after this time; one is written in any case.
+        together: rows that the eager engine writes at once; None: as many as fit.
+        seconds: given the tokens a second so far (0 where nobody knows), how long the writing may take; no shard is
+            begun that would not end in time, but one is written in any case.
         spend: told the seconds and the tokens of whole shards, also when the work is broken off.
     """
     processes = Processes.launched(author.base.device)
-    began, before, started = time.perf_counter(), tokens_in(folder, options), 0
+    began, before, latest = time.perf_counter(), tokens_in(folder, options), 0
 
-    def may_start(_number: int) -> bool:
-        nonlocal started
-        elapsed = time.perf_counter() - began
-        if seconds is not None and (started or before) and elapsed * (started + 1) / max(started, 1) > seconds:
-            return False
-        started += 1
-        return True
+    def report(done: int) -> None:
+        nonlocal latest
+        latest = done
+        count(done)
 
-    total = options.rows * options.row_tokens if options.rows < ENDLESS_ROWS else None
-    shards = Shards(lambda number: number % processes.world == processes.rank, may_start)
-    try:
-        with bars.stage("corpus", total, "tok", before) as report, author.base.stock() as model:
-            write_corpus(
-                model,
-                author.turns,
-                options,
-                folder,
-                about=author.about,
-                openings=openings,
-                shards=shards,
-                report=report,
-            )
-    finally:
-        spend(time.perf_counter() - began, tokens_in(folder, options) - before)
+    with author.writer(together, bars.say) as writer:
+
+        def may_start(_shard: int) -> bool:
+            elapsed = time.perf_counter() - began
+            if seconds is None or not (latest or before):
+                return True
+            written = max(0, latest - before)
+            return elapsed + writer.row_seconds <= seconds(written / elapsed if written else 0.0)
+
+        shards = Shards(lambda number: number % processes.world == processes.rank, processes.rank, may_start)
+        total = options.rows * options.row_tokens if options.rows < ENDLESS_ROWS else None
+        try:
+            with bars.stage(stage, total, "tok", before) as count:
+                write_corpus(
+                    writer,
+                    author.turns,
+                    options,
+                    folder,
+                    about=author.about,
+                    openings=openings,
+                    shards=shards,
+                    report=report,
+                )
+        finally:
+            spend(time.perf_counter() - began, tokens_in(folder, options) - before)
     processes.wait()
 
 
 def tokens_in(folder: Path, options: CorpusOptions) -> int:
     """Tokens of the whole shards in a folder."""
-    rows = min(options.rows, len(list(folder.glob("rows-*.npz"))) * options.batch)
+    rows = min(options.rows, len(list(folder.glob("rows-*.npz"))) * options.shard_rows)
     return rows * options.row_tokens

@@ -1,64 +1,32 @@
-"""A corpus without a data set: the base model writes both sides of its own conversations.
+"""A corpus without a data set: rows are handed out to a writer and kept as small files, shard by shard.
 
-The chat template is followed up to the user's turn; the model samples the user's turn at temperature 1,
-then answers greedily (even rows) or at 0.7 (odd rows), turn after turn until the row is full. All rows
-stand at the same position, so the batch needs no padding and no mask, and every row stays busy. Prompts or
-composed requests may open the conversations instead, and composed ones may follow the answers. An answer that
-repeats itself is broken off: a small model would fill half of its greedy rows with loops. Without a chat
-template rows are texts: a few sampled tokens, then their continuation. Knows a model that continues
-tokens; neither a tokenizer nor a drafter.
+A row hangs on the seed and its number alone, so rows may be written in any order, together with any others, and by
+several processes; a shard's file is there as soon as its rows are whole, and what is there is never written again.
+Rows that are not whole are kept too, so that they go on where they were. A writer is whatever continues rows with a
+base model. Knows neither a model, a tokenizer nor a drafter.
 """
 
 from __future__ import annotations
 
 import json
+import time
+import zipfile
+import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from playground.base_model.placement import device_of
 from playground.config import PlaygroundError
+from playground.distill.corpus.conversation import CorpusOptions, Row
 from playground.distill.corpus.openings import UNASKED, Openings
-from playground.distill.corpus.repetition import Repetition
-from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns
 from playground.files import write_json, written_whole
 
-SAMPLED_FROM = 100
-"""Sampling looks at the 100 largest logits: the whole vocabulary doubles the time of a CPU step."""
-
-_REPORT_EVERY = 16  # positions
-
-
-@dataclass(frozen=True)
-class CorpusOptions:
-    """Size and seed of a corpus."""
-
-    rows: int = 1024
-    row_tokens: int = 512
-    batch: int = 128  # rows of a shard, written together
-    answer_temperature: float = 0.7
-    seed: int = 0
-    longest_user_turn: int = 256  # a user who rambles is interrupted
-    longest_repetition: int = 48  # tokens; an assistant who goes round in circles is interrupted too
-    sampled_opening: int = 24  # tokens that open a plain text, at temperature 1: else all greedy rows were one text
-
-    @property
-    def longest_prompt(self) -> int:
-        """Tokens of a first turn: half a row, so that the answer has as much room."""
-        return self.row_tokens // 2
-
-    def __post_init__(self) -> None:
-        sizes = (("Rows", self.rows, 1), ("Row tokens", self.row_tokens, 16), ("Shard rows", self.batch, 1))
-        for name, value, low in sizes:
-            if value < low:
-                raise PlaygroundError(f"{name} is {value}, but must be at least {low}. Choose a larger number.")
+_KEEP_SECONDS = 60.0  # of writing that a crash may cost
 
 
 @dataclass(frozen=True)
@@ -66,60 +34,131 @@ class Shards:
     """Which shards of a corpus to write now."""
 
     mine: Callable[[int], bool] = lambda number: True  # several processes share the work by shard number
+    process: int = 0  # which of them this is
     may_start: Callable[[int], bool] = lambda number: True  # asked before each shard that is still to be written
 
 
-class _Row:
-    """One conversation as it grows; hands out forced tokens until the model's own are wanted."""
+class Writer(Protocol):
+    """Continues rows with a base model."""
 
-    def __init__(self, turns: ChatTurns, asked: Sequence[Sequence[int]], greedy: bool, options: CorpusOptions) -> None:
-        self.turns, self.greedy = turns, greedy
-        self.speaker, self.said = "user", 0
-        self.forced = deque(turns.opening)
-        self._user_limit = options.sampled_opening if turns.plain else options.longest_user_turn
-        self._most_repeated, self._repetition = options.longest_repetition, Repetition()
-        self._asked = deque(asked)  # the user's turns that are not the model's own
-        if self._asked:
-            self.forced.extend((*self._asked.popleft()[: options.longest_prompt], *turns.to_assistant))
-            self.speaker = "assistant"
+    first_token: int  # what a text begins with where nothing else does
 
-    def take(self, own: int) -> tuple[int, bool]:
-        """The row's next token given the model's own wish, and whether it is the assistant's."""
-        if self.forced:
-            return self.forced.popleft(), False
-        spoken = self.speaker == "assistant"
-        self.said += 1
-        enough = self._in_circles(own) if spoken else self.said > self._user_limit
-        if own not in self.turns.ends and not enough:
-            return own, spoken
-        if self.turns.plain:
-            return self._next_text(own, spoken)
-        return self._next_turn(own, spoken)
+    @property
+    def row_seconds(self) -> float:
+        """From the beginning of a row to its end, as measured; 0 before anything was."""
+        ...
 
-    def _in_circles(self, own: int) -> bool:
-        """Whether the answer has repeated itself for too long; a text without turns may."""
-        return not self.turns.plain and self._repetition.add(own) > self._most_repeated
+    def write(self, desk: Desk, seed: int) -> None:
+        """Take rows from the desk and hand them back full, until there are none."""
+        ...
 
-    def _next_text(self, own: int, spoken: bool) -> tuple[int, bool]:
-        """Without turns: the opening is followed by its continuation, the end of a text by another opening."""
-        ended = own in self.turns.ends
-        self.speaker, self.said = ("user" if ended else "assistant"), 0
-        return own, spoken
 
-    def _next_turn(self, own: int, spoken: bool) -> tuple[int, bool]:
-        """The template's tokens to the other speaker; they begin with the end of this one's turn."""
-        self.forced = deque(self.turns.to_user if spoken else self.turns.to_assistant)
-        self.speaker, self.said, self._repetition = ("user" if spoken else "assistant"), 0, Repetition()
-        if spoken and self._asked:
-            self.forced.extend((*self._asked.popleft(), *self.turns.to_assistant))
-            self.speaker = "assistant"
-        if self.forced and (self.forced[0] == own or not spoken):
-            return self.forced.popleft(), spoken
-        return own, spoken
+class Desk:
+    """Hands out rows and keeps the full ones; of the others, what they have so far."""
+
+    def __init__(
+        self,
+        out: Path,
+        options: CorpusOptions,
+        shards: Shards,
+        begin: Callable[[int], Row],
+        report: Callable[[int], None],
+    ) -> None:
+        self.out, self.options, self.shards = out, options, shards
+        self._begin, self._report = begin, report
+        self._next = 0  # shard
+        self._closed = False
+        self._waiting: deque[int] = deque()  # numbers of rows that nobody writes yet
+        self._kept: dict[int, dict[int, Row]] = {}  # full rows of shards that are not whole
+        self._given: dict[int, Row] = {}  # rows that are being written
+        self._saved_at = time.monotonic()
+        self._begun = out / f"unfinished-{shards.process}.npz"
+        self._earlier = _read_unfinished(self._begun)
+        self._done = 0  # tokens in files
+
+    def take(self) -> Row | None:
+        """A row to write; None where there is none, or no time for another."""
+        while not self._waiting and (shard := self._next_shard()) is not None:
+            self._open(shard)
+        if not self._waiting:
+            return None
+        row = self._row(self._waiting.popleft())
+        self._given[row.number] = row
+        return row
+
+    def give_back(self, row: Row) -> None:
+        """A row that could not be written: it is handed out anew, from its beginning."""
+        del self._given[row.number]
+        self._waiting.appendleft(row.number)
+
+    def keep(self, row: Row) -> None:
+        """A full row; the last of its shard saves them all."""
+        self._given.pop(row.number, None)
+        shard = (row.number - self.options.first_row) // self.options.shard_rows
+        kept, numbers = self._kept[shard], self._numbers(shard)
+        kept[row.number] = row
+        if len(kept) == len(numbers):
+            _save(self._file(shard), [kept[number] for number in numbers])
+            del self._kept[shard]
+            self._done += len(numbers) * self.options.row_tokens
+
+    def save_unfinished(self) -> None:
+        """Keep what rows have that are in no file yet."""
+        rows = [*self._given.values(), *(row for kept in self._kept.values() for row in kept.values())]
+        numbers = {row.number for row in rows}
+        wishes: dict[str, Any] = {str(row.number): row.wishes[: row.filled] for row in rows if row.filled}
+        wishes |= {str(number): row for number, row in self._earlier.items() if number not in numbers}
+        self._saved_at = time.monotonic()
+        if not wishes:
+            self._begun.unlink(missing_ok=True)
+            return
+        with written_whole(self._begun) as partial, open(partial, "wb") as stream:
+            np.savez_compressed(stream, **wishes)
+
+    def _open(self, shard: int) -> None:
+        """Its rows wait to be written; those that an earlier run has filled are kept."""
+        self._kept[shard] = {}
+        for number in self._numbers(shard):
+            if len(self._earlier.get(number, ())) == self.options.row_tokens:
+                self.keep(self._row(number))
+            else:
+                self._waiting.append(number)
+
+    def _row(self, number: int) -> Row:
+        row = self._begin(number)
+        row.go_on_from(self._earlier.pop(number, row.wishes[:0]))
+        return row
+
+    def tell(self, in_flight: int) -> None:
+        """Report tokens: of files, of full rows, and those of rows that are being written."""
+        full = sum(map(len, self._kept.values())) * self.options.row_tokens
+        self._report(self._done + full + in_flight)
+        if time.monotonic() - self._saved_at > _KEEP_SECONDS:
+            self.save_unfinished()
+
+    def _next_shard(self) -> int | None:
+        """The next shard that is still to be written by this process."""
+        count = -(-self.options.rows // self.options.shard_rows)
+        while not self._closed and self._next < count:
+            number, self._next = self._next, self._next + 1
+            if self._file(number).exists():
+                self._done += len(self._numbers(number)) * self.options.row_tokens
+            elif self.shards.mine(number):
+                self._closed = not self.shards.may_start(number)
+                return None if self._closed else number
+        return None
+
+    def _numbers(self, shard: int) -> range:
+        options, first = self.options, shard * self.options.shard_rows
+        begin = options.first_row + first
+        return range(begin, begin + min(options.shard_rows, options.rows - first))
+
+    def _file(self, shard: int) -> Path:
+        return self.out / f"rows-{shard:05d}.npz"
 
 
 def write_corpus(
-    model: Any,
+    writer: Writer,
     turns: ChatTurns,
     options: CorpusOptions,
     out: Path,
@@ -129,7 +168,7 @@ def write_corpus(
     shards: Shards | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write the corpus to `out`, a shard for each batch; shards already there are kept.
+    """Write the corpus to `out`; shards already there are kept.
 
     Args:
         openings: what the user says in each row.
@@ -140,59 +179,21 @@ def write_corpus(
     """
     out.mkdir(parents=True, exist_ok=True)
     _same_corpus(out / "corpus.json", about | _settings(options, turns, openings))
-    shards, done = shards or Shards(), 0
-    for number in range(-(-options.rows // options.batch)):
-        file = out / f"rows-{number:05d}.npz"
-        first = number * options.batch
-        count = min(options.batch, options.rows - first)
-        if not file.exists():
-            if not shards.mine(number):
-                continue
-            if not shards.may_start(number):
-                return
-            said = openings.of(range(first, first + count), options.seed, options.longest_prompt)
-            rows = [_Row(turns, asked, i % 2 == 0, options) for i, asked in enumerate(said)]
 
-            def tick(place: int, done: int = done, count: int = count) -> None:
-                report(done + place * count)
+    def begin(number: int) -> Row:
+        (asked,) = openings.of(range(number, number + 1), options.seed, options.longest_prompt)
+        return Row(number, turns, asked, options, writer.first_token)
 
-            ids, assistant = _write_batch(model, rows, options, options.seed * 100_003 + number, tick)
-            _save(file, ids, assistant, np.array([row.greedy for row in rows]))
-        done += count * options.row_tokens
-        report(done)
+    desk = Desk(out, options, shards or Shards(), begin, report)
+    try:
+        writer.write(desk, options.seed)
+    finally:
+        desk.save_unfinished()
+    desk.tell(0)
 
 
-@torch.inference_mode()
-def _write_batch(
-    model: Any, rows: list[_Row], options: CorpusOptions, seed: int, tick: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """All rows of a batch, position by position: ids and assistant flags [rows, row_tokens]."""
-    device = device_of(model.get_input_embeddings())
-    generator = torch.Generator(device).manual_seed(seed)
-    cache = rows_cache(model.config, options.row_tokens)
-    ids = np.zeros((len(rows), options.row_tokens), np.int64)
-    flags = np.zeros(ids.shape, bool)
-    own = [_first_token(model)] * len(rows)
-    for row in rows:
-        if not row.forced:
-            row.forced.append(own[0])
-    for place in range(options.row_tokens):
-        for i, row in enumerate(rows):
-            ids[i, place], flags[i, place] = row.take(own[i])
-        if place + 1 == options.row_tokens:
-            break
-        fed = torch.from_numpy(ids[:, place : place + 1]).to(device)
-        position = torch.tensor([[place]], device=device)
-        out = model(input_ids=fed, position_ids=position, past_key_values=cache, use_cache=True)
-        own = _choose(out.logits[:, -1], _temperatures(rows, options, device), generator).tolist()
-        if place % _REPORT_EVERY == 0:
-            tick(place)
-    return ids, flags
-
-
-def _first_token(model: Any) -> int:
-    """What a text begins with where nothing else does."""
-    config = model.config.get_text_config()
+def first_token(config: Any) -> int:
+    """What a text of a transformers model begins with where nothing else does."""
     for name in ("bos_token_id", "eos_token_id"):
         found = getattr(config, name, None)
         if found is not None:
@@ -200,28 +201,16 @@ def _first_token(model: Any) -> int:
     return 0
 
 
-def _temperatures(rows: list[_Row], options: CorpusOptions, device: torch.device) -> Tensor:
-    """[rows] temperature of each row's speaker; 0 is greedy."""
-    answer = options.answer_temperature
-    return torch.tensor(
-        [1.0 if row.speaker == "user" else 0.0 if row.greedy else answer for row in rows], device=device
-    )
-
-
-def _choose(logits: Tensor, temperature: Tensor, generator: torch.Generator) -> Tensor:
-    """A token for each row of logits [rows, V]."""
-    best, ids = logits.topk(min(SAMPLED_FROM, logits.shape[-1]), dim=-1)  # [rows, k]
-    probabilities = (best.float() / temperature.clamp(min=1e-4)[:, None]).softmax(-1)
-    drawn = torch.multinomial(probabilities, 1, generator=generator)
-    drawn = torch.where(temperature[:, None] > 0, drawn, 0)
-    return ids.gather(1, drawn)[:, 0]
+def place_number(row: Row) -> int:
+    """The row's next place among all places of a corpus: its noise hangs on the seed and on this."""
+    return row.number * len(row.ids) + row.filled
 
 
 def _settings(options: CorpusOptions, turns: ChatTurns, openings: Openings) -> dict[str, Any]:
     """What decides a shard's contents: all but the number of rows, so that a corpus can grow."""
     return {
         "row_tokens": options.row_tokens,
-        "batch": options.batch,
+        "shard_rows": options.shard_rows,
         "answer_temperature": options.answer_temperature,
         "seed": options.seed,
         "longest_repetition": None if turns.plain else options.longest_repetition,
@@ -244,7 +233,20 @@ def _same_corpus(file: Path, settings: dict[str, Any]) -> None:
         )
 
 
-def _save(file: Path, ids: np.ndarray, assistant: np.ndarray, greedy: np.ndarray) -> None:
+def _save(file: Path, rows: list[Row]) -> None:
+    ids = np.stack([row.ids for row in rows])
     small = ids.astype(np.uint16 if ids.max() < 65_536 else np.int32)
+    assistant, greedy = np.stack([row.assistant for row in rows]), np.array([row.greedy for row in rows])
     with written_whole(file) as partial, open(partial, "wb") as stream:
         np.savez_compressed(stream, ids=small, assistant=assistant, greedy=greedy)
+
+
+def _read_unfinished(file: Path) -> dict[int, np.ndarray]:
+    """What rows had when the writing was broken off; nothing where the file is damaged: they are written anew."""
+    if not file.exists():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            return {int(number): archive[number] for number in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        return {}

@@ -1,113 +1,136 @@
-"""Fills the teacher's states: one forward of the base model over every row of a corpus.
+"""Fills the teacher's states: what a base model says at every token of a corpus, whole rows in batches.
 
-Runs the transformers model itself, rows in batches, causal attention, no cache. Knows nothing of drafters.
+Knows rows and arrays; a `Reader` knows the model. Knows nothing of drafters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from playground.base_model.placement import device_of, weights_at_hand
+from playground.config import PlaygroundError
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher.states import TeacherStates
+from playground.memory import is_out_of_memory
 
-BATCH_TOKENS = {"cpu": 2048}
-"""Tokens of one forward where it is not 4,096: a CPU's caches hold the activations of half as many."""
 
-_HEAD_ROWS = 512  # rows of logits at once, so that [rows, V] stays small
+@dataclass(frozen=True)
+class Read:
+    """What a model says of rows laid end to end, T tokens."""
+
+    hidden: Tensor  # [T, H] after the final norm
+    taps: tuple[Tensor, ...]  # [T, H] each, the residual stream after the tapped layers
+
+
+def idle() -> None:
+    """Nobody waits."""
+
+
+class Reader(Protocol):
+    """A base model that reads whole rows, with the taps it was made for."""
+
+    batch_tokens: int  # of one forward
+
+    def read(self, ids: np.ndarray, tick: Callable[[], None] = idle) -> Read:
+        """Of the rows `ids` [rows, n]; calls `tick` now and then, which may raise."""
+        ...
+
+    def best(self, hidden: Tensor, count: int, tick: Callable[[], None] = idle) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and ids of the `count` best next tokens after hidden [R, H]: [R, k] each."""
+        ...
 
 
 @torch.inference_mode()
 def fill(
-    model: Any,
+    reader: Reader,
     corpus: Corpus,
     states: TeacherStates,
     done: int,
     report: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Compute hidden states, taps and best next tokens from token `done` on; resumable after every batch.
 
     Args:
-        model: a transformers causal language model with its own attention, in evaluation mode.
         done: tokens already filled, always the end of a row.
         report: called with tokens done and tokens in all.
+        say: a line for the person who waits.
+
+    Raises:
+        PlaygroundError: there is no memory for a single row.
     """
-    first, device = int(np.searchsorted(corpus.starts, done)), device_of(model.get_input_embeddings())
-    caught: dict[int, Tensor] = {}
-    hooks = _tap(model, states.info.taps, caught)
-    try:
-        for rows in _row_batches(corpus, first, BATCH_TOKENS.get(device.type, 4096)):
-            start, stop = int(corpus.starts[rows[0]]), int(corpus.starts[rows[-1] + 1])
-            _fill_rows(model, corpus, states, caught, start, stop, len(rows))
-            states.mark(stop)
-            report(stop, corpus.tokens)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    row, most, total = int(np.searchsorted(corpus.starts, done)), reader.batch_tokens, corpus.tokens
+    while row < corpus.rows:
+        last = _last_of_batch(corpus, row, most)
+        try:
+            _fill_rows(reader, corpus, states, row, last, partial(report, int(corpus.starts[row]), total))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            most = _fewer(int(corpus.starts[last + 1] - corpus.starts[row]), last - row + 1, error, say)
+            continue
+        stop = int(corpus.starts[last + 1])
+        states.mark(stop)
+        report(stop, total)
+        row = last + 1
 
 
-def _row_batches(corpus: Corpus, first: int, most: int) -> list[list[int]]:
-    """Neighbouring rows of equal length, up to `most` tokens together."""
-    batches: list[list[int]] = []
-    lengths = np.diff(corpus.starts)
-    for row in range(first, corpus.rows):
-        last = batches[-1] if batches else []
-        if last and lengths[last[0]] == lengths[row] and (len(last) + 1) * lengths[row] <= most:
-            last.append(row)
-        else:
-            batches.append([row])
-    return batches
+def _last_of_batch(corpus: Corpus, first: int, most: int) -> int:
+    """The last of the rows from `first` on that are equally long and up to `most` tokens together."""
+    lengths, last = np.diff(corpus.starts), first
+    while (
+        last + 1 < corpus.rows
+        and lengths[last + 1] == lengths[first]
+        and (last + 2 - first) * int(lengths[first]) <= most
+    ):
+        last += 1
+    return last
+
+
+def _fewer(tokens: int, rows: int, error: BaseException, say: Callable[[str], None]) -> int:
+    if rows == 1:
+        raise PlaygroundError(
+            f"There is no room in memory for the base model's states of one row of {tokens:,} tokens. "
+            "Use a smaller --row-tokens, or free some memory."
+        ) from error
+    say(f"Out of memory with {tokens:,} tokens together: reading {tokens // 2:,} together from now on.")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return tokens // 2
 
 
 def _fill_rows(
-    model: Any, corpus: Corpus, states: TeacherStates, caught: dict[int, Tensor], start: int, stop: int, rows: int
+    reader: Reader, corpus: Corpus, states: TeacherStates, first: int, last: int, tick: Callable[[], None]
 ) -> None:
-    device = device_of(model.get_input_embeddings())
-    ids = torch.from_numpy(corpus.ids[start:stop].astype(np.int64)).view(rows, -1).to(device)
-    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.flatten(0, 1)  # [tokens, H]
-    states.hidden[start:stop] = _bits(hidden)
-    for array, layer in zip(states.taps, states.info.taps, strict=True):
-        array[start:stop] = _bits(caught[layer].flatten(0, 1))
+    start, stop = int(corpus.starts[first]), int(corpus.starts[last + 1])
+    found = reader.read(corpus.ids[start:stop].reshape(last - first + 1, -1), tick)
+    states.hidden[start:stop] = bits(found.hidden)
+    for array, tap in zip(states.taps, found.taps, strict=True):
+        array[start:stop] = bits(tap)
     wanted = corpus.assistant[start:stop].copy()
     wanted[:-1] |= corpus.assistant[start + 1 : stop]  # the token before an assistant's token predicts it
-    for part in np.array_split(np.nonzero(wanted)[0], max(1, int(wanted.sum()) // _HEAD_ROWS)):
-        log_probabilities, best = _best(model, hidden[torch.from_numpy(part).to(hidden.device)], states.info.top_tokens)
-        states.top_ids[start + part] = best.cpu().numpy()
-        states.top_log_probabilities[start + part] = log_probabilities.cpu().half().numpy()
+    places = np.nonzero(wanted)[0]
+    if not len(places):
+        return
+    index = torch.from_numpy(places).to(found.hidden.device)
+    log_probabilities, best = reader.best(found.hidden[index], states.info.top_tokens, tick)
+    states.top_ids[start + places] = best.cpu().numpy()
+    states.top_log_probabilities[start + places] = log_probabilities.cpu().half().numpy()
 
 
-def _best(model: Any, hidden: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Log-probabilities and ids of the `count` best next tokens after hidden [R, H]: [R, k] each."""
-    from playground.base_model.output_head import read_output_head
-
-    head = model.get_output_embeddings()
-    with weights_at_hand(head):
-        whole = read_output_head(model.config.get_text_config(), head)
-    logits = whole(hidden.to(whole.weight.device))
-    values, ids = logits.topk(count, dim=-1, sorted=False)
-    return values.float() - logits.float().logsumexp(-1, keepdim=True), ids
-
-
-def _tap(model: Any, layers: tuple[int, ...], caught: dict[int, Tensor]) -> list[Any]:
-    from playground.base_model.description import decoder_layers
-
-    modules = decoder_layers(model, model.config.get_text_config().num_hidden_layers)
-
-    def keep(layer: int) -> Callable[[Any, Any, Any], None]:
-        def hook(module: Any, inputs: Any, output: Any) -> None:
-            caught[layer] = output[0] if isinstance(output, tuple) else output
-
-        return hook
-
-    return [modules[layer - 1].register_forward_hook(keep(layer)) for layer in layers]
-
-
-def _bits(hidden: Tensor) -> np.ndarray:
+def bits(hidden: Tensor) -> np.ndarray:
     """[tokens, H] as bfloat16 bits."""
     low = hidden.to(torch.bfloat16).contiguous().cpu()
     return low.view(torch.int16).numpy().view(np.uint16)
+
+
+def best_of(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Log-probabilities and ids of the `count` largest of logits [R, V]."""
+    values, ids = logits.topk(count, dim=-1, sorted=False)
+    return values.float() - logits.float().logsumexp(-1, keepdim=True), ids

@@ -127,6 +127,22 @@ def bytes_needed(info: StatesInfo) -> int:
     return info.tokens * (2 * info.hidden_size * (1 + len(info.taps)) + 6 * info.top_tokens)
 
 
+def states_room(folder: Path, info: StatesInfo, asked: int | None) -> int:
+    """Tokens whose states have room on the disk of `folder`.
+
+    Args:
+        info: of any number of tokens.
+        asked: bytes they may take at most; None: half of what is free.
+    """
+    import shutil
+
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    taken = sum(file.stat().st_size for file in (folder / "teacher").glob("*.npy"))  # by an earlier run's
+    most = min(asked, int(0.95 * free) + taken) if asked is not None else free // 2 + taken
+    return most * max(1, info.tokens) // bytes_needed(info)
+
+
 def _free_memory() -> int:
     import psutil
 

@@ -7,6 +7,7 @@ run sees what an unbroken one would. Knows neither the drafter's weights nor the
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -60,6 +61,12 @@ class BatchSource:
         self.places = torch.from_numpy(np.nonzero(places & (kept | ~first_target))[0])
         self.steps_per_epoch = len(self.places) // size
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+
+    def resized(self, size: int) -> BatchSource:
+        """The same places in batches of another size."""
+        other = copy.copy(self)
+        other.size, other.steps_per_epoch, other._epoch = size, len(self.places) // size, -1
+        return other
 
     def batch(self, step: int) -> Batch:
         """Batch number `step`, the same whenever asked."""

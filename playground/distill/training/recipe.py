@@ -97,6 +97,12 @@ def count_vocabulary(corpus: Corpus, size: int, vocab_size: int) -> torch.Tensor
     return torch.from_numpy(np.sort(np.argsort(-counts, kind="stable")[:size]).astype(np.int64))
 
 
+def taught_vocabulary(corpus: Corpus, most: int) -> int:
+    """A size of draft vocabulary that holds every token the assistant used in training rows, `most` at the most."""
+    used = len(np.unique(corpus.ids[corpus.assistant & ~corpus.held_out]))
+    return min([most, *(size for size in VOCABULARIES if size >= used)])
+
+
 def coverage(corpus: Corpus, vocabulary: torch.Tensor) -> float:
     """Share of held-out assistant tokens that the draft vocabulary holds."""
     wanted = corpus.ids[corpus.assistant & corpus.held_out]

@@ -197,7 +197,7 @@ def test_seeded_and_resumable(base: BaseModel, written: Corpus, tmp_path: Path) 
         return number == 0
 
     part = write(base, tmp_path, shards=Shards(may_start=only_first))
-    assert part.rows == OPTIONS.batch and shards == [0, 1]
+    assert part.rows == OPTIONS.shard_rows and shards == [0, 1]
     before = (tmp_path / "rows-00000.npz").stat().st_mtime_ns
     whole = write(base, tmp_path)
     assert whole.content_hash == written.content_hash
@@ -208,7 +208,7 @@ def test_seeded_and_resumable(base: BaseModel, written: Corpus, tmp_path: Path) 
 
 def test_a_stop_keeps_whole_shards(base: BaseModel, written: Corpus, tmp_path: Path) -> None:
     def stop_in_second(done: int) -> None:
-        if done > OPTIONS.batch * OPTIONS.row_tokens:
+        if done > OPTIONS.shard_rows * OPTIONS.row_tokens:
             raise Stopped
 
     with pytest.raises(Stopped):

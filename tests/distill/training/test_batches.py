@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from playground.config import PlaygroundError
+from playground.distill.author import Author
 from playground.distill.teacher import states as states_module
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource, startable, teacher_rows
 from playground.drafter.lookup import look_back
-from tests.distill.small import Training, info_of, teach
+from tests.distill.small import TURNS, Training, info_of, teach
 
 
 def source_of(tiny: Training, seed: int = 0) -> BatchSource:
@@ -87,7 +88,7 @@ def test_the_states_are_a_direct_forward(tiny: Training) -> None:
 
 
 def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("playground.distill.teacher.fill.BATCH_TOKENS", {"cpu": 200})
+    monkeypatch.setattr("playground.distill.teacher.readers.BATCH_TOKENS", {"cpu": 200})
     info = info_of(tiny.base, tiny.corpus)
     states, done = TeacherStates.create_or_open(tmp_path, info)
     assert done == 0
@@ -97,12 +98,12 @@ def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypa
         if now > total // 2:
             raise KeyboardInterrupt
 
-    with tiny.base.stock() as model:
+    with Author(tiny.base, TURNS, "t").reader(info.taps) as reader:
         with pytest.raises(KeyboardInterrupt):
-            fill(model, tiny.corpus, states, done, break_off)
+            fill(reader, tiny.corpus, states, done, break_off)
         again, done = TeacherStates.create_or_open(tmp_path, info)
         assert tiny.corpus.tokens // 2 < done < tiny.corpus.tokens
-        fill(model, tiny.corpus, again, done)
+        fill(reader, tiny.corpus, again, done)
     whole = teach(tiny.base, tiny.corpus, tmp_path / "whole")
     assert TeacherStates.create_or_open(tmp_path, info)[1] == tiny.corpus.tokens
     for name in ("hidden", "top_ids", "top_log_probabilities"):

@@ -1,0 +1,1 @@
+"""What the CPU engine costs and gains on this machine: `python -m benchmarks.cpu`. See `__main__`."""
