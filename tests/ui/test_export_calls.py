@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from playground.export import export
+from playground.export import export, offline
+from playground.ui import assets
 from playground.ui.export_calls import export_calls
 from playground.ui.store import TraceStore
 from tests.views.synthetic import make_trace
@@ -58,3 +59,8 @@ def test_charts_come_with_their_table(calls: dict[str, Any]) -> None:
     drawn = calls["draw_surface"]([[1], [2, 3], [[3.0, math.nan]], "nodes", "map", "light"])
     assert json.loads(drawn["figure"])["data"][0]["z"] == [[3.0, None]] and drawn["columns"][0] == "Tree nodes by width"
     assert "Plotly" in calls["plot_code"](None)["code"]
+
+
+def test_the_file_draws_with_the_pages_scripts_in_the_pages_order() -> None:
+    *drawn, own = offline.SCRIPTS
+    assert own == "offline" and [name for name in assets.SCRIPTS if name in drawn] == drawn
