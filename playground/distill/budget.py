@@ -22,6 +22,8 @@ from playground.distill.schedule import Rates, Schedule
 from playground.distill.teacher.states import StatesInfo, bytes_needed, states_room
 from playground.distill.trial import TrialOptions
 
+_NEAR = 0.1  # of the steps: no plan is changed for less
+
 
 class Budget:
     """The hours and the disk of one run."""
@@ -67,6 +69,12 @@ class Budget:
         self.rates = replace(self.rates, step_seconds=step_seconds)
         self.plan.choose_steps(self.schedule.hours, step_seconds, trial=self.trial_seconds, elapsed=spent)
         return self.plan.steps or 0
+
+    def revised_steps(self, step: int, steps: int, step_seconds: float) -> int:
+        """Steps that the rest of the hours holds by the rate of training itself; the same where that is near."""
+        left = self.schedule.seconds - self.spent_seconds() - self.trial_seconds
+        found = max(step, 1) + int(max(left, 0.0) / step_seconds)
+        return steps if abs(found - steps) <= _NEAR * steps else found
 
     def say_plan(self, tokens: int | None) -> None:
         """The plan as far as it is known; `tokens` of the corpus once it is written."""
