@@ -18,10 +18,11 @@ from playground.distill.corpus.self_written import ENDLESS_ROWS
 from playground.distill.measuring import measure_rates
 from playground.distill.plan import Plan
 from playground.distill.request import Sizes, TrainRequest
-from playground.distill.schedule import Rates, Schedule
+from playground.distill.schedule import FEWEST_PROMPTS, Rates, Schedule
 from playground.distill.teacher.states import StatesInfo, bytes_needed, states_room
 from playground.distill.trial import TrialOptions
 
+_PATIENCE = 1.5  # times the seconds that were planned for the trial
 _NEAR = 0.1  # of the steps: no plan is changed for less
 
 
@@ -58,6 +59,13 @@ class Budget:
         """Of the trial, for one prompt: plainly and at every shape."""
         trial = self.request.trial
         return trial.new_tokens * self.rates.token_seconds * (1 + len(trial.shapes))
+
+    def trial_ends(self) -> Callable[[int], bool]:
+        """Whether a trial that begins now has tried enough: all that were asked for, or what its time allows."""
+        if self.request.trial.prompts is not None:
+            return lambda tried: False
+        began, seconds = time.perf_counter(), _PATIENCE * self.trial_seconds
+        return lambda tried: tried >= FEWEST_PROMPTS and time.perf_counter() - began > seconds
 
     def spent_seconds(self) -> float:
         """Since the beginning: all stages of earlier runs too, or this run with its loading."""

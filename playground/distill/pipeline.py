@@ -288,7 +288,7 @@ class Pipeline:
         prompts = self._prompts(corpus, options)
         decoders = self.author.decoders(drafter)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(decoders, prompts, options, report)
+            trial = try_drafter(decoders, prompts, options, report, self.budget.trial_ends())
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial
