@@ -115,7 +115,8 @@ def test_prompts_are_tried_as_many_as_asked(
     own_cache: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "drafter"
-    command = ["train", "--base", str(tiny_base), "--out", str(out), *TRAIN, "--trial-prompts", "3", "--json"]
+    command = ["train", "--base", str(tiny_base), "--out", str(out), *TRAIN, "--rows", "24"]
+    command += ["--trial-prompts", "3", "--json"]
     assert main(command) == 0
     assert result(capsys)["steps"] == 4 and "3 prompts of" in (out / "README.md").read_text()
 
