@@ -18,9 +18,12 @@ from playground.distill.corpus.self_written import ENDLESS_ROWS
 from playground.distill.measuring import measure_rates
 from playground.distill.plan import Plan
 from playground.distill.request import Sizes, TrainRequest
-from playground.distill.schedule import Rates, Schedule
+from playground.distill.schedule import FEWEST_PROMPTS, Rates, Schedule
 from playground.distill.teacher.states import StatesInfo, bytes_needed, states_room
 from playground.distill.trial import TrialOptions
+
+_PATIENCE = 1.5  # times the seconds that were planned for the trial
+_NEAR = 0.1  # of the steps: no plan is changed for less
 
 
 class Budget:
@@ -57,6 +60,13 @@ class Budget:
         trial = self.request.trial
         return trial.new_tokens * self.rates.token_seconds * (1 + len(trial.shapes))
 
+    def trial_ends(self) -> Callable[[int], bool]:
+        """Whether a trial that begins now has tried enough: all that were asked for, or what its time allows."""
+        if self.request.trial.prompts is not None:
+            return lambda tried: False
+        began, seconds = time.perf_counter(), _PATIENCE * self.trial_seconds
+        return lambda tried: tried >= FEWEST_PROMPTS and time.perf_counter() - began > seconds
+
     def spent_seconds(self) -> float:
         """Since the beginning: all stages of earlier runs too, or this run with its loading."""
         return max(self.plan.seconds_spent(), time.perf_counter() - self._began)
@@ -67,6 +77,12 @@ class Budget:
         self.rates = replace(self.rates, step_seconds=step_seconds)
         self.plan.choose_steps(self.schedule.hours, step_seconds, trial=self.trial_seconds, elapsed=spent)
         return self.plan.steps or 0
+
+    def revised_steps(self, step: int, steps: int, step_seconds: float) -> int:
+        """Steps that the rest of the hours holds by the rate of training itself; the same where that is near."""
+        left = self.schedule.seconds - self.spent_seconds() - self.trial_seconds
+        found = max(step, 1) + int(max(left, 0.0) / step_seconds)
+        return steps if abs(found - steps) <= _NEAR * steps else found
 
     def say_plan(self, tokens: int | None) -> None:
         """The plan as far as it is known; `tokens` of the corpus once it is written."""

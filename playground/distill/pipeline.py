@@ -49,6 +49,7 @@ from playground.progress import Bars
 
 _TRIAL_ROW = 192  # tokens of a row that is written for its prompt alone
 _ENOUGH_STEPS, _FEWEST_PLACES = 1000, 64
+_STEPS_TO_JUDGE, _SECONDS_TO_JUDGE = 20, 30.0
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,18 @@ class Pipeline:
                 amount((now.step - began) * source.size * self.processes.world)
                 report(now.step)
 
-            log = train(drafter, source, corpus, objective, options, out, show, checkpointed=keep, stop=self.bars.stop)
+            log = train(
+                drafter,
+                source,
+                corpus,
+                objective,
+                options,
+                out,
+                show,
+                checkpointed=keep,
+                stop=self.bars.stop,
+                revise=self._reviser(corpus),
+            )
         if self.processes.main:
             keep({})  # a run may have been broken off between its last state and the drafter
         self.processes.wait()
@@ -236,6 +248,37 @@ class Pipeline:
         plan.checkpoint_every = plan.checkpoint_every or min(1000, max(250, math.ceil((plan.steps or 0) / 8)))
         self._save()
 
+    def _reviser(self, corpus: Corpus) -> Callable[[int, int], int]:
+        """Looks now and then whether training still ends in time, where the hours decide on its steps."""
+        if self.request.steps is not None or self.processes.world > 1:
+            return lambda step, steps: steps
+        first: int | None = None
+        looked = began = time.perf_counter()
+
+        def revise(step: int, steps: int) -> int:
+            nonlocal first, looked
+            now = time.perf_counter()
+            if first is None:
+                first = step
+            if step - first < _STEPS_TO_JUDGE or now - looked < _SECONDS_TO_JUDGE:
+                return steps
+            looked, seconds = now, (now - began) / (step - first)
+            found = self.budget.revised_steps(step, steps, seconds)
+            return self._change_steps(found, step, seconds, corpus) if found != steps else steps
+
+        return revise
+
+    def _change_steps(self, steps: int, step: int, seconds: float, corpus: Corpus) -> int:
+        """The plan from now on, as far as the learning rate's decay has not begun."""
+        assert self.plan.steps is not None
+        now = TrainOptions(steps=self.plan.steps)
+        self.plan.steps = now.of_length(steps, step).steps
+        if self.plan.steps != now.steps:
+            self.budget.rates = replace(self.budget.rates, step_seconds=seconds)
+            self.budget.say_plan(corpus.tokens)
+            self._save()
+        return self.plan.steps
+
     def _trial(self, corpus: Corpus, drafter: Drafter) -> Trial:
         """The real decoders on prompts never trained on; the result of an earlier run of the same weights holds."""
         kept = self.plan.trial
@@ -245,7 +288,7 @@ class Pipeline:
         prompts = self._prompts(corpus, options)
         decoders = self.author.decoders(drafter)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(decoders, prompts, options, report)
+            trial = try_drafter(decoders, prompts, options, report, self.budget.trial_ends())
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial

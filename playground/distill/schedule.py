@@ -10,7 +10,7 @@ from dataclasses import dataclass
 DATA_SHARE = {"cpu": 0.5, "cuda": 0.4}
 """Of the hours, the trial taken off: for writing the corpus and reading it; training gets the rest."""
 _TRIAL_SHARE = 0.1
-_FEWEST_PROMPTS = 2
+FEWEST_PROMPTS = 2
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Schedule:
         """Those asked for, or as many as a tenth of the time allows."""
         if asked is not None:
             return asked
-        return max(_FEWEST_PROMPTS, min(most, int(self.seconds * _TRIAL_SHARE / max(prompt_seconds, 1e-9))))
+        return max(FEWEST_PROMPTS, min(most, int(self.seconds * _TRIAL_SHARE / max(prompt_seconds, 1e-9))))
 
     def writing_seconds(self, rates: Rates, trial: float, spent: float) -> float:
         """How long the corpus may take, so that reading it still fits into the share of both.

@@ -100,15 +100,20 @@ def try_drafter(
     prompts: list[list[int]],
     options: TrialOptions,
     report: Callable[[int], None] = lambda done: None,
+    enough: Callable[[int], bool] = lambda prompts: False,
 ) -> Trial:
     """Decode every prompt plainly and at every shape, greedily.
 
     Args:
+        enough: asked after each, with the prompts tried so far: whether no more are to be tried.
         report: called with decodings done, prompts x (1 + shapes) in all.
     """
     runs: dict[BeamShape, list[StepTotals]] = {shape: [] for shape in options.shapes}
-    clock, written, done = 0.0, 0, 0
+    clock, written, done, tried = 0.0, 0, 0, 0
     for prompt in prompts:
+        if tried and enough(tried):
+            break
+        tried += 1
         plain = PlainLane(decoders.plain(), options.new_tokens)
         plain.start(prompt)
         while plain.finish_reason is None:
@@ -125,7 +130,7 @@ def try_drafter(
         figures = acceptance(drafted, shape.length)
         speedup = plain_ms / figures.ms_per_token if figures.ms_per_token else 0.0
         found.append(ShapeTrial(shape, figures, speedup))
-    return Trial(len(prompts), plain_ms, tuple(found))
+    return Trial(tried, plain_ms, tuple(found))
 
 
 def _drafted(runner: Runner, prompt: list[int], new_tokens: int) -> StepTotals:

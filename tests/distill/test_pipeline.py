@@ -248,6 +248,15 @@ def test_cuda_takes_less_than_ten_minutes() -> None:
     assert sizes_for(torch.device("cuda"), size).hours < 1 / 6 < sizes_for(torch.device("cpu"), size).hours
 
 
+def test_a_trial_that_takes_too_long_ends_unless_its_prompts_were_asked_for(
+    author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("playground.distill.budget._PATIENCE", 0.0)
+    trial = replace(TRIAL, prompts=None)
+    assert run(author, request(tmp_path / "by time", trial=trial)).trial.prompts == 2
+    assert run(author, request(tmp_path / "asked", trial=replace(TRIAL, prompts=3))).trial.prompts == 3
+
+
 def test_prompts_are_held_out_rows_up_to_the_assistant(tiny: Training) -> None:
     (prompt,) = held_out_prompts(tiny.corpus, 5, 100)
     spoken = int(tiny.corpus.assistant.argmax())

