@@ -76,7 +76,8 @@
    * @param {HeadPicture} head
    */
   RD.settingsChanged = (head, now, prompt) => {
-    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && !RD.sameSetting(now[name], head[name]));
+    const own = ["width", "length", "nodes"].filter((name) => now[name] === 0 || now[name] === "auto"); // the pair's own
+    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && !own.includes(name) && !RD.sameSetting(now[name], head[name]));
     const asked = promptOf(head);
     const names = changed.map((name) => (typeof now[name] === "boolean" ? NAMES[name] : `${NAMES[name]} ${head[name]} → ${now[name]}`));
     return prompt.trim() === asked.trim() ? names : ["prompt", ...names];
