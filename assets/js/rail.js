@@ -76,8 +76,8 @@
    * @param {HeadPicture} head
    */
   RD.settingsChanged = (head, now, prompt) => {
-    const own = (name) => (name === "width" || name === "length") && now[name] === 0; // this machine's, as the run's may be
-    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && !own(name) && !RD.sameSetting(now[name], head[name]));
+    const own = ["width", "length", "nodes"].filter((name) => now[name] === 0 || now[name] === "auto"); // the pair's own
+    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && !own.includes(name) && !RD.sameSetting(now[name], head[name]));
     const asked = promptOf(head);
     const names = changed.map((name) => (typeof now[name] === "boolean" ? NAMES[name] : `${NAMES[name]} ${head[name]} → ${now[name]}`));
     return prompt.trim() === asked.trim() ? names : ["prompt", ...names];

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from playground.config import EngineOptions, RunRequest
+from playground.config import BeamShape, EngineOptions, RunRequest
 from playground.line import Line, Place
 from playground.trace import Record
 
@@ -36,6 +36,10 @@ class Slowed:
     @property
     def info(self) -> Any:
         return self._session.info
+
+    @property
+    def shape(self) -> BeamShape:
+        return self._session.shape
 
     @property
     def line(self) -> Line:

@@ -145,14 +145,16 @@ def test_settings_that_changed_since_the_run_are_told(open_page: OpenPage) -> No
     note = page.locator(".rp-railnote")
     run_prompt(page, tokens=14)
     assert note.is_hidden()
+    width, length = str(page.get_attribute(".rp-app", "data-shape")).split("x")
     set_slider(page, "Beam width", 3)
     set_slider(page, "Beam length", 2)
-    page.wait_for_function("() => document.querySelector('.rp-railnote').innerText.includes('beam length 5 → 2')")
-    assert "beam width 8 → 3" in note.inner_text()
+    told = f"beam length {length} → 2"
+    page.wait_for_function("told => document.querySelector('.rp-railnote').innerText.includes(told)", arg=told)
+    assert f"beam width {width} → 3" in note.inner_text()
     page.get_by_label("Prompt", exact=True).fill("Something else")
     page.wait_for_function("() => document.querySelector('.rp-railnote').innerText.includes('prompt')")
     page.click("[data-act=take-back]")
-    page.wait_for_function("() => document.querySelector('#rp-width input[type=number]').value === '8'")
+    page.wait_for_function("width => document.querySelector('#rp-width input[type=number]').value === width", arg=width)
     page.wait_for_function("() => document.querySelector('.rp-railnote').hidden")
     assert page.input_value("#rp-prompt textarea") == "Hello there"
 
