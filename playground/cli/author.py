@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from playground.cli.options import add_device_map
-from playground.cli.terminal import LoadingBar
+from playground.cli.terminal import LoadingBar, stop_on_interrupt
 from playground.config import DtypeName, EngineOptions, PlaygroundError, parse_device_map
 
 if TYPE_CHECKING:
@@ -95,6 +98,14 @@ def open_author(chosen: argparse.Namespace) -> Opened:
     if turns.plain and not chosen.no_chat_template:
         _say(f"{folder.name} has no chat template: it writes and continues plain texts, without turns.")
     return Opened(Author(base, turns, tokenizer.fingerprint, native), tokenizer)
+
+
+@contextmanager
+def opened_then_stoppable(chosen: argparse.Namespace) -> Iterator[tuple[Opened, threading.Event]]:
+    """The author, and the event that Ctrl-C sets from then on; while it is loaded, Ctrl-C just ends the program."""
+    opened = open_author(chosen)
+    with stop_on_interrupt() as stop:
+        yield opened, stop
 
 
 def _native(

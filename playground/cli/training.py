@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playground.cli.author import add_base, open_author
+from playground.cli.author import add_base, opened_then_stoppable
 from playground.cli.options import add_json, add_verb
 from playground.cli.runs import STOPPED
-from playground.cli.terminal import Output, output, stop_on_interrupt
+from playground.cli.terminal import Output, output
 from playground.config import PlaygroundError
 from playground.files import require_writable
 
@@ -112,8 +112,7 @@ def run_distill(chosen: argparse.Namespace) -> int:
         raise PlaygroundError("How long should the corpus be? Give --rows, such as 2048, or --hours, such as 0.5.")
     _require_places(chosen.out)
     began, texts = time.perf_counter(), _prompt_texts(chosen.prompts)
-    with output(chosen.json) as out, stop_on_interrupt() as stop:
-        opened = open_author(chosen)
+    with output(chosen.json) as out, opened_then_stoppable(chosen) as (opened, stop):
         author, openings = opened.author, _openings(chosen, texts, opened.author, opened.tokenizer)
         sizes = sizes_for(author.base.device, author.base.info().parameters)
         options = CorpusOptions(
@@ -152,8 +151,7 @@ def run_train(chosen: argparse.Namespace) -> int:
 
     _require_places(chosen.out, chosen.work)
     began, texts = time.perf_counter(), _prompt_texts(chosen.prompts)
-    with output(chosen.json) as out, stop_on_interrupt() as stop:
-        opened = open_author(chosen)
+    with output(chosen.json) as out, opened_then_stoppable(chosen) as (opened, stop):
         author = opened.author
         names = ("out", "work", "corpus", "hours", "steps", "rows", "row_tokens", "shard_rows", "max_tokens")
         request = TrainRequest(

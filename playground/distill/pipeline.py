@@ -299,13 +299,14 @@ class Pipeline:
         prompts = held_out_prompts(corpus, count, room)
         missing = count - len(prompts)
         if missing > 0:
+            tokens = min(_TRIAL_ROW, self.base.window)
             more = CorpusOptions(
                 rows=missing,
                 first_row=ENDLESS_ROWS,
-                row_tokens=min(_TRIAL_ROW, self.budget.row_tokens),
+                row_tokens=tokens,
                 shard_rows=missing,
                 seed=self.request.seed,
-                longest_user_turn=_TRIAL_ROW // 2,
+                longest_user_turn=tokens // 3,  # the assistant is to speak in every row
             )
             folder = self.work / f"trial-{missing}"
             openings = replace(self.request.openings, given=())
