@@ -140,9 +140,9 @@ def test_keys(open_page: OpenPage) -> None:
     page.keyboard.press("2")
     page.wait_for_selector(".rp-app[data-shown=steps]")
     page.keyboard.press("?")
-    assert page.locator(".rp-help").is_visible()
+    assert page.locator(".rp-help[aria-label=Keyboard]").is_visible()
     page.keyboard.press("Escape")
-    assert page.locator(".rp-help").is_hidden()
+    assert page.locator(".rp-help[aria-label=Keyboard]").is_hidden()
 
 
 def test_settings_live_in_the_address_but_prompts_do_not(open_page: OpenPage) -> None:
@@ -163,7 +163,7 @@ def test_copy_as_command_line(open_page: OpenPage) -> None:
     page.click("#rp-copy")
     page.wait_for_function("() => document.querySelector('#rp-command-text textarea').value.length > 0")
     command = page.input_value("#rp-command-text textarea")
-    assert command.startswith("python -m playground race 'it'\"'\"'s $HOME' --beam-width 8 --beam-length 5")
+    assert command.startswith("python -m playground race 'it'\"'\"'s $HOME' --max-new-tokens 128")
 
 
 def test_hostile_tokens_are_drawn_as_text(open_page: OpenPage) -> None:
