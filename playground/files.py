@@ -64,15 +64,20 @@ def refusal(error: Exception) -> str | None:
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder, and see that files can be made in it.
+    """See that a folder can be made, or is there and takes files; nothing that was made for it stays.
 
     Raises:
         OSError: it cannot be made, or takes no files.
     """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     probe = name_beside(folder / "probe")
-    probe.touch(exist_ok=False)
-    probe.unlink()
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    finally:
+        for place in made:
+            place.rmdir()
 
 
 @contextmanager

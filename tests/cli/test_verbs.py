@@ -188,7 +188,7 @@ def test_benchmark_over_a_prompt_file(pair: list[str], capsys: pytest.CaptureFix
         (["race", "Hi", "--trace", "/nonexistent/run.jsonl"], "cannot be written to /nonexistent/run.jsonl"),
         (["race", "Hi", "--drafter", "./nowhere"], "There is no folder"),
         (["sweep", "Hi", "--widths", "a"], "'a' is no list of whole numbers"),
-        (["sweep", "Hi", "--widths", "1-70"], "Beam width is"),
+        (["sweep", "Hi", "--widths", "1-70"], "'1-70' must hold whole numbers from 1 to 64"),
         (["drafter-info", "./nowhere"], "There is no folder"),
         (["validate", "./nowhere.jsonl"], "nowhere.jsonl cannot be opened"),
         (["benchmark", "--prompts", "./nowhere"], "cannot be read"),
