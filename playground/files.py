@@ -64,20 +64,15 @@ def refusal(error: Exception) -> str | None:
 
 
 def require_writable(folder: Path) -> None:
-    """See that a folder can be made, or is there and takes files; nothing that was made for it stays.
+    """See that a folder takes files, or that it can be made where its nearest parent stands; nothing stays behind.
 
     Raises:
         OSError: it cannot be made, or takes no files.
     """
-    made = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = name_beside(folder / "probe")
-    try:
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    finally:
-        for place in made:
-            place.rmdir()
+    standing = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    probe = name_beside(standing / "probe")
+    probe.touch(exist_ok=False)
+    probe.unlink()
 
 
 @contextmanager
