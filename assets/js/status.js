@@ -9,6 +9,17 @@
   const ASK_MS = 500;
   const LOOK_MS = 5000;
 
+  /**
+   * What 0 stands for on the sliders of width and length, once it is known.
+   * @param {PairPicture} pair
+   */
+  function sayOwn({ width, length }) {
+    for (const [id, size] of [["rp-width", width], ["rp-length", length]]) {
+      const info = [...document.querySelectorAll(`#${id} *`)].find((item) => !item.children.length && item.textContent.trim().startsWith("0: "));
+      if (info) RD.say(info, `0: what pays best here, now ${size}`);
+    }
+  }
+
   class StatusView {
     constructor(store) {
       this.store = store;
@@ -81,6 +92,7 @@
         this.drawCards(pair);
         this.drawLack(pair);
       }
+      if (pair) sayOwn(pair);
     }
 
     /**

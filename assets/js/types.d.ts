@@ -272,6 +272,9 @@ export interface PairPicture {
   engine: string;
   kernels: string;
   chatTemplate: boolean;
+  /** of the beam shape that pays best here, taken where nobody chose one */
+  width: number;
+  length: number;
   baseCard: Fact[];
   drafterCard: Fact[] | null;
   /** Markdown */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any, Literal
@@ -24,6 +25,7 @@ COPY = "(text) => { ReDrafter.settings.copy(text); return []; }"
 SHOWN_KEY = "(_, ...values) => [ReDrafter.shownKey(), ...values]"
 # Gradio's queue is no second line: it lets in more than the session's takes, and who finds that full is told at once.
 LET_IN = 2 * LIMIT
+WAITING_SECONDS = 0.5  # between two looks whether the first pair is there
 LONG: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": LET_IN, "trigger_mode": "once"}
 SHORT: dict[str, Any] = {"show_progress": "hidden", "queue": False}
 LATEST: dict[str, Any] = {**SHORT, "trigger_mode": "always_last"}
@@ -119,7 +121,12 @@ def _wire_settings(page: gr.Blocks, pages: Pages, controls: Controls, stage: gr.
 def _stream(
     pages: Pages, owner: str, begin: Callable[[str], LiveWork], *, kind: Literal["run", "sweep"] = "run"
 ) -> Iterator[str]:
-    """Frames of what `begin` starts; when the page closes this generator, the work ends too."""
+    """Frames of what `begin` starts, once there is a pair; when the page closes this generator, the work ends too."""
+    for _ in pages.wait_for_pair(owner):
+        yield encode(
+            Said(kind="said", tone="info", message=f"The model is still loading. The {kind} begins when it is there.")
+        )
+        time.sleep(WAITING_SECONDS)
     try:
         live = begin(owner)
     except PlaygroundError as error:

@@ -84,6 +84,11 @@ class SessionHost:
         return self._session
 
     @property
+    def coming(self) -> bool:
+        """Whether the first pair is on its way."""
+        return self._session is None and self._status.state == "loading"
+
+    @property
     def options(self) -> EngineOptions:
         return self._options
 

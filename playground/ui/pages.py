@@ -40,6 +40,14 @@ class Pages:
         self._sweeper = sweeper
         self._reading = threading.Lock()  # one file at a time: a second would only take memory
         self._busy: dict[str, LiveWork] = {}
+        self._waiting: set[str] = set()
+
+    def wait_for_pair(self, owner: str) -> Iterator[None]:
+        """Yields until the first pair is there or could not be loaded, or the page stops waiting."""
+        self._waiting.add(owner)
+        while owner in self._waiting and self.host.coming:
+            yield
+        self._waiting.discard(owner)
 
     def begin_run(self, owner: str, request: RunRequest) -> LiveRun:
         """Start a run for a page.
@@ -73,6 +81,7 @@ class Pages:
 
     def stop(self, owner: str) -> None:
         """End what a page has going, after the step at hand."""
+        self._waiting.discard(owner)
         live = self._busy.get(owner)
         if live is not None:
             live.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from playground.config import BeamShape
 from playground.figures.format import compact
 from playground.trace import SessionInfo
 from playground.views.page import PairPicture
@@ -9,7 +10,7 @@ from playground.views.page import PairPicture
 
 def pair_picture(info: SessionInfo) -> PairPicture:
     """Cards of a session's pair."""
-    base, drafter = info.base, info.drafter
+    base, drafter, own = info.base, info.drafter, BeamShape.parse(info.shape)
     return {
         "base": base.name,
         "drafter": drafter.name if drafter else None,
@@ -18,6 +19,8 @@ def pair_picture(info: SessionInfo) -> PairPicture:
         "engine": info.engine,
         "kernels": info.kernels,
         "chatTemplate": info.has_chat_template,
+        "width": own.width,
+        "length": own.length,
         "baseCard": [
             ("Family", base.family),
             ("Parameters", compact(base.parameters)),

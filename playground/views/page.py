@@ -234,6 +234,8 @@ class PairPicture(TypedDict):
     engine: str
     kernels: str
     chatTemplate: bool
+    width: int  # of the beam shape that pays best here, taken where nobody chose one
+    length: int
     baseCard: list[Fact]
     drafterCard: list[Fact] | None
     cardText: str  # Markdown
