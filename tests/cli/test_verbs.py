@@ -188,7 +188,7 @@ def test_benchmark_over_a_prompt_file(pair: list[str], capsys: pytest.CaptureFix
         (["race", "Hi", "--trace", "/nonexistent/run.jsonl"], "cannot be written to /nonexistent/run.jsonl"),
         (["race", "Hi", "--drafter", "./nowhere"], "There is no folder"),
         (["sweep", "Hi", "--widths", "a"], "'a' is no list of whole numbers"),
-        (["sweep", "Hi", "--widths", "1-70"], "Beam width is"),
+        (["sweep", "Hi", "--widths", "1-70"], "must hold whole numbers from 1 to 64"),
         (["drafter-info", "./nowhere"], "There is no folder"),
         (["validate", "./nowhere.jsonl"], "nowhere.jsonl cannot be opened"),
         (["benchmark", "--prompts", "./nowhere"], "cannot be read"),
@@ -211,7 +211,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         (["fly"], "invalid choice: 'fly'"),
         (["race"], "The following arguments are required: prompt"),
         (["race", "Hi", "--beam-width", "many"], "invalid int value: 'many'"),
-        (["race", "Hi", "--dtype", "int8"], "invalid choice: 'int8'"),
+        (["race", "Hi", "--dtype", "int4"], "invalid choice: 'int4'"),
     ],
 )
 def test_bad_usage_is_one_line_too(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
