@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def test_a_later_start_maps_the_packed_model(
     first = Session.open(*pair, EngineOptions())
     monkeypatch.setattr(loading, "load_transformers_model", lambda *_, **__: pytest.fail("the stock model was loaded"))
     second = Session.open(*pair, EngineOptions())
-    assert second.info == first.info
+    same_shape = replace(second.info, shape=first.info.shape)  # a busy machine is measured again
+    assert same_shape == first.info
     assert text_of(records(second)) == text_of(records(first))
 
 

@@ -211,7 +211,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
         (["fly"], "invalid choice: 'fly'"),
         (["race"], "The following arguments are required: prompt"),
         (["race", "Hi", "--beam-width", "many"], "invalid int value: 'many'"),
-        (["race", "Hi", "--dtype", "int8"], "invalid choice: 'int8'"),
+        (["race", "Hi", "--dtype", "int4"], "invalid choice: 'int4'"),
     ],
 )
 def test_bad_usage_is_one_line_too(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
