@@ -80,6 +80,7 @@ def test_the_page_is_there_while_the_model_loads(browser: Any, tmp_path: Path) -
 
 def test_a_crash_in_a_run_is_told_and_survived(open_page: OpenPage, site: Site, monkeypatch: Any) -> None:
     page = open_page()
+    page.get_by_label("Prompt", exact=True).fill("Hello there")
 
     def broken(request: Any, stop: Any, place: Any) -> Any:
         raise RuntimeError("the device fell over")
