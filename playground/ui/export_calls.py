@@ -13,6 +13,7 @@ from typing import Any, get_args
 from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, export
 from playground.trace import Trace
+from playground.ui.answers import given
 from playground.ui.store import TraceStore
 from playground.views.compare import compare_info
 from playground.views.page import ChartPicture, ComparePicture, Exported, Failure, PlotCode
@@ -29,7 +30,7 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
 
     def export_run(arguments: Any) -> Exported | Failure:
         try:
-            key, name, step, table = _given(arguments, str, str, int, str)
+            key, name, step, table = given(arguments, str, str, int, str)
             wish = Wish(step=step if name in ONE_STEP else None, table=table)
             return _exported(_standing(store.get(key)), name, wish)
         except PlaygroundError as error:
@@ -37,14 +38,14 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
 
     def draw_chart(arguments: Any) -> ChartPicture | Failure:
         try:
-            key, name, theme = _given(arguments, str, str, str)
+            key, name, theme = given(arguments, str, str, str)
             return _picture(chart(_standing(store.get(key)), name, _theme(theme)))
         except PlaygroundError as error:
             return {"error": str(error)}
 
     def draw_surface(arguments: Any) -> ChartPicture | Failure:
         try:
-            widths, lengths, values, measure, kind, theme = _given(arguments, list, list, list, str, str, str)
+            widths, lengths, values, measure, kind, theme = given(arguments, list, list, list, str, str, str)
             draw = {"map": heat_figure, "space": surface_figure}.get(kind)
             if draw is None:
                 raise PlaygroundError(f"Kind is {kind!r}, but must be map or space.")
@@ -56,7 +57,7 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
 
     def draw_comparison(arguments: Any) -> ComparePicture | Failure:
         try:
-            left, right, theme = _given(arguments, str, str, str)
+            left, right, theme = given(arguments, str, str, str)
             info = compare_info(_standing(store.get(left)), _standing(store.get(right)))
             made = _picture(Chart("Two runs", compare_figure(info, _theme(theme)), info.table))
         except PlaygroundError as error:
@@ -108,14 +109,3 @@ def _surface(widths: Any, lengths: Any, measure: str, values: Any) -> SurfaceInf
 def _standing(trace: Trace) -> Trace:
     """The run as it stands; what comes later is not in it."""
     return replace(trace, prompts=list(trace.prompts), steps=list(trace.steps), plain=list(trace.plain))
-
-
-def _given(arguments: Any, *kinds: type) -> list[Any]:
-    """What the script sent, of the kinds it sends.
-
-    Raises:
-        PlaygroundError: something else, which our script does not send.
-    """
-    if not isinstance(arguments, list) or list(map(type, arguments)) != list(kinds):
-        raise PlaygroundError("The page's script sent something else than it should. Reload the page.")
-    return arguments
