@@ -1,6 +1,6 @@
 """Renders a model's chat template in a process of its own, within limits of time, memory and length.
 
-Started at the first chat, kept for the next ones, started anew where it had to be ended. Knows templates and messages;
+Started at the first chat, kept for the next ones, started again where it had to be ended. Knows templates and messages;
 nothing of tokens.
 """
 
@@ -25,32 +25,15 @@ MAX_CHARACTERS: Final = 8_000_000  # of a rendered chat: above what any window t
 _WORKER = Path(__file__).with_name("template_worker.py")
 
 
-class ChatTemplate:
-    """One template and the process that renders it.
+class Renderer:
+    """The process that renders; one serves all templates, as every request carries its own."""
 
-    Args:
-        variables: what the template may name besides the messages: the tokenizer's special tokens.
-    """
-
-    def __init__(self, template: str, variables: Mapping[str, Any]) -> None:
-        if len(template) > MAX_TEMPLATE:
-            raise PlaygroundError(
-                f"The model's chat template has {len(template):,} characters, but may have {MAX_TEMPLATE:,}. "
-                "Remove it from the model's folder, or choose another model."
-            )
-        self._template, self._variables = template, dict(variables)
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """The text of a chat.
-
-        Raises:
-            ValueError: the template does not take this chat, or asks for more than its limits; the message says why.
-        """
-        request = json.dumps(
-            {"template": self._template, "messages": list(messages), "variables": self._variables}, default=str
-        )
+    def ask(self, request: str) -> str:
+        """The answer to one line; empty where the process had to be ended."""
         with self._lock:
             process = self._running()
             assert process.stdin is not None and process.stdout is not None
@@ -65,12 +48,9 @@ class ChatTemplate:
             finally:
                 timer.cancel()
             if not line:
-                self._end()
-                raise ValueError(f"it takes more than {MAX_SECONDS} s or {MAX_MEMORY / 2**30:.0f} GiB")
-        answer: dict[str, str] = json.loads(line)
-        if "error" in answer:
-            raise ValueError(answer["error"])
-        return answer["text"]
+                _close(process)
+                self._process = None
+            return line
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
@@ -86,10 +66,40 @@ class ChatTemplate:
             weakref.finalize(self, _close, self._process)
         return self._process
 
-    def _end(self) -> None:
-        if self._process is not None:
-            _close(self._process)
-        self._process = None
+
+RENDERER: Final = Renderer()
+"""This program's: starting one takes a second."""
+
+
+class ChatTemplate:
+    """One template.
+
+    Args:
+        variables: what the template may name besides the messages: the tokenizer's special tokens.
+    """
+
+    def __init__(self, template: str, variables: Mapping[str, Any]) -> None:
+        if len(template) > MAX_TEMPLATE:
+            raise PlaygroundError(
+                f"The model's chat template has {len(template):,} characters, but may have {MAX_TEMPLATE:,}. "
+                "Remove it from the model's folder, or choose another model."
+            )
+        self._template, self._variables = template, dict(variables)
+
+    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
+        """The text of a chat.
+
+        Raises:
+            ValueError: the template does not take this chat, or asks for more than its limits; the message says why.
+        """
+        request = {"template": self._template, "messages": list(messages), "variables": self._variables}
+        line = RENDERER.ask(json.dumps(request, default=str))
+        if not line:
+            raise ValueError(f"it takes more than {MAX_SECONDS} s or {MAX_MEMORY / 2**30:.0f} GiB")
+        answer: dict[str, str] = json.loads(line)
+        if "error" in answer:
+            raise ValueError(answer["error"])
+        return answer["text"]
 
 
 def _close(process: subprocess.Popen[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import time
 from typing import Any
@@ -89,12 +90,21 @@ def test_a_template_of_megabytes_is_refused() -> None:
         rendered("x" * (2**20 + 1))
 
 
-def test_the_process_goes_with_its_template() -> None:
-    template = ChatTemplate("ok", {})
-    template.render([{"role": "user", "content": "y"}])
-    process = template._process
+def test_one_process_serves_all_templates() -> None:
+    texts = [ChatTemplate(text, {}).render([{"role": "user", "content": "y"}]) for text in ("one", "two")]
+    process = chat_template.RENDERER._process
+    assert texts == ["one", "two"] and process is not None
+    ChatTemplate("three", {}).render([{"role": "user", "content": "y"}])
+    assert chat_template.RENDERER._process is process and process.poll() is None
+
+
+def test_the_process_goes_with_its_renderer() -> None:
+    renderer = chat_template.Renderer()
+    request = {"template": "ok", "messages": [{"role": "user", "content": "y"}], "variables": {}}
+    assert json.loads(renderer.ask(json.dumps(request))) == {"text": "ok"}
+    process = renderer._process
     assert process is not None and process.poll() is None
-    del template
+    del renderer
     gc.collect()
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
