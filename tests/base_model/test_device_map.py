@@ -169,7 +169,7 @@ def test_the_terminal_takes_a_map(
 def test_a_drafter_is_trained_for_a_model_on_disk(
     own_cache: Path, tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sizes = ["--rows", "8", "--row-tokens", "48", "--steps", "4", "--batch", "4", "--trial-tokens", "4"]
+    sizes = ["--rows", "24", "--row-tokens", "96", "--steps", "4", "--batch", "4", "--trial-tokens", "4"]
     asked = ["--base", str(tiny_base), "--dtype", "float32", *sizes, "--json"]
     found = []
     for name, more in (("together", ["--device", "cpu"]), ("apart", ["--device-map", '{"": "disk"}'])):
@@ -218,6 +218,7 @@ class TwoDevices:
     devices = (device, torch.device("cuda", 1))
     shapes = (LayerShape(2, 8, 8, devices[0]), LayerShape(2, 8, 8, devices[1]))
     dtype, vocab_size, context_size = torch.float32, 100, 32
+    slot_bytes, node_bytes = BaseModel.slot_bytes, BaseModel.node_bytes
 
 
 def test_memory_is_counted_on_each_device() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,19 +43,20 @@ def test_without_a_drafter_the_example_shows_and_says_how_to_train_one(browser: 
         page.close()
 
 
-def test_no_room_in_memory_names_the_largest_shape_that_fits(
+def test_no_room_in_memory_names_the_largest_tree_that_fits(
     open_page: OpenPage, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = open_page()
+    page.get_by_label("Prompt", exact=True).fill("Hello there")
     pair = site.session.pair
     with monkeypatch.context() as patch:
         footprint = Footprint.of(pair.base)
-        patch.setattr("playground.session.free_bytes", lambda _: footprint.run(BeamShape(3, 5), 300, 2))
+        patch.setattr("playground.session.free_bytes", lambda _: footprint.run(BeamShape(8, 5, nodes=12), 200, 2))
         page.click("#rp-run")
         page.wait_for_selector(".rp-notice.is-error")
         told = page.inner_text(".rp-notice")
-    assert "no room in memory for beam width 8 and beam length 5" in told
-    assert "Beam width" in told.split("free.")[1] and "would fit" in told
+    assert "no room in memory for a tree of 64 nodes over" in told
+    assert re.search(r"free\. A tree of \d+ nodes would fit", told)
     run_prompt(page, "There is room again", tokens=10)
 
 
@@ -81,7 +83,7 @@ def test_another_page_hears_of_a_new_pair_and_runs_on_it(
         assert "Another page loaded" in second.inner_text(".rp-notice")
         assert "other-drafter" in second.text_content(".rp-cards")
         run_prompt(second, "Which pair is this?", tokens=8)
-        second.wait_for_function("() => document.querySelector('.rp-caption').innerText.includes('other-drafter')")
+        assert second.evaluate("ReDrafter.store.run.head.drafter") == "other-drafter"
 
         first.wait_for_function("() => document.querySelector('.rp-pairname').innerText.includes('other-drafter')")
         assert first.locator(".rp-notice").is_hidden(), "the page that asked needs no telling"
