@@ -305,12 +305,12 @@ def test_auto_device_is_one_that_is_there() -> None:
 
 def test_auto_dtype_is_measured_once(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDRAFTER_CACHE", str(tmp_path))
-    first = Session.open(str(tiny_base), None, EngineOptions(device="cpu"))
+    first = Session.open(str(tiny_base), None, EngineOptions(device="cpu", threads=1))
     files = list((tmp_path / "calibration").glob("*.json"))
     assert len(files) == 1 and set(json.loads(files[0].read_text())) == {"float32", "bfloat16"}
     swapped = {"float32": StepCosts(1.0, 9.0), "bfloat16": StepCosts(2.0, 3.0)}
     files[0].write_text(json.dumps({name: vars(cost) for name, cost in swapped.items()}))
-    second = Session.open(str(tiny_base), None, EngineOptions(device="cpu"))
+    second = Session.open(str(tiny_base), None, EngineOptions(device="cpu", threads=1))
     assert second.pair.costs == swapped and second.info.dtype == "bfloat16"  # read, not measured again
     assert first.info.dtype == fastest_drafting(first.pair.costs)
     costs = plain_costs(swapped, "bfloat16")
