@@ -86,7 +86,7 @@
     bring() {
       const span = this.box.querySelector(".is-now");
       if (!span || this.box.scrollHeight <= this.box.clientHeight) return;
-      const top = span.offsetTop - this.box.offsetTop;
+      const top = span.getBoundingClientRect().top - this.box.getBoundingClientRect().top + this.box.scrollTop;
       if (top < this.box.scrollTop || top + 24 > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top - this.box.clientHeight / 3;
     }
   }

@@ -208,6 +208,7 @@ def test_the_map_leads_to_steps_and_zooms(open_page: OpenPage) -> None:
 def test_columns_stand_over_the_thumb(open_page: OpenPage) -> None:
     page = open_page()
     steps = int(page.get_attribute(".rp-app", "data-steps"))
+    page.wait_for_selector(".rp-track .rp-range")
     track = page.locator(".rp-track .rp-range").bounding_box()
     for step in (0, steps - 1):
         page.evaluate("step => ReDrafter.store.goTo(step)", step)
