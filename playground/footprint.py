@@ -15,7 +15,6 @@ from typing import Protocol
 import torch
 
 from playground.config import BeamShape, PlaygroundError
-from playground.memory import free_bytes as free_bytes
 from playground.memory import readable_bytes
 
 

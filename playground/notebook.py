@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 from playground.config import PlaygroundError
 from playground.export import Wish, export, read_trace
 from playground.export.tables import TableName, table
-from playground.figures.sources import summary_of
+from playground.figures.provenance import summary_of
 from playground.trace import StepRecord, Summary, Trace
 from playground.views.token_text import visible
 

@@ -18,28 +18,24 @@ from kernels.native import NativeError
 from playground.base_model.adapter import BaseModel
 from playground.base_model.native import NativeBase
 from playground.base_model.native_image import fingerprint
-from playground.base_model.native_loading import load_native, open_library, require_fit
+from playground.base_model.native_loading import open_native
 from playground.base_model.pairing import pair_drafter
 from playground.calibration import CostFile, Costs, StepCosts, fastest_drafting, known_costs, offered
 from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, parse_device_map
-from playground.decode.native_costs import best_shape
-from playground.decode.native_costs import known_costs as known_native_costs
+from playground.decode.native_costs import best_shape, known_native_costs
 from playground.drafter.cell import Drafter
 from playground.drafter.file import load_drafter, read_card
 from playground.drafter.native import NativeDraftModel
 from playground.engine_options import main_device, options_with_map, resolve_engine, resolve_kernels, wants_native
 from playground.files import cache_folder
-from playground.footprint import free_bytes
-from playground.memory import readable_bytes
+from playground.memory import free_bytes, readable_bytes
 from playground.progress import Report, silent
 from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
-from playground.sources.checkpoint import read_config, weights_bytes
+from playground.sources.checkpoint import read_config, stored_dtype, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
 from playground.threads import free_cores
 from playground.trace import Progress
-
-LIKELIHOOD_TEXT = Path(__file__).resolve().parents[1] / "assets" / "text" / "likelihood.txt"
 
 
 @dataclass(frozen=True)
@@ -148,10 +144,7 @@ def _native_pair(
     Raises:
         NativeError: the library or the model cannot run here. PlaygroundError: something is wrong with the model.
     """
-    require_fit(folder)
-    library = open_library(options.threads, report)
-    ids = tokenizer.encode_text(LIKELIHOOD_TEXT.read_text(encoding="utf-8"))
-    base, measured = load_native(folder, library, options.dtype, ids, report)
+    base, measured = open_native(folder, tokenizer, options, report)
     bound = costs = None
     if drafter:
         bound = NativeDraftModel.of(drafter, base.model, base.name)
@@ -220,10 +213,7 @@ def _choose_dtype(
 
 def _weight_bytes(folder: Path, dtype: str) -> int:
     """Bytes of the weights in a dtype, by the files' own."""
-    config = read_config(folder, folder.name)
-    stored: torch.dtype = getattr(
-        torch, str(config.get("dtype") or config.get("torch_dtype") or "float32"), torch.float32
-    )
+    stored: torch.dtype = getattr(torch, stored_dtype(read_config(folder, folder.name)), torch.float32)
     wanted: torch.dtype = getattr(torch, dtype)
     return weights_bytes(folder) * wanted.itemsize // stored.itemsize
 

@@ -31,9 +31,9 @@ from playground.drafter.cell import Drafter
 from playground.drafter.native import NativeDraftModel
 from playground.figures.sentence import run_sentence
 from playground.figures.summary import run_summary
-from playground.footprint import Footprint, PeakMemory, free_bytes, no_room, tightest
+from playground.footprint import Footprint, PeakMemory, no_room, tightest
 from playground.line import Line, Place
-from playground.memory import is_out_of_memory
+from playground.memory import free_bytes, is_out_of_memory
 from playground.pair import Pair, load_pair
 from playground.sources.checkpoint import first_line
 from playground.trace import (

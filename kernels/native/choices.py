@@ -44,7 +44,7 @@ class Acceptance:
     """Room for the logits, the path and the picks of trees of up to `nodes` rows, used again and again.
 
     Attributes:
-        logits: [nodes, V]; the first `have` rows of the last tree's are made.
+        logits: [nodes, V], rows of the last tree.
         path, picks: nodes that were followed and the pick at each, -1 where the text ends.
         gap: how far the last pick was ahead.
     """
@@ -55,10 +55,6 @@ class Acceptance:
         self.logits = np.empty((nodes, vocabulary), np.float32)
         self._path, self._picks = np.empty((2, nodes), np.int32)
         self._have, self._length, self._gap = ctypes.c_int64(), ctypes.c_int64(), ctypes.c_float()
-
-    @property
-    def have(self) -> int:
-        return self._have.value
 
     @property
     def path(self) -> Ints:

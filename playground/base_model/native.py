@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from kernels.native import ModelSpec, NativeModel
+from kernels.native import ModelSpec, NativeCache, NativeModel, Segment
 from kernels.native.spec import Format
 from playground.config import PlaygroundError
 from playground.trace import ModelInfo
@@ -93,6 +93,13 @@ class NativeBase:
                 "Use --engine eager."
             )
         self.taps = layers
+
+    def filled_cache(self, context: int, room: int) -> NativeCache:
+        """`context` committed tokens of no meaning and room for `room` more: what measurements begin from."""
+        cache, places = self.model.new_cache(context + room), np.arange(context, dtype=np.int32)
+        self.model.forward([Segment.chain(cache, 0, places % self.vocab_size)])
+        cache.commit(0, places)
+        return cache
 
     def slot_bytes(self, _device: torch.device) -> int:
         """Bytes of one cached token, all layers."""

@@ -27,12 +27,14 @@ from playground.base_model.native_check import check_against, negative_log_likel
 from playground.base_model.native_image import fingerprint, image_folder, read_image, write_image
 from playground.base_model.refusals import refuse_by_flags
 from playground.base_model.stock import load_transformers_model
-from playground.config import PlaygroundError
+from playground.config import EngineOptions
 from playground.files import cache_folder, write_json
 from playground.progress import Report
 from playground.sources.catalogue import ModelFolder
-from playground.sources.checkpoint import read_config, weights_bytes
+from playground.sources.checkpoint import read_config, stored_dtype, weights_bytes
+from playground.sources.tokenizer import Tokenizer
 
+LIKELIHOOD_TEXT = Path(__file__).resolve().parents[2] / "assets" / "text" / "likelihood.txt"
 WORST_CHANGE = -0.005  # of the likelihood, for a format to be chosen unasked
 INSTALL_VARIABLE = "REDRAFTER_INSTALL_COMPILER"
 _LARGEST_WIDENED = 6 * 2**30  # bytes of a stock model in float32; larger ones are loaded as they are stored
@@ -51,18 +53,35 @@ def open_library(threads: int | None, report: Report) -> NativeLibrary:
     Raises:
         NativeError: it cannot be built or does not run here, with the reason.
     """
+    isa = os.environ.get("REDRAFTER_NATIVE_ISA")
     report(0.0, "Building the CPU kernels, once")
     try:
-        build.find_compiler()
+        return _opened(threads, isa)
     except NativeError as error:
+        if error.kind != "no-compiler":
+            raise
         if os.environ.get(INSTALL_VARIABLE) != "1":
             raise NativeError(
                 error.kind,
                 f"{error} As a command: pip install {build.COMPILER_WHEEL}, or {INSTALL_VARIABLE}=1 before starting.",
             ) from error
-        report(0.1, f"Installing {build.COMPILER_WHEEL}, once")
-        build.install_compiler()
-    return _opened(threads, os.environ.get("REDRAFTER_NATIVE_ISA"))
+    report(0.1, f"Installing {build.COMPILER_WHEEL}, once")
+    build.install_compiler()
+    return _opened(threads, isa)
+
+
+def open_native(
+    folder: ModelFolder, tokenizer: Tokenizer, options: EngineOptions, report: Report
+) -> tuple[NativeBase, dict[str, Measured]]:
+    """The library and the base model on it, as options ask; and what was measured to choose the format.
+
+    Raises:
+        NativeError: either cannot run here. PlaygroundError: the model cannot be loaded, or its logits are wrong.
+    """
+    require_fit(folder)
+    library = open_library(options.threads, report)
+    ids = tokenizer.encode_text(LIKELIHOOD_TEXT.read_text(encoding="utf-8"))
+    return load_native(folder, library, options.dtype, ids, report)
 
 
 def require_fit(folder: ModelFolder) -> None:
@@ -108,8 +127,7 @@ class Packer:
 
     @cached_property
     def stored(self) -> str:
-        config = read_config(self.folder.path, self.folder.name)
-        return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+        return stored_dtype(read_config(self.folder.path, self.folder.name))
 
     @property
     def exact(self) -> Format:
@@ -157,10 +175,7 @@ def forward_ms(base: NativeBase, nodes: int, context: int = _CONTEXT, repeats: i
     """Milliseconds of a forward over `nodes` and of their logits: the best of several, as other work only adds."""
     model = base.model
     context = max(1, min(context, base.window - nodes))
-    cache = model.new_cache(context + nodes)
-    prompt = np.arange(context, dtype=np.int32) % base.vocab_size
-    model.forward([Segment.chain(cache, 0, prompt)])
-    cache.commit(0, np.arange(context, dtype=np.int32))
+    cache = base.filled_cache(context, nodes)
     tokens = np.arange(nodes, dtype=np.int32) % base.vocab_size
     segment, logits = Segment.chain(cache, context, tokens), np.empty((nodes, base.vocab_size), np.float32)
     times = []
@@ -249,8 +264,3 @@ def _write(write: Any) -> None:
         write()
     except OSError:
         return
-
-
-def library_error(error: NativeError) -> PlaygroundError:
-    """The same sentence for the person at the screen."""
-    return PlaygroundError(str(error))

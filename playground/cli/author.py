@@ -117,10 +117,9 @@ def _native(
         PlaygroundError: it was asked for and cannot run here.
     """
     from kernels.native import NativeError
-    from playground.base_model.native_loading import load_native, open_library, require_fit
+    from playground.base_model.native_loading import open_native
     from playground.distill.training.processes import Processes
     from playground.engine_options import wants_native
-    from playground.pair import LIKELIHOOD_TEXT
     from playground.trace import Progress
 
     processes = Processes.launched(device).world
@@ -136,10 +135,7 @@ def _native(
         bar(Progress("Loading the native engine", done, text))
 
     try:
-        require_fit(folder)
-        library = open_library(options.threads, report)
-        ids = tokenizer.encode_text(LIKELIHOOD_TEXT.read_text(encoding="utf-8"))
-        return load_native(folder, library, options.dtype, ids, report)[0]
+        return open_native(folder, tokenizer, options, report)[0]
     except NativeError as error:
         if options.engine == "native" or options.dtype == "int8":
             raise PlaygroundError(str(error)) from error

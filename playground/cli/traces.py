@@ -16,7 +16,7 @@ from playground.export import FORMATS, Wish, export, notice, read_trace, to_json
 from playground.export.tables import TableName
 from playground.figures.compare import Comparison, FigurePair, compare_runs
 from playground.figures.format import percent
-from playground.figures.sources import summary_of
+from playground.figures.provenance import summary_of
 from playground.figures.totals import StepTotals
 from playground.trace import Trace
 from playground.views.compare import difference_words, text_words

@@ -35,6 +35,9 @@ TYPICAL = (0.6, 0.12, 0.05, 0.03, 0.02, 0.015, 0.01, 0.008)
 chats, rounded. Only the choice of a shape goes by it; a step's budget goes by the drafter's own scores."""
 
 
+Call = Callable[[], object]
+
+
 @dataclass(frozen=True)
 class NativeCosts:
     """Milliseconds on one machine, of one pair in one format with so many threads."""
@@ -93,15 +96,10 @@ def measure_costs(base: NativeBase, drafter: NativeDraftModel) -> NativeCosts:
     """Measure; a few seconds at most."""
     counts = tuple(count for count in COUNTS if count + 2 <= base.window)
     context = max(1, min(CONTEXT, base.window - counts[-1] - 1))
-    calls: dict[Any, Callable[[], None]] = {("verify", count): call for count, call in _forwards(base, context, counts)}
-    calls |= {("draft", width, length): _draft(base, drafter, context, width, length)
+    calls: dict[Any, Call] = {("verify", count): call for count, call in verifying(base, context, counts)}
+    calls |= {("draft", width, length): drafting(base, drafter, context, width, length)
               for width in WIDTHS for length in (1, LEVELS)}  # fmt: skip
-    times: dict[Any, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append((time.perf_counter() - start) * 1e3)
+    times = interleaved(calls, ROUNDS)
     least = {name: min(found) for name, found in times.items()}
     level = [max(0.0, (least["draft", w, LEVELS] - least["draft", w, 1]) / (LEVELS - 1)) for w in WIDTHS]
     return NativeCosts(
@@ -113,11 +111,21 @@ def measure_costs(base: NativeBase, drafter: NativeDraftModel) -> NativeCosts:
     )
 
 
-def _forwards(base: NativeBase, context: int, counts: tuple[int, ...]) -> list[tuple[int, Callable[[], None]]]:
+def interleaved(calls: Mapping[Any, Call], rounds: int) -> dict[Any, list[float]]:
+    """Milliseconds of each call in every round, in turns, so that other work meets all alike."""
+    times: dict[Any, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    return times
+
+
+def verifying(base: NativeBase, context: int, counts: tuple[int, ...]) -> list[tuple[int, Call]]:
+    """For each node count: a forward over so many, all their logits, the walk."""
     model = base.model
-    cache, ids = model.new_cache(context + counts[-1]), np.arange(context, dtype=np.int32) % base.vocab_size
-    model.forward([Segment.chain(cache, 0, ids)])
-    cache.commit(0, np.arange(context, dtype=np.int32))
+    cache = base.filled_cache(context, counts[-1])
     accepted = Acceptance(model.library.c, model.handle, Rule(), base.eos, counts[-1], base.vocab_size)
     taps = tuple(layer - 1 for layer in base.taps)
 
@@ -129,8 +137,16 @@ def _forwards(base: NativeBase, context: int, counts: tuple[int, ...]) -> list[t
     return [(count, lambda count=count: call(count)) for count in counts]  # type: ignore[misc]
 
 
-def _draft(base: NativeBase, drafter: NativeDraftModel, context: int, width: int, length: int) -> Callable[[], None]:
-    settings = SearchSettings(width, length, nodes=AUTO_NODES)
+def drafting(
+    base: NativeBase,
+    drafter: NativeDraftModel,
+    context: int,
+    width: int,
+    length: int,
+    nodes: int | None = AUTO_NODES,
+) -> Call:
+    """A search of `length` levels of `width` beams, from which a tree of `nodes` is made; None: the surviving beams."""
+    settings = SearchSettings(width, length, nodes=nodes)
     search, draft = Search(settings), Draft(settings)
     state = np.random.default_rng(0).standard_normal(base.hidden_size * (1 + len(base.taps))).astype(np.float32)
     history = np.arange(context, dtype=np.int32) % base.vocab_size
@@ -138,10 +154,10 @@ def _draft(base: NativeBase, drafter: NativeDraftModel, context: int, width: int
     return lambda: drafter.native.draft(search, state, history, context, none, length, draft)
 
 
-def known_costs(
+def known_native_costs(
     folder: Path, key: str, base: NativeBase, drafter: NativeDraftModel, report: Callable[[float, str], None]
 ) -> NativeCosts:
-    """Costs kept under `key` (all that they hang on), else measured now; a busy machine's are measured anew."""
+    """Costs kept under `key` (all that they hang on), else measured now; a busy machine's are measured again."""
     file = folder / f"costs-{key}.json"
     known = _read(file)
     if known is None or known.busy:

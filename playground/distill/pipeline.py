@@ -20,8 +20,8 @@ import torch
 
 from playground.base_model.adapter import BaseModel
 from playground.config import PlaygroundError
+from playground.distill.allowance import Allowance
 from playground.distill.author import Author, device_name
-from playground.distill.budget import Budget
 from playground.distill.card import CardFacts, write_card
 from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
@@ -85,8 +85,8 @@ class Pipeline:
         }
         self.plan = Plan.open(self.work / "plan.json", settings)
         self.processes.wait()  # nobody writes the plan before all have read it
-        self.budget = Budget(author, request, self.sizes, self.plan, bars.say)
-        self.budget.taps = self.recipe.config.context_layers
+        self.allowance = Allowance(author, request, self.sizes, self.plan, bars.say)
+        self.allowance.taps = self.recipe.config.context_layers
 
     def run(self) -> Made:
         """Do what is still to be done.
@@ -127,7 +127,7 @@ class Pipeline:
 
     def _write(self, folder: Path) -> None:
         """For its share of the time, or exactly so many rows."""
-        options = self.budget.corpus_options(self.work, self._states_info("", self.budget.row_tokens))
+        options = self.allowance.corpus_options(self.work, self._states_info("", self.allowance.row_tokens))
         write_own_corpus(
             self.author,
             options,
@@ -135,7 +135,7 @@ class Pipeline:
             self.bars,
             openings=self.request.openings,
             together=self.request.shard_rows,
-            seconds=self.budget.writing_seconds(),
+            seconds=self.allowance.writing_seconds(),
             spend=lambda seconds, tokens: self._spend("corpus", seconds, tokens),
         )
 
@@ -157,7 +157,7 @@ class Pipeline:
         if done >= corpus.tokens:
             return
         if self.request.steps is None:
-            self.budget.say_plan(corpus.tokens)
+            self.allowance.say_plan(corpus.tokens)
         with (
             self._timed("teacher") as amount,
             self.bars.stage("teacher", corpus.tokens, "tok", done) as report,
@@ -237,12 +237,12 @@ class Pipeline:
             while True:
                 _require_a_batch(source)
                 seconds = seconds_per_step(spare, source, objective, options)
-                steps, fewer = self.budget.choose_steps(seconds), source.size // 2
+                steps, fewer = self.allowance.choose_steps(seconds), source.size // 2
                 if self.request.places or steps >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
                     break
                 source = source.resized(fewer)
             plan.steps, plan.places = int(self.processes.largest(steps)), source.size
-            self.budget.say_plan(corpus.tokens)
+            self.allowance.say_plan(corpus.tokens)
         if plan.places is not None:
             self.recipe = replace(recipe, batch=plan.places)
         plan.checkpoint_every = plan.checkpoint_every or min(1000, max(250, math.ceil((plan.steps or 0) / 8)))
@@ -263,7 +263,7 @@ class Pipeline:
             if step - first < _STEPS_TO_JUDGE or now - looked < _SECONDS_TO_JUDGE:
                 return steps
             looked, seconds = now, (now - began) / (step - first)
-            found = self.budget.revised_steps(step, steps, seconds)
+            found = self.allowance.revised_steps(step, steps, seconds)
             return self._change_steps(found, step, seconds, corpus) if found != steps else steps
 
         return revise
@@ -274,8 +274,8 @@ class Pipeline:
         now = TrainOptions(steps=self.plan.steps)
         self.plan.steps = now.of_length(steps, step).steps
         if self.plan.steps != now.steps:
-            self.budget.rates = replace(self.budget.rates, step_seconds=seconds)
-            self.budget.say_plan(corpus.tokens)
+            self.allowance.rates = replace(self.allowance.rates, step_seconds=seconds)
+            self.allowance.say_plan(corpus.tokens)
             self._save()
         return self.plan.steps
 
@@ -284,11 +284,11 @@ class Pipeline:
         kept = self.plan.trial
         if kept is not None and kept["weights"] == drafter.hashes[0]:
             return Trial.from_json(kept)
-        options = self.budget.trial_options
+        options = self.allowance.trial_options
         prompts = self._prompts(corpus, options)
         decoders = self.author.decoders(drafter)
         with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(decoders, prompts, options, report, self.budget.trial_ends())
+            trial = try_drafter(decoders, prompts, options, report, self.allowance.trial_ends())
         self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
         self._save()
         return trial

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from playground.config import COPY_TOKENS, PlaygroundError
+from playground.config import COPY_TOKENS
 from playground.drafter.config import DrafterConfig
 from playground.drafter.lookup import LONGEST_MATCH, Lookback, look_back
 from playground.trace import DrafterInfo
@@ -130,15 +130,7 @@ class Drafter(nn.Module):
         Raises:
             PlaygroundError: hidden size or vocabulary differ.
         """
-        for what, ours, theirs in (
-            ("hidden size", self.config.hidden_size, base.hidden_size),
-            ("vocabulary size", self.config.vocab_size, base.vocab_size),
-        ):
-            if ours != theirs:
-                raise PlaygroundError(
-                    f"The drafter {self.name} was made for a base model of {what} {ours}, but {base.name} has "
-                    f"{theirs}. Choose the drafter trained for this base model, or train one with `train`."
-                )
+        self.config.require_base(self.name, base.name, base.hidden_size, base.vocab_size)
         self._embed = base.embed
         if self.config.tied_head:
             ids = self.full_ids

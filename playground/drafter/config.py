@@ -125,6 +125,22 @@ class DrafterConfig:
                 "Repair or replace the checkpoint."
             )
 
+    def require_base(self, name: str, base_name: str, hidden_size: int, vocab_size: int) -> None:
+        """Refuse a base model of another shape than the one the drafter was made for.
+
+        Raises:
+            PlaygroundError: hidden size or vocabulary differ.
+        """
+        for what, ours, theirs in (
+            ("hidden size", self.hidden_size, hidden_size),
+            ("vocabulary size", self.vocab_size, vocab_size),
+        ):
+            if ours != theirs:
+                raise PlaygroundError(
+                    f"The drafter {name} was made for a base model of {what} {ours}, but {base_name} has {theirs}. "
+                    "Choose the drafter trained for this base model, or train one with `train`."
+                )
+
     @property
     def apple_compatible(self) -> bool:
         """Whether Apple's code could read a checkpoint of this shape."""

@@ -12,7 +12,6 @@ import numpy as np
 
 from kernels.native import DrafterSpec, NativeDrafter, NativeModel
 from kernels.native.spec import Format
-from playground.config import PlaygroundError
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from playground.trace import DrafterInfo
@@ -86,15 +85,7 @@ class NativeDraftModel:
             PlaygroundError: hidden size or vocabulary differ.
         """
         config = drafter.config
-        for what, ours, theirs in (
-            ("hidden size", config.hidden_size, base.spec.hidden),
-            ("vocabulary size", config.vocab_size, base.spec.vocabulary),
-        ):
-            if ours != theirs:
-                raise PlaygroundError(
-                    f"The drafter {drafter.name} was made for a base model of {what} {ours}, but {base_name} has "
-                    f"{theirs}. Choose the drafter trained for this base model, or train one with `train`."
-                )
+        config.require_base(drafter.name, base_name, base.spec.hidden, base.spec.vocabulary)
         arrays = {
             name: tensor.float().numpy() if tensor.is_floating_point() else tensor.numpy()
             for name, tensor in drafter.state_dict().items()

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from playground.export.values import to_json
-from playground.figures.sources import summary_of, summary_sources
+from playground.figures.provenance import summary_of, summary_sources
 from playground.figures.totals import RunTotals
 from playground.trace import SCHEMA_VERSION, Trace
 

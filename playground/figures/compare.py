@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from playground.figures.parity import compare
-from playground.figures.sources import summary_of
+from playground.figures.provenance import summary_of
 from playground.trace import Header, StepRecord, Summary, Trace
 
 UNLIKE = frozenset({"run_id", "created", "schema", "schema_version", "prompt_ids", "token_bytes"})  # of any two headers

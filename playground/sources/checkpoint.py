@@ -48,6 +48,11 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     return config
 
 
+def stored_dtype(config: dict[str, Any]) -> str:
+    """The dtype that the weights are stored in, as config.json names it."""
+    return str(config.get("dtype") or config.get("torch_dtype") or "float32")
+
+
 def check_config(config: Mapping[str, Any], name: str) -> None:
     """Refuse by config.json what would not load, or not as a plain causal language model.
 

@@ -57,9 +57,9 @@ def chart(trace: Trace, name: str, theme: Theme = "light") -> Chart:
     """
     if name not in CHARTS:
         raise PlaygroundError(f"Chart is {name!r}, but must be one of: {', '.join(CHARTS)}.")
-    title, make = CHARTS[name]
-    drawn, table = make(trace, theme)
-    return Chart(title, drawn, table)
+    title, info_of, draw = CHARTS[name]
+    info = info_of(trace)
+    return Chart(title, draw(info, theme), info.table)
 
 
 def rates_figure(info: RatesInfo, theme: Theme = "light") -> Any:
@@ -232,35 +232,10 @@ def _said(spot: Spot) -> str:
     return f"<b>{html.escape(spot.label, quote=False)}</b><br>{spot.status}, step {spot.step + 1}{share}"
 
 
-def _rates(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
-    info = rates_info(trace)
-    return rates_figure(info, theme), info.table
-
-
-def _positions(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
-    info = positions_info(trace)
-    return positions_figure(info, theme), info.table
-
-
-def _histogram(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
-    info = histogram_info(trace)
-    return histogram_figure(info, theme), info.table
-
-
-def _stages(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
-    info = stages_info(trace)
-    return stages_figure(info, theme), info.table
-
-
-def _all_steps(trace: Trace, theme: Theme) -> tuple[Any, ChartTable]:
-    info = all_steps_info(trace)
-    return all_steps_figure(info, theme), info.table
-
-
-CHARTS: dict[str, tuple[str, Callable[[Trace, Theme], tuple[Any, ChartTable]]]] = {
-    "rates": ("Rate over time", _rates),
-    "positions": ("Accepted by position", _positions),
-    "histogram": ("Accepted per step", _histogram),
-    "stages": ("Time by stage", _stages),
-    "all-steps": ("All steps", _all_steps),
+CHARTS: dict[str, tuple[str, Callable[[Trace], Any], Callable[[Any, Theme], Any]]] = {
+    "rates": ("Rate over time", rates_info, rates_figure),
+    "positions": ("Accepted by position", positions_info, positions_figure),
+    "histogram": ("Accepted per step", histogram_info, histogram_figure),
+    "stages": ("Time by stage", stages_info, stages_figure),
+    "all-steps": ("All steps", all_steps_info, all_steps_figure),
 }

@@ -170,7 +170,10 @@ def plain_run(
     base: Any, prompt: Sequence[int], sampling: Sampling, new_tokens: int, runner: MakeRunner = DirectRunner
 ) -> PlainLane:
     """The plain lane, run to its end."""
-    lane = PlainLane(runner(Decoding(base, sampling)), new_tokens)
+    return run_plain(PlainLane(runner(Decoding(base, sampling)), new_tokens), prompt)
+
+
+def run_plain(lane: PlainLane, prompt: Sequence[int]) -> PlainLane:
     lane.start(prompt)
     while lane.finish_reason is None:
         lane.step()
@@ -194,7 +197,10 @@ def drafting_run(
     new_tokens: int,
     runner: MakeRunner = DirectRunner,
 ) -> Drafted:
-    lane = DraftingLane(runner(Decoding(base, sampling, Drafting(drafter, shape))), new_tokens)
+    return run_drafting(DraftingLane(runner(Decoding(base, sampling, Drafting(drafter, shape))), new_tokens), prompt)
+
+
+def run_drafting(lane: DraftingLane, prompt: Sequence[int]) -> Drafted:
     lane.start(prompt)
     steps = []
     while lane.finish_reason is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kernels.native import Draft, NativeLibrary, NativeModel, Search
@@ -14,7 +13,7 @@ from playground.config import BeamShape, Sampling
 from playground.decode.engine import DraftingLane, PlainLane
 from playground.decode.native_runner import NativeDecoding, NativeRunner
 from playground.drafter.config import DrafterConfig
-from playground.trace import StepRecord
+from tests.decode.lanes import Drafted, run_drafting, run_plain
 from tests.kernels.native.families import VOCABULARY, build
 
 Opinion = Callable[[tuple[int, ...]], Sequence[int]]
@@ -55,30 +54,14 @@ class ScriptedDrafter:
 
 def plain_run(base: NativeBase, prompt: Sequence[int], sampling: Sampling, new_tokens: int) -> PlainLane:
     """The plain lane, run to its end."""
-    lane = PlainLane(NativeRunner(NativeDecoding(base, sampling)), new_tokens)
-    lane.start(prompt)
-    while lane.finish_reason is None:
-        lane.step()
-    return lane
-
-
-@dataclass(frozen=True)
-class Drafted:
-    """The drafting lane, run to its end."""
-
-    lane: DraftingLane
-    steps: list[StepRecord]
+    return run_plain(PlainLane(NativeRunner(NativeDecoding(base, sampling)), new_tokens), prompt)
 
 
 def drafting_run(
     base: NativeBase, drafter: Any, shape: BeamShape, prompt: Sequence[int], sampling: Sampling, new_tokens: int
 ) -> Drafted:
     lane = DraftingLane(NativeRunner(NativeDecoding(base, sampling, drafter, shape)), new_tokens)
-    lane.start(prompt)
-    steps = []
-    while lane.finish_reason is None:
-        steps.append(lane.step())
-    return Drafted(lane, steps)
+    return run_drafting(lane, prompt)
 
 
 def mixed_opinion(truth: Sequence[int], vocabulary: int) -> Opinion:

@@ -19,7 +19,7 @@ from playground.decode.native_costs import (
     NativeCosts,
     best_shape,
     chances,
-    known_costs,
+    known_native_costs,
     measure_costs,
 )
 from playground.drafter.cell import Drafter
@@ -63,7 +63,7 @@ def test_costs_are_kept_and_a_busy_machines_measured_again(
     drafter: Any = None
 
     def ask(key: str = "one") -> NativeCosts:
-        return known_costs(tmp_path, key, base, drafter, lambda *_: None)
+        return known_native_costs(tmp_path, key, base, drafter, lambda *_: None)
 
     assert ask().busy
     assert ask().spread == 1.2 and len(measured) == 1  # anew, as the machine was busy

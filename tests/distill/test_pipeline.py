@@ -85,7 +85,7 @@ def test_running_again_repeats_nothing(made: Made, author: Author, monkeypatch: 
 
     for name in ("write_own_corpus", "fill", "try_drafter", "seconds_per_step"):
         monkeypatch.setattr(pipeline_module, name, never)
-    monkeypatch.setattr("playground.distill.budget.measure_rates", never)
+    monkeypatch.setattr("playground.distill.allowance.measure_rates", never)
     again = run(author, request(made.folder))
     assert again.trial == made.trial and again.drafter.hashes == made.drafter.hashes
     assert again.facts.spent == made.facts.spent
@@ -251,7 +251,7 @@ def test_cuda_takes_less_than_ten_minutes() -> None:
 def test_a_trial_that_takes_too_long_ends_unless_its_prompts_were_asked_for(
     author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("playground.distill.budget._PATIENCE", 0.0)
+    monkeypatch.setattr("playground.distill.allowance._PATIENCE", 0.0)
     trial = replace(TRIAL, prompts=None)
     assert run(author, request(tmp_path / "by time", trial=trial)).trial.prompts == 2
     assert run(author, request(tmp_path / "asked", trial=replace(TRIAL, prompts=3))).trial.prompts == 3

@@ -159,7 +159,7 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
 def test_the_page_offers_every_chart_and_format() -> None:
     scripts = Path(__file__).resolve().parents[2] / "assets" / "js"
     plots, menu = ((scripts / name).read_text(encoding="utf-8") for name in ("plots.js", "export.js"))
-    assert all(json.dumps([name, title]) in plots for name, (title, _) in CHARTS.items())
+    assert all(json.dumps([name, title]) in plots for name, (title, *_) in CHARTS.items())
     assert all(f'["{name}", ' in menu for name in FORMATS)
 
 

@@ -19,7 +19,7 @@ from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, encode, export, notice, read_trace
 from playground.export.picture import SVG, to_svg
 from playground.figures.graph import run_graph, step_graph
-from playground.figures.sources import summary_of, summary_sources
+from playground.figures.provenance import summary_of, summary_sources
 from playground.trace import Summary, Trace
 from playground.views.graph import labelled
 from playground.views.step import step_info

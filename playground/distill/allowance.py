@@ -26,7 +26,7 @@ _PATIENCE = 1.5  # times the seconds that were planned for the trial
 _NEAR = 0.1  # of the steps: no plan is changed for less
 
 
-class Budget:
+class Allowance:
     """The hours and the disk of one run."""
 
     def __init__(
