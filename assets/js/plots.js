@@ -101,7 +101,7 @@
         pick.hidden = (ofSurface(pick.dataset.chart) && !known.length) || (pick.dataset.chart === COMPARE && !others.length);
       }
       this.other.hidden = !others.length;
-      if (this.other.childElementCount !== others.length || !others.some((item) => item.key === this.other.value)) RD.put(this.other, others.map((item) => h("option", { value: item.key }, named(item))));
+      if (this.other.childElementCount !== others.length || !others.some((item) => item.key === this.other.value)) RD.put(this.other, others.map((item) => h("option", { value: item.key }, RD.runName(item))));
       this.measure.hidden = !ofSurface(this.name);
       if (!known.some((item) => item.key === this.measure.value)) RD.put(this.measure, known.map((item) => h("option", { value: item.key }, item.name)));
       return known.length && ofSurface(this.name) ? surface : null;
@@ -135,10 +135,10 @@
   }
 
   /** A run by its prompt and shape. */
-  function named({ head }) {
+  RD.runName = ({ head }) => {
     const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
-    return `${head.width} × ${head.length}, ${RD.clip(prompt, 40)}`;
-  }
+    return `${head.width} × ${head.length}, ${RD.clip(prompt, 40)} (${head.created.slice(11, 19)})`;
+  };
 
   RD.ChartsDialog = ChartsDialog;
 })();

@@ -8,10 +8,14 @@
   const LARGEST = 64 * 2 ** 20; // bytes of a file; the server takes no more
 
   class TracesView {
-    /** @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes */
-    constructor(store, adopt) {
+    /**
+     * @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes
+     * @param {(key: string) => void} again runs a trace again
+     */
+    constructor(store, adopt, again) {
       this.store = store;
       this.adopt = adopt;
+      this.compare = new RD.CompareView(store, again);
       this.input = h("input", { type: "file", accept: ".jsonl,.json,application/jsonl", class: "rp-hidden", id: "rp-tracefile", onchange: () => this.read(this.input.files[0]) });
       this.list = h("tbody");
       const drop = h(
@@ -32,6 +36,7 @@
           h("h2", {}, "Runs of this page"),
           h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "When", "Settings", "Steps", "Tokens per step", "Speed-up", "Same text", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
         ),
+        this.compare.element,
       );
     }
 
@@ -80,10 +85,12 @@
     draw() {
       const { runs, run: shown } = this.store;
       RD.put(this.list, [...runs].reverse().map((run) => this.row(run, run === shown)));
+      this.compare.draw();
     }
 
     row(run, current) {
       const { head, figures } = run;
+      const { run: shown } = this.store;
       if (!head) return null;
       const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
       const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
@@ -103,6 +110,8 @@
         h(
           "td",
           { class: "rp-rowtools" },
+          !current && !run.busy && shown?.head && !shown.busy && h("button", { type: "button", class: "rp-chip is-small", "data-act": "compare", "aria-label": `Compare the run shown with ${RD.clip(prompt, 40)}`, onclick: () => this.compare.show(shown, run) }, "Compare"),
+          !run.busy && h("button", { type: "button", class: "rp-chip is-small", "data-act": "again", title: "Run it again with its settings, here, and say what agrees", "aria-label": `Run again and verify ${RD.clip(prompt, 40)}`, onclick: () => this.compare.verify(run) }, "Run again"),
           h("button", { type: "button", class: "rp-chip is-small", "data-act": "download", "aria-label": `Download ${RD.clip(prompt, 40)}`, onclick: () => this.download(run) }, "Download"),
           !current && h("button", { type: "button", class: "rp-chip is-small", "data-act": "remove", "aria-label": `Take ${RD.clip(prompt, 40)} off this list`, onclick: () => this.store.remove(run) }, "Remove"),
         ),

@@ -312,6 +312,8 @@ export interface RunState {
   message: string;
   /** runs before this one in the line */
   position: number;
+  /** key of the recorded run that this one makes again; empty for a run of its own */
+  again: string;
 }
 
 /** A run while it is made, or whole. */
@@ -387,6 +389,43 @@ export interface ChartPicture {
 /** Two runs: the chart, its table, and what differs in words. */
 export interface ComparePicture extends ChartPicture {
   words: string[];
+}
+
+/** One thing that a run and the same run made again both say. */
+export interface ClaimPicture {
+  what: string;
+  /** null: there was nothing to compare */
+  agrees: boolean | null;
+  words: string;
+}
+
+/** Two steps that start at the same place of the same text. */
+export interface MeetingPicture {
+  /** new tokens written before either */
+  at: number;
+  /** index of the step */
+  left: number;
+  right: number;
+  sameTree: boolean;
+  samePicks: boolean;
+}
+
+/** Two runs side by side. */
+export interface SidesPicture {
+  samePrompt: boolean;
+  /** index of the first new token that differs; null where one text begins the other */
+  firstDifference: number | null;
+  claims: ClaimPicture[];
+  /** whether a difference would be a surprise */
+  expectation: string;
+  /** what is the same and what is not */
+  words: string[];
+  /** (setting, first, second) */
+  differences: [string, string, string][];
+  columns: string[];
+  /** figures in pairs */
+  rows: string[][];
+  meetings: MeetingPicture[];
 }
 
 /** The chart library. */

@@ -271,6 +271,7 @@ class RunState(TypedDict):
     state: WorkState
     message: str
     position: int  # runs before this one in the line
+    again: str  # key of the recorded run that this one makes again; empty for a run of its own
 
 
 class RunFrame(RunState, TracePicture):
@@ -350,6 +351,38 @@ class ComparePicture(ChartPicture):
     """Two runs: the chart, its table, and what differs in words."""
 
     words: list[str]
+
+
+class ClaimPicture(TypedDict):
+    """One thing that a run and the same run made again both say."""
+
+    what: str
+    agrees: bool | None  # null: there was nothing to compare
+    words: str
+
+
+class MeetingPicture(TypedDict):
+    """Two steps that start at the same place of the same text."""
+
+    at: int  # new tokens written before either
+    left: int  # index of the step
+    right: int
+    sameTree: bool
+    samePicks: bool
+
+
+class SidesPicture(TypedDict):
+    """Two runs side by side."""
+
+    samePrompt: bool
+    firstDifference: int | None  # index of the first new token that differs; null where one text begins the other
+    claims: list[ClaimPicture]
+    expectation: str  # whether a difference would be a surprise
+    words: list[str]  # what is the same and what is not
+    differences: list[tuple[str, str, str]]  # (setting, first, second)
+    columns: list[str]
+    rows: list[list[str]]  # figures in pairs
+    meetings: list[MeetingPicture]
 
 
 class PlotCode(TypedDict):

@@ -45,6 +45,8 @@ def test_an_export_carries_its_name_and_bytes(calls: dict[str, Any]) -> None:
         ("draw_chart", ["example-0", "rates", "pink"], "Theme is 'pink'"),
         ("draw_surface", [[1], [2], [[3.0]], "rate", "cube", "light"], "Kind is 'cube'"),
         ("draw_surface", [[1], [2], [["x"]], "rate", "map", "light"], "sent no heat map"),
+        ("side_by_side", ["example-0", "gone"], "That run is gone"),
+        ("side_by_side", ["example-0"], "something else than it should"),
         ("draw_surface", [[1] * 99, [2], [[3.0]] * 99, "rate", "map", "light"], "99 widths"),
         ("draw_surface", [[1], [2], [[3.0]], "heat", "map", "light"], "Measure is 'heat'"),
     ],
