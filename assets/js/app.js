@@ -32,6 +32,7 @@
       this.hero = new RD.EquationView((advice) => this.rail.runWith(advice, () => press("rp-run")));
       this.build();
       this.listen();
+      this.tip = new RD.SourceTip(this.app, this.store);
     }
 
     build() {

@@ -13,11 +13,11 @@
     constructor(name, server, tell, goTo) {
       this.store = new RD.Store(server);
       this.store.tell = tell;
-      const box = (words) => h("div", { class: "rp-sidetext rp-textbox", role: "region", "aria-label": `${name} run, ${words}` });
+      const box = (words) => h("div", { class: "rp-sidetext", role: "region", "aria-label": `${name} run, ${words}` });
       this.boxes = [box("up to the first difference"), box("from the first difference on")];
       this.texts = this.boxes.map((one) => new RD.TextView(one, { onstep: (step) => goTo(this.placeOf(step)) }));
       this.title = h("h3", {});
-      this.where = h("p", { class: "rp-quiet", role: "status" });
+      this.where = h("p", { class: "rp-quiet", role: "status", "data-figure": "verdict" });
       this.treeBox = h("div", { class: "rp-treebox" });
       this.tree = new RD.TreeView(this.treeBox, this.store, () => 340);
       this.treePart = h("section", { class: "rp-sidetree", "aria-label": `Tree of the ${name.toLowerCase()} run` }, this.where, this.treeBox);
@@ -72,13 +72,13 @@
       this.place = 0;
       this.sides = NAMES.map((name) => new Side(name, store.server, (tone, message) => store.tell(tone, message), (place) => this.goTo(place)));
       this.picks = NAMES.map((name) => h("select", { class: "rp-select", "aria-label": `${name} run`, onchange: () => this.choose() }));
-      this.said = h("p", { class: "rp-verdict", role: "status" });
-      this.claims = h("ul", { class: "rp-claims" });
-      this.words = h("ul", { class: "rp-comparison" });
+      this.said = h("p", { class: "rp-verdict", role: "status", "data-figure": "claims" });
+      this.claims = h("ul", { class: "rp-claims", "data-figure": "claims" });
+      this.words = h("ul", { class: "rp-comparison", "data-figure": "claims" });
       this.figures = h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "Figures of both runs" });
       this.settings = h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "What is set or loaded differently" });
       this.range = h("input", { type: "range", min: 0, value: 0, class: "rp-range", "aria-label": "Place in the text", oninput: () => this.goTo(Number(this.range.value)) });
-      this.meeting = h("p", { class: "rp-meeting", role: "status" });
+      this.meeting = h("p", { class: "rp-meeting", role: "status", "data-figure": "meeting" });
       const step = (by, label, text) => h("button", { type: "button", class: "rp-icon", "aria-label": label, title: label, onclick: () => this.move(by) }, text);
       const grid = (name, ...cells) => h("div", { class: `rp-sides ${name}` }, cells);
       this.body = h(
@@ -161,9 +161,10 @@
       RD.put(this.claims, found.claims.map(claimItem));
       RD.put(this.words, found.words.map((line) => h("li", {}, h("bdi", {}, line))));
       const head = (names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
-      const rows = (all) => h("tbody", {}, all.map(([name, ...cells]) => h("tr", {}, h("th", { scope: "row" }, name), cells.map((cell) => h("td", {}, h("bdi", {}, cell))))));
-      RD.put(this.figures, h("table", { class: "rp-table" }, head(found.columns), rows(found.rows)));
-      RD.put(this.settings, found.differences.length ? h("table", { class: "rp-table" }, head(["What", ...NAMES]), rows(found.differences)) : h("p", { class: "rp-quiet" }, "Nothing."));
+      const rows = (all, source) => h("tbody", {}, all.map(([name, ...cells]) => h("tr", source(name), h("th", { scope: "row", ...source(name) }, name), cells.map((cell) => h("td", {}, h("bdi", {}, cell))))));
+      const sources = new Map(found.sources.map(([name, left, right]) => [name, `First run, ${left}. Second run, ${right}.`]));
+      RD.put(this.figures, h("table", { class: "rp-table" }, head(found.columns), rows(found.rows, (name) => ({ "data-source": sources.get(name.split(".")[0]) }))));
+      RD.put(this.settings, found.differences.length ? h("table", { class: "rp-table" }, head(["What", ...NAMES]), rows(found.differences, () => ({ "data-source": "As the headers of both traces say" }))) : h("p", { class: "rp-quiet" }, "Nothing."));
       this.range.max = Math.max(0, ...this.sides.map((side) => side.items.length - 1));
     }
 

@@ -7,6 +7,8 @@
   const { h } = RD;
   const LARGEST = 64 * 2 ** 20; // bytes of a file; the server takes no more
 
+  const HEADS = [[""], ["Prompt"], ["When", "made"], ["Settings", "setting"], ["Steps", "steps"], ["Tokens per step", "perstep"], ["Speed-up", "speedup"], ["Same text", "parity"], [""]]; // and where each comes from
+
   class TracesView {
     /**
      * @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes
@@ -34,7 +36,7 @@
           "section",
           { class: "rp-panel", "aria-label": "Runs", "data-tour": "traces" },
           h("h2", {}, "Runs of this page"),
-          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "When", "Settings", "Steps", "Tokens per step", "Speed-up", "Same text", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
+          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, HEADS.map(([name, figure]) => h("th", { scope: "col", "data-figure": figure }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
         ),
         this.compare.element,
       );
@@ -101,12 +103,12 @@
         { class: current ? "is-current" : null, "data-key": run.key },
         h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${RD.clip(prompt, 40)}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
         h("th", { scope: "row", dir: "auto" }, RD.clip(prompt, 60), origin(run)),
-        h("td", {}, when(head.created)),
-        h("td", {}, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
-        h("td", {}, run.steps),
-        h("td", {}, RD.number(figures?.tokensPerStep, 2)),
-        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}` }, RD.times(figures?.speedup)),
-        h("td", {}, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
+        h("td", { "data-figure": "made" }, when(head.created)),
+        h("td", { "data-figure": "setting" }, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
+        h("td", { "data-figure": "steps" }, run.steps),
+        h("td", { "data-figure": "perstep" }, RD.number(figures?.tokensPerStep, 2)),
+        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}`, "data-figure": "speedup" }, RD.times(figures?.speedup)),
+        h("td", { "data-figure": "parity" }, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
         h(
           "td",
           { class: "rp-rowtools" },

@@ -26,6 +26,11 @@ export type StageTimes = [MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber, Ma
 /** (what, value) */
 export type Fact = [string, string];
 
+export type SourceKind = "measured" | "computed" | "predicted" | "set";
+
+/** (figure, where it comes from, how) */
+export type SourceItem = [string, SourceKind, string];
+
 /** The nodes of a tree, a column a list; node 0 is the root. */
 export interface NodeColumns {
   /** -1 for the root */
@@ -202,6 +207,8 @@ export interface Figures {
   /** null before the first step */
   equation: EquationPicture | null;
   finish: string | null;
+  /** where each of the page's numbers comes from */
+  sources: SourceItem[];
 }
 
 /** Tokens per second along the run: (the lane's own time in ms, rate). */
@@ -425,6 +432,8 @@ export interface SidesPicture {
   columns: string[];
   /** figures in pairs */
   rows: string[][];
+  /** (figure, where the first run's comes from, where the second's) */
+  sources: [string, string, string][];
   meetings: MeetingPicture[];
 }
 

@@ -20,6 +20,8 @@ Measure = Literal["speedup", "rate", "tokens_per_step", "nodes", "step_ms", "dra
 MaybeNumber = float | None
 StageTimes = tuple[MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber]
 Fact = tuple[str, str]  # (what, value)
+SourceKind = Literal["measured", "computed", "predicted", "set"]
+SourceItem = tuple[str, SourceKind, str]  # (figure, where it comes from, how)
 
 
 class NodeColumns(TypedDict):
@@ -164,6 +166,7 @@ class Figures(TypedDict):
     firstDifference: int | None  # index of the first new token that differs
     equation: EquationPicture | None  # null before the first step
     finish: str | None
+    sources: list[SourceItem]  # where each of the page's numbers comes from
 
 
 class Rates(TypedDict):
@@ -382,6 +385,7 @@ class SidesPicture(TypedDict):
     differences: list[tuple[str, str, str]]  # (setting, first, second)
     columns: list[str]
     rows: list[list[str]]  # figures in pairs
+    sources: list[tuple[str, str, str]]  # (figure, where the first run's comes from, where the second's)
     meetings: list[MeetingPicture]
 
 

@@ -5,9 +5,12 @@ Record -> picture. The texts and the trees are the runs' own pictures, which the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from playground.figures.again import expectation
 from playground.figures.agreement import agreement
 from playground.figures.compare import StepPair
+from playground.figures.provenance import summary_sources
 from playground.trace import Trace
 from playground.views.compare import difference_rows, figures_table, text_words
 from playground.views.page import MeetingPicture, SidesPicture
@@ -30,8 +33,16 @@ def sides_picture(left: Trace, right: Trace) -> SidesPicture:
         "differences": list(difference_rows(comparison)),
         "columns": list(table.columns),
         "rows": [list(row) for row in table.rows],
+        "sources": list(_sources(left, right)),
         "meetings": [_meeting(pair) for pair in comparison.steps],
     }
+
+
+def _sources(left: Trace, right: Trace) -> Iterator[tuple[str, str, str]]:
+    """Of every figure in the table."""
+    ours, theirs = summary_sources(left), summary_sources(right)
+    for name, source in ours.items():
+        yield name, f"{source.kind}: {source.words}", f"{theirs[name].kind}: {theirs[name].words}"
 
 
 def _meeting(pair: StepPair) -> MeetingPicture:
