@@ -31,8 +31,8 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
 
     def export_run(arguments: Any) -> Exported | Failure:
         try:
-            key, name, step, table = given(arguments, str, str, int, str)
-            wish = Wish(step=step if name in ONE_STEP else None, table=table)
+            key, name, step, table, detail = given(arguments, str, str, int, str, str)
+            wish = Wish(step=step if name in ONE_STEP else None, table=table, detail=detail)
             return _exported(_standing(store.get(key)), name, wish)
         except PlaygroundError as error:
             return {"error": str(error)}

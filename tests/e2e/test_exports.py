@@ -169,6 +169,14 @@ def test_a_saved_trace_loads_again(open_page: OpenPage, tmp_path: Path) -> None:
     assert read_trace(saved(page, "[data-export='jsonl.gz']", tmp_path)).complete
 
 
+def test_the_detail_of_the_trace_is_the_one_chosen(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    page.click("[data-act=export]")
+    page.get_by_label("Detail of the trace").select_option("light")
+    found = read_trace(saved(page, "[data-export='jsonl']", tmp_path))
+    assert found.complete and found.header.detail == "light" and not found.steps[0].beams.tokens
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_in_the_dialogs(open_page: OpenPage, scheme: str) -> None:
     from axe_playwright_python.sync_playwright import Axe
