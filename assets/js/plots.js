@@ -21,7 +21,7 @@
     responsive: true,
     showLink: false,
     plotlyServerURL: "",
-    modeBarButtonsToRemove: ["toImage", "sendDataToCloud", "editInChartStudio", "lasso2d", "select2d"],
+    modeBarButtonsToRemove: ["toImage", "sendChartToCloud", "sendDataToCloud", "editInChartStudio", "lasso2d", "select2d"],
     modeBarButtonsToAdd: ["svg", "png"].map((format) => ({ name: `save-${format}`, title: `Save as ${format.toUpperCase()}`, icon: SAVE, click: () => savePlot(box, name(), format) })),
   });
 
