@@ -100,6 +100,8 @@ def test_every_chart_hovers_saves_and_has_its_table(open_page: OpenPage, tmp_pat
     assert picture.tag.endswith("svg")
     assert saved(page, "[data-save=png]", tmp_path).read_bytes().startswith(b"\x89PNG")
     assert_the_mode_bar_saves(page, tmp_path)
+    told = page.inner_text(".rp-plotsource")
+    assert told.startswith(("Computed from the trace: ", "From the trace, measured")), "every chart says what it shows"
     page.click("summary:has-text('As a table')")
     assert page.locator(".rp-plottable tbody tr").count() > 0
     assert page.locator(".rp-plot a[href*='plotly'], .rp-plot [data-title*='Chart Studio']").count() == 0
