@@ -181,14 +181,14 @@ class _Run:
         batch = self.source.batch(self.step * processes.world + processes.rank).to(self.drafter.device)
         with torch.autocast(self.drafter.device.type, dtype=torch.bfloat16):
             loss = self.objective(batch)
-        if not math.isfinite(loss.cross_entropy):
-            raise self._not_finite(f"The loss became {loss.cross_entropy}")
+        if not math.isfinite(loss.value):
+            raise self._not_finite(f"The loss became {loss.value}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         processes.average(self.drafter)
         nn.utils.clip_grad_norm_(self.drafter.parameters(), self.options.clip_norm)
         self.optimizer.step()
-        self._losses.append(loss.cross_entropy)
+        self._losses.append(loss.value)
         self.step += 1
 
     def progress(self) -> TrainProgress:
