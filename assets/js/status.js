@@ -50,6 +50,15 @@
       this.take(status);
     }
 
+    /**
+     * The pair that comes after the one of this revision; false where it could not be loaded.
+     * @param {number} revision
+     */
+    async next(revision) {
+      while (loading(this.store.status)) await new Promise((resolve) => setTimeout(resolve, ASK_MS / 2));
+      return this.store.status.revision > revision;
+    }
+
     /** Ask until there is nothing to wait for. */
     async watch() {
       if (this.watching) return;

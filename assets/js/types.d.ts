@@ -249,17 +249,20 @@ export interface MeasurePicture {
   up: boolean;
   /** [widths][lengths], null where nothing is known yet */
   values: MaybeNumber[][];
+  /** the same, least and most of a cell's runs; empty for most measures */
+  spans: ([number, number] | null)[][];
 }
 
 /** Heat maps over beam shapes. */
 export interface SurfacePicture {
   widths: number[];
   lengths: number[];
-  /** the fastest (width, length) */
+  /** the fastest (width, length), where it leads by more than noise */
   best: [number, number] | null;
   done: number;
   total: number;
   words: string;
+  warning: string;
   measures: MeasurePicture[];
 }
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.engine_options import exactly
 from playground.export import notice, parse_trace, write_trace
 from playground.line import Place
 from playground.trace import SweepRecord, Trace
@@ -156,10 +157,7 @@ class Pages:
         Raises:
             PlaygroundError: one is loading already, an option is wrong, or pages may not load.
         """
-        if not self.may_load:
-            raise PlaygroundError(
-                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
-            )
+        self._require_may_load()
         current = self.host.options
         asked = (device_map or "").strip()
         spread = None if asked.lower() == "none" else asked or current.device_map
@@ -173,6 +171,22 @@ class Pages:
             device_map=spread,
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options, owner)
+
+    def load_exactly(self, owner: str) -> None:
+        """Load the pair in use again so that both lanes write the same text, in the background.
+
+        Raises:
+            PlaygroundError: one is loading already, or pages may not load.
+        """
+        self._require_may_load()
+        device = self.host.require(owner).info.device
+        self.host.open(*self.host.wanted, exactly(self.host.options, device), owner)
+
+    def _require_may_load(self) -> None:
+        if not self.may_load:
+            raise PlaygroundError(
+                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
+            )
 
     def _begin(self, owner: str, live: LiveWork) -> None:
         self.stop(owner)

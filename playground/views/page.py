@@ -210,6 +210,7 @@ class MeasurePicture(TypedDict):
     unit: str
     up: bool  # higher is better
     values: list[list[MaybeNumber]]  # [widths][lengths], null where nothing is known yet
+    spans: list[list[tuple[float, float] | None]]  # the same, least and most of a cell's runs; empty for most measures
 
 
 class SurfacePicture(TypedDict):
@@ -217,10 +218,11 @@ class SurfacePicture(TypedDict):
 
     widths: tuple[int, ...]
     lengths: tuple[int, ...]
-    best: tuple[int, int] | None  # the fastest (width, length)
+    best: tuple[int, int] | None  # the fastest (width, length), where it leads by more than noise
     done: int
     total: int
     words: str
+    warning: str
     measures: list[MeasurePicture]
 
 

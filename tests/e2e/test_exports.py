@@ -143,7 +143,7 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
         for box in page.get_by_role("group", name=name).get_by_role("checkbox").all():
             box.set_checked(box.get_attribute("value") in keep, force=True)
     page.click("[data-act=sweep]")
-    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='4']", timeout=60_000)
+    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='12']", timeout=60_000)
     page.click("[data-act=charts]")
     for kind, part in (("map", "heatmap"), ("space", "surface")):
         page.click(f"[data-chart={kind}]")
