@@ -48,6 +48,7 @@ from playground.trace import (
     SessionInfo,
     StepRecord,
     Trace,
+    rounded,
 )
 
 AnyDrafter = Drafter | NativeDraftModel
@@ -196,7 +197,7 @@ class Session:
         drafting, plain = self._lanes(request, drafter)
         with self._explained(request, len(prompt_ids)):
             for bare in race(drafting, plain, prompt_ids, stop.is_set):
-                record = with_bytes(bare, self._pair.tokenizer.bytes_of)
+                record = with_bytes(rounded(bare), self._pair.tokenizer.bytes_of)
                 trace.add(record)
                 yield record
         cut = drafting.finish_reason is None or (plain is not None and plain.finish_reason is None)

@@ -25,7 +25,7 @@
           stop: () => press("rp-stop"),
           takeShape: (width, length) => this.takeShape(width, length),
         }),
-        traces: new RD.TracesView(this.store, (key) => trigger("upload", { key })),
+        traces: new RD.TracesView(this.store, (key) => trigger("upload", { key }), (key) => trigger("retry", { key })),
         learn: new RD.LearnView(() => this.tour.start()),
       };
       this.rail = new RD.Rail(this.store, (settings) => trigger("select", settings));
@@ -35,6 +35,7 @@
       );
       this.build();
       this.listen();
+      this.tip = new RD.SourceTip(this.app, this.store);
     }
 
     build() {

@@ -29,7 +29,7 @@
      * @param {RunState & Partial<RunFrame>} frame
      */
     take(frame) {
-      for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete"]) {
+      for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete", "again"]) {
         if (name in frame) this[name] = frame[name];
       }
       if (frame.step) this.cache.set(frame.step.index, frame.step);

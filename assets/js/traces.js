@@ -7,11 +7,17 @@
   const { h } = RD;
   const LARGEST = 64 * 2 ** 20; // bytes of a file; the server takes no more
 
+  const HEADS = [[""], ["Prompt"], ["When", "made"], ["Settings", "setting"], ["Steps", "steps"], ["Tokens per step", "perstep"], ["Speed-up", "speedup"], ["Same text", "parity"], [""]]; // and where each comes from
+
   class TracesView {
-    /** @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes */
-    constructor(store, adopt) {
+    /**
+     * @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes
+     * @param {(key: string) => void} again runs a trace again
+     */
+    constructor(store, adopt, again) {
       this.store = store;
       this.adopt = adopt;
+      this.compare = new RD.CompareView(store, again);
       this.input = h("input", { type: "file", accept: ".jsonl,.json,application/jsonl", class: "rp-hidden", id: "rp-tracefile", onchange: () => this.read(this.input.files[0]) });
       this.list = h("tbody");
       const drop = h(
@@ -30,8 +36,9 @@
           "section",
           { class: "rp-panel", "aria-label": "Runs", "data-tour": "traces" },
           h("h2", {}, "Runs of this page"),
-          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "When", "Settings", "Steps", "Tokens per step", "Speed-up", "Same text", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
+          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, HEADS.map(([name, figure]) => h("th", { scope: "col", "data-figure": figure }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
         ),
+        this.compare.element,
       );
     }
 
@@ -80,10 +87,12 @@
     draw() {
       const { runs, run: shown } = this.store;
       RD.put(this.list, [...runs].reverse().map((run) => this.row(run, run === shown)));
+      this.compare.draw();
     }
 
     row(run, current) {
       const { head, figures } = run;
+      const { run: shown } = this.store;
       if (!head) return null;
       const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
       const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
@@ -94,15 +103,17 @@
         { class: current ? "is-current" : null, "data-key": run.key },
         h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${RD.clip(prompt, 40)}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
         h("th", { scope: "row", dir: "auto" }, RD.clip(prompt, 60), origin(run)),
-        h("td", {}, when(head.created)),
-        h("td", {}, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
-        h("td", {}, run.steps),
-        h("td", {}, RD.number(figures?.tokensPerStep, 2)),
-        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}` }, RD.times(figures?.speedup)),
-        h("td", {}, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
+        h("td", { "data-figure": "made" }, when(head.created)),
+        h("td", { "data-figure": "setting" }, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
+        h("td", { "data-figure": "steps" }, run.steps),
+        h("td", { "data-figure": "perstep" }, RD.number(figures?.tokensPerStep, 2)),
+        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}`, "data-figure": "speedup" }, RD.times(figures?.speedup)),
+        h("td", { "data-figure": "parity" }, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
         h(
           "td",
           { class: "rp-rowtools" },
+          !current && !run.busy && shown?.head && !shown.busy && h("button", { type: "button", class: "rp-chip is-small", "data-act": "compare", "aria-label": `Compare the run shown with ${RD.clip(prompt, 40)}`, onclick: () => this.compare.show(shown, run) }, "Compare"),
+          !run.busy && h("button", { type: "button", class: "rp-chip is-small", "data-act": "again", title: "Run it again with its settings, here, and say what agrees", "aria-label": `Run again and verify ${RD.clip(prompt, 40)}`, onclick: () => this.compare.verify(run) }, "Run again"),
           h("button", { type: "button", class: "rp-chip is-small", "data-act": "download", "aria-label": `Download ${RD.clip(prompt, 40)}`, onclick: () => this.download(run) }, "Download"),
           !current && h("button", { type: "button", class: "rp-chip is-small", "data-act": "remove", "aria-label": `Take ${RD.clip(prompt, 40)} off this list`, onclick: () => this.store.remove(run) }, "Remove"),
         ),

@@ -15,6 +15,7 @@ from playground.cli.options import (
     add_pair,
     add_prompt,
     add_run,
+    add_trace_detail,
     add_verb,
     engine_options,
     request_of,
@@ -42,6 +43,7 @@ def add_verbs(verbs: Any) -> None:
         add_run(parser)
         add_pair(parser)
         parser.add_argument("--trace", metavar="FILE", help="save the run's trace (JSON Lines)")
+        add_trace_detail(parser, "of --trace")
         add_json(parser)
 
 
@@ -102,7 +104,7 @@ def _without_template(name: str, system: bool) -> str:
 
 def _run(chosen: argparse.Namespace, *, race: bool) -> int:
     request = request_of(chosen, shape_of(chosen), race=race)
-    with output(chosen.json) as out, trace_file(chosen.trace) as file:
+    with output(chosen.json) as out, trace_file(chosen.trace, chosen.trace_detail) as file:
         session = open_pair(chosen)
         request = replace(request, shape=shape_of(chosen, session.shape))
         trace = _follow(session, request, file, out)

@@ -41,11 +41,12 @@ from playground.trace.fields import (
 from playground.trace.info import DrafterInfo, ModelInfo
 
 SCHEMA: Final = "redrafter-trace"
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 Lane = Literal["redrafter", "plain"]
 FinishReason = Literal["eos", "length", "window", "stopped"]
 NodeOrigin = Literal["root", "beam", "copy"]
+Detail = Literal["full", "light"]
 Width = Annotated[int, Limits(1, MAX_BEAM_WIDTH)]
 Length = Annotated[int, Limits(1, MAX_BEAM_LENGTH)]
 
@@ -89,6 +90,7 @@ class Header:
     schema_version: Annotated[str, Pattern(r"^1\.[0-9]+$")] = SCHEMA_VERSION
     costs: CostCurve | None = None  # by which budgets were chosen step by step; null: 16 nodes each
     likelihood_change: Number | None = None  # of a bundled text against float32, +0.01 is 1% better; null: not measured
+    detail: Detail = "full"  # "light": steps have neither beams nor candidates that were not sent
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class TreeRecord:
 
 @dataclass(frozen=True)
 class UnsentRecord:
-    """The best candidates that the search scored but did not send, best first, 32 at most."""
+    """Candidates that were scored but not sent, best first: the first 16, and those that were picked all the same."""
 
     token: tuple[Token, ...]  # [U]
     parent: tuple[MaybeNode, ...]  # [U] -1 where the parent was not sent either

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from playground.config import EngineOptions, PlaygroundError, RunRequest
 from playground.engine_options import exactly
 from playground.export import notice, parse_trace, write_trace
+from playground.figures.again import request_again, require_base
 from playground.line import Place
 from playground.trace import SweepRecord, Trace
 from playground.ui.host import SessionHost, SessionLike
@@ -21,7 +22,7 @@ from playground.ui.live_sweep import LiveSweep
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
 from playground.views.cards import pair_picture
-from playground.views.page import RunFrame, StatusPicture, StepPicture
+from playground.views.page import RunFrame, RunState, StatusPicture, StepPicture
 from playground.views.picture import step_picture, trace_picture
 
 Sweeper = Callable[
@@ -59,6 +60,23 @@ class Pages:
         session = self.host.require(owner)
         session.check(request)
         run = LiveRun(session, request, self.store, owner)
+        self._begin(owner, run)
+        return run
+
+    def begin_again(self, owner: str, key: str) -> LiveRun:
+        """Start the run of a kept trace again, with its settings, on the pair that is loaded.
+
+        Raises:
+            PlaygroundError: as `begin_run`; the trace is gone or still grows, or another base model made it.
+        """
+        session, recorded = self.host.require(owner), self.store.get(key)
+        live = self._busy.get(owner)
+        if isinstance(live, LiveRun) and live.trace is recorded and not live.over:
+            raise PlaygroundError("That run is still going. Wait for its end, or stop it, then run it again.")
+        require_base(recorded.header, session.info.base, "Load the trace's pair under Models, then try again.")
+        request = request_again(recorded)
+        session.check(request)
+        run = LiveRun(session, request, self.store, owner, again=key)
         self._begin(owner, run)
         return run
 
@@ -121,7 +139,8 @@ class Pages:
     def open_trace(self, key: str) -> RunFrame:
         """A kept trace, whole."""
         trace = self.store.get(key)
-        return {"kind": "run", "key": key, "state": "done", "message": "", "position": 0, **trace_picture(trace)}
+        state: RunState = {"kind": "run", "key": key, "state": "done", "message": "", "position": 0, "again": ""}
+        return {**state, **trace_picture(trace)}
 
     def load_trace(self, name: str, text: str) -> RunFrame:
         """Take in a trace file's text and show it.

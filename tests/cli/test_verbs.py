@@ -131,7 +131,7 @@ def test_validate(pair: list[str], capsys: pytest.CaptureFixture[str], tmp_path:
         "steps": len(read_trace(trace).steps),
         "notice": None,
         "new_tokens": 12,
-        "schema_version": "1.1",
+        "schema_version": "1.2",
     }
     trace.write_text("".join(trace.read_text().splitlines(keepends=True)[:-2]))
     assert main(["validate", str(trace)]) == 1
