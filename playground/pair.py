@@ -30,7 +30,13 @@ from playground.engine_options import main_device, options_with_map, resolve_eng
 from playground.files import cache_folder
 from playground.memory import free_bytes, readable_bytes
 from playground.progress import Report, silent
-from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
+from playground.sources.catalogue import (
+    DEFAULT_DRAFTER_FOLDER,
+    ModelFolder,
+    resolve_base,
+    resolve_drafter,
+    training_command,
+)
 from playground.sources.checkpoint import read_config, stored_dtype, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
@@ -44,6 +50,7 @@ class Pair:
 
     base: BaseModel | NativeBase
     tokenizer: Tokenizer
+    training: str  # the command that trains a drafter for this base model
     drafter: Drafter | NativeDraftModel | None
     drafter_card: str  # Markdown, empty where there is none
     device: torch.device
@@ -80,12 +87,13 @@ def load_pair(
         drafter_folder = resolve_drafter(drafter, _span(tell, "Finding the drafter", 0.0, 0.05))
     loaded_drafter = load_drafter(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
-    tokenizer = Tokenizer.load(folder.path)
+    tokenizer, training = Tokenizer.load(folder.path), training_command(base)
     card = read_card(drafter_folder.path) if drafter_folder else ""
     notes: tuple[str, ...] = ()
     if native:
         try:
-            pair = _native_pair(folder, tokenizer, loaded_drafter, card, options, _span(tell, "Loading", 0.6, 1.0))
+            report = _span(tell, "Loading", 0.6, 1.0)
+            pair = _native_pair(folder, tokenizer, training, loaded_drafter, card, options, report)
             tell(Progress("Ready", 1.0, folder.name))
             return pair
         except NativeError as error:
@@ -118,6 +126,7 @@ def load_pair(
     return Pair(
         base=model,
         tokenizer=tokenizer,
+        training=training,
         drafter=bound,
         drafter_card=card,
         device=model.device,
@@ -134,6 +143,7 @@ def load_pair(
 def _native_pair(
     folder: ModelFolder,
     tokenizer: Tokenizer,
+    training: str,
     drafter: Drafter | None,
     card: str,
     options: EngineOptions,
@@ -153,6 +163,7 @@ def _native_pair(
     return Pair(
         base=base,
         tokenizer=tokenizer,
+        training=training,
         drafter=bound,
         drafter_card=card,
         device=base.device,
