@@ -21,13 +21,14 @@ from playground.distill.training.batches import BatchSource
 from playground.distill.training.loop import Cooling, TrainOptions, seconds_per_checkpoint, seconds_per_step
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import Recipe, assemble
+from playground.memory import is_out_of_memory
 from playground.progress import Bars
 
 _ENOUGH_STEPS, _FEWEST_PLACES, _FEWEST_STEPS = 1000, 64, 50
 _CHECKPOINT_SHARE = 0.1  # of training, at most: each checkpoint is measured
 _STEPS_TO_JUDGE, _SECONDS_TO_JUDGE = 8, 10.0
 _NEAR = 0.02  # of the steps that are left: nothing is changed for less
-_NEWS = 0.1  # of the steps: changes are told once they add up to more
+_NEWS, _NEWS_SECONDS = 0.1, 60.0  # of the steps: changes are told once they add up to more, and not all the time
 
 
 class Pace:
@@ -44,7 +45,7 @@ class Pace:
         self.allowance, self.plan, self.bars, self._save, self._clock = allowance, plan, bars, save, clock
         self._looked = clock()
         self._first: int | None = None  # step that this process began with
-        self._told = plan.steps or 0
+        self._told, self._told_at = plan.steps or 0, -_NEWS_SECONDS
 
     def options(self, learning_rate: float) -> TrainOptions:
         """Of the training planned."""
@@ -89,7 +90,13 @@ class Pace:
         plan.checkpoint_seconds = seconds_per_checkpoint(spare, source, corpus, options, self.bars.look)
         while True:
             require_a_batch(source)
-            seconds = seconds_per_step(spare, source, objective, options, self.bars.look)
+            try:
+                seconds = seconds_per_step(spare, source, objective, options, self.bars.look)
+            except Exception as error:
+                if not is_out_of_memory(error) or source.size == 1:
+                    raise
+                source = source.resized(source.size // 2)
+                continue
             steps = max(_FEWEST_STEPS, int(allowance.steps_left(seconds) * (1 - _CHECKPOINT_SHARE)))
             fewer = source.size // 2
             if allowance.request.places or steps >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
@@ -128,8 +135,9 @@ class Pace:
         plan.cooling = (options.cooling.step, options.cooling.share) if options.cooling else None
         self._save()
         self.bars.total(options.steps)
-        if abs(options.steps - self._told) > _NEWS * self._told:
-            self._told = options.steps
+        now = self._clock()
+        if abs(options.steps - self._told) > _NEWS * self._told and now - self._told_at >= _NEWS_SECONDS:
+            self._told, self._told_at = options.steps, now
             self.allowance.rates = replace(self.allowance.rates, step_seconds=seconds)
             self.allowance.say_plan(plan.corpus_tokens)
         return options

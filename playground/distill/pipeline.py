@@ -213,7 +213,7 @@ class Pipeline:
 
             def show(now: TrainProgress) -> None:
                 self.bars.note(loss=f"{now.loss:.3f}", places=f"{now.places_per_second:,.0f}/s")
-                amount((now.step - began) * source.size * self.processes.world)
+                amount(now.places)
                 report(now.step)
 
             log = train(
@@ -226,12 +226,18 @@ class Pipeline:
                 show,
                 checkpointed=keep,
                 stop=self.bars.stop,
+                halved=self._halved,
                 **({"revise": self.pace.revise} if alone else {}),
             )
         if self.processes.main:
             keep({})  # a run may have been broken off between its last state and the drafter
         self.processes.wait()
         return log
+
+    def _halved(self, places: int) -> None:
+        self.bars.say(f"Out of memory with {2 * places} places together: training on {places} at once from now on.")
+        self.plan.places, self.recipe = places, replace(self.recipe, batch=places)
+        self._save()
 
     def _fitted(self, corpus: Corpus) -> DrafterConfig:
         """The drafter's config, no larger a draft vocabulary than the corpus can teach unless one was asked for."""

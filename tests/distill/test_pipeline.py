@@ -13,42 +13,24 @@ import numpy as np
 import pytest
 import torch
 
-from playground.config import BeamShape, PlaygroundError
+from playground.config import PlaygroundError
 from playground.distill import pace as pace_module
 from playground.distill import pipeline as pipeline_module
 from playground.distill.author import Author
 from playground.distill.card import render
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.corpus.turns import ChatTurns
 from playground.distill.disk import explain_full_disk
-from playground.distill.pipeline import Made, Pipeline
+from playground.distill.pipeline import Made
 from playground.distill.plan import Plan, Spent
-from playground.distill.request import TrainRequest, sizes_for
+from playground.distill.request import sizes_for
 from playground.distill.training.copies import copy_chances
 from playground.distill.training.recipe import taught_vocabulary
-from playground.distill.trial import Trial, TrialOptions, held_out_prompts
+from playground.distill.trial import Trial, held_out_prompts
 from playground.drafter.config import DEFAULT_COPY_CHANCES
 from playground.drafter.file import CARD_FILE, load_drafter, read_card
-from playground.progress import Bars, Stopped
+from playground.progress import Stopped
+from tests.distill.runs import TRIAL, request, run
 from tests.distill.small import Training, tiny_base
-
-TRIAL = TrialOptions(prompts=2, new_tokens=8, shapes=(BeamShape(1, 2), BeamShape(2, 3)))
-
-
-@pytest.fixture(scope="module")
-def author() -> Author:
-    base = tiny_base()
-    base.eos_ids = frozenset()  # a trial's text must not end at once
-    return Author(base, ChatTurns(plain=True), "t" * 64)
-
-
-def request(out: Path, **more: Any) -> TrainRequest:
-    settings: dict[str, Any] = {"rows": 20, "row_tokens": 48, "steps": 12, "places": 32, "trial": TRIAL}
-    return TrainRequest(out=out, command="train it", **settings | more)
-
-
-def run(author: Author, asked: TrainRequest, stop: Any = lambda: False) -> Made:
-    return Pipeline(author, asked, Bars(silent=True, stop=stop)).run()
 
 
 @pytest.fixture(scope="module")

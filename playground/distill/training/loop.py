@@ -28,6 +28,7 @@ from playground.distill.training.processes import Processes
 from playground.distill.training.simulate import held_out_places, simulate
 from playground.drafter.cell import Drafter
 from playground.files import write_text, written_whole
+from playground.memory import is_out_of_memory
 from playground.progress import Stopped
 
 STATE_FILE = "training.pt"
@@ -92,6 +93,7 @@ class TrainProgress:
 
     step: int
     loss: float
+    places: int  # trained on by this run
     places_per_second: float
 
 
@@ -106,6 +108,7 @@ def train(
     *,
     checkpointed: Callable[[dict[str, Any]], None] = lambda entry: None,
     stop: Callable[[], bool] = lambda: False,
+    halved: Callable[[int], None] = lambda size: None,
     revise: Callable[[int, TrainOptions, float], TrainOptions] = lambda step, options, seconds: options,
 ) -> list[dict[str, Any]]:
     """Train in place; checkpoints and a log go to `out`. Resumes from a checkpoint found there.
@@ -113,13 +116,15 @@ def train(
     Args:
         checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
         stop: asked after every step; where it is true the state is saved and `Stopped` raised.
+        halved: told the places of a batch from now on, where those before had no room in memory.
         revise: given the step, the options and the seconds of a step lately: the options from now on.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
 
     Raises:
-        PlaygroundError: the loss became NaN or infinite; the last checkpoint stays.
+        PlaygroundError: the loss became NaN or infinite, or there is no memory for the smallest batch; the last
+            checkpoint stays.
     """
     run = _Run(drafter, source, objective, options)
     run.resume(out)
@@ -137,7 +142,9 @@ def train(
 
     keep()  # a checkpoint that an earlier run reached and was stopped in
     while not run.over:
-        run.one_step()
+        if not run.one_step_in_memory():
+            halved(run.source.size)
+            continue
         report(run.progress())
         if run.processes.agree(stop()) and not run.over:
             if run.processes.main:
@@ -209,8 +216,8 @@ class _Run:
         self.step, self.log = 0, list[dict[str, Any]]()
         self._losses: list[float] = []  # since the log's newest entry
         self.recent: deque[float] = deque(maxlen=100)  # seconds of the latest steps
-        self._first, self._began = 0, time.perf_counter()
-        self._saved = self._began
+        self.places = 0  # trained on by this run
+        self._began = self._saved = time.perf_counter()
 
     def resume(self, out: Path) -> None:
         """Take up the checkpoint in `out`, if there is one."""
@@ -220,7 +227,7 @@ class _Run:
             state = torch.load(file, map_location=self.drafter.device, weights_only=True)
             self.drafter.load_state_dict(state["drafter"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step = self._first = int(state["step"])
+            self.step = int(state["step"])
             self._losses = list(state.get("losses", ()))
             self.log = [entry for entry in read_log(out) if entry["step"] <= self.step]
         self._began = self._saved = time.perf_counter()
@@ -246,6 +253,30 @@ class _Run:
                 break
         return total / max(count, 1)
 
+    def one_step_in_memory(self) -> bool:
+        """One optimiser step; where it has no room, batches are halved instead and False is returned.
+
+        Raises:
+            PlaygroundError: batches are as small as they can be, or other processes have the same size.
+        """
+        try:
+            self.one_step()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if self.source.size == 1 or self.processes.world > 1:
+                raise PlaygroundError(
+                    f"There is no room in memory to train on {self.source.size} places at once. Use a smaller --batch, "
+                    "or free some memory."
+                ) from error
+        else:
+            return True
+        self.optimizer.zero_grad(set_to_none=True)
+        self.source = self.source.resized(self.source.size // 2)
+        if self.drafter.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return False
+
     def one_step(self) -> None:
         """One optimiser step."""
         began = time.perf_counter()
@@ -264,13 +295,14 @@ class _Run:
         self.optimizer.step()
         self._losses.append(loss.cross_entropy)
         self.step += 1
+        self.places += self.source.size * processes.world
         self.recent.append(time.perf_counter() - began)
 
     def progress(self) -> TrainProgress:
         """Where this run stands."""
-        rate = (self.step - self._first) / (time.perf_counter() - self._began)
         latest = self._losses[-100:]
-        return TrainProgress(self.step, sum(latest) / len(latest), rate * self.source.size * self.processes.world)
+        rate = self.places / (time.perf_counter() - self._began)
+        return TrainProgress(self.step, sum(latest) / max(len(latest), 1), self.places, rate)
 
     def measure(self, corpus: Corpus, out: Path, stop: Callable[[], bool]) -> None:
         """A log entry: where training stands, on held-out text.
