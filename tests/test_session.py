@@ -322,7 +322,7 @@ def test_a_damaged_cost_file_is_measured_anew(tmp_path: Path, session: Session) 
     for content in ("", "[1]", '{"float32": {"plain_ms": "x"}}', '{"float32": 3}'):
         file.path.parent.mkdir(exist_ok=True)
         file.path.write_text(content)
-        costs = known_costs(file, ("float32",), lambda _: session.pair.base, lambda *_: None)
+        costs = known_costs(file, ("float32",), lambda _: session.pair.base, lambda *_: None).costs
         assert costs["float32"].plain_ms > 0 and file.read() == costs
 
 

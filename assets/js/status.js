@@ -113,8 +113,8 @@
       if (pair.drafterCard) return;
       RD.put(
         this.lack,
-        h("p", {}, h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `), "What you see is a recorded example; every view works on it. Name a drafter under Models, or train one:"),
-        h("p", { class: "rp-mono" }, training(pair)),
+        h("p", {}, h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `), `What you see is a recorded example; every view works on it. Name a drafter under Models${pair.training ? ", or train one:" : "."}`),
+        pair.training && h("p", { class: "rp-mono" }, pair.training),
       );
     }
 
@@ -126,7 +126,7 @@
         card("Base model", pair.base, pair.baseCard),
         pair.drafterCard
           ? card("Drafter", pair.drafter, pair.drafterCard)
-          : h("article", { class: "rp-card" }, h("h2", {}, "No drafter"), h("p", {}, "Nothing can be drafted with this base model yet. The examples still open. Train a drafter with:"), h("p", { class: "rp-mono" }, training(pair))),
+          : h("article", { class: "rp-card" }, h("h2", {}, "No drafter"), h("p", {}, `Nothing can be drafted with this base model yet. The examples still open.${pair.training ? " Train a drafter with:" : ""}`), pair.training && h("p", { class: "rp-mono" }, pair.training)),
         h("article", { class: "rp-card" }, h("h2", {}, "This machine"), h("p", {}, `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`), h("p", {}, pair.expect), !pair.chatTemplate && h("p", {}, "This model has no chat template: prompts are continued as plain text.")),
         pair.cardText && h("details", { class: "rp-card is-card" }, h("summary", {}, "The drafter's model card"), h("pre", { tabindex: 0 }, pair.cardText)),
       );
@@ -140,11 +140,6 @@
   /** @param {PairPicture} pair */
   function named(pair) {
     return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
-  }
-
-  /** @param {PairPicture} pair */
-  function training(pair) {
-    return `python -m playground train --base ${pair.base} --out my-drafter`;
   }
 
   RD.StatusView = StatusView;

@@ -290,6 +290,8 @@ export interface PairPicture {
   /** Markdown */
   cardText: string;
   expect: string;
+  /** the command that trains a drafter for this base model; empty for a page that may not know its place */
+  training: string;
 }
 
 /** How far the pair is, and what it is. */

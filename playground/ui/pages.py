@@ -57,8 +57,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require(owner)
-        session.check(request)
+        session = self._checked(owner, request)
         run = LiveRun(session, request, self.store, owner)
         self._begin(owner, run)
         return run
@@ -88,8 +87,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require(owner)
-        session.check(request)
+        session = self._checked(owner, request)
 
         def measure(stop: threading.Event, place: Place) -> Iterator[SweepRecord]:
             return self._sweeper(session, request, widths, lengths, stop, place)
@@ -97,6 +95,16 @@ class Pages:
         sweep = LiveSweep(measure, session.line)
         self._begin(owner, sweep)
         return sweep
+
+    def _checked(self, owner: str, request: RunRequest) -> SessionLike:
+        session = self.host.require(owner)
+        if not self.host.tells_place(owner) and session.info.drafter is None:
+            raise PlaygroundError(
+                f"No drafter is loaded for {session.info.base.name}, which another page loaded. Load a pair under "
+                "Models, or wait until that page has named a drafter."
+            )
+        session.check(request)
+        return session
 
     def stop(self, owner: str) -> None:
         """End what a page has going, after the step at hand."""
@@ -126,7 +134,7 @@ class Pages:
             "message": status.message,
             "error": status.error_for(owner),
             "revision": status.revision,
-            "pair": pair_picture(session.info) if session is not None else None,
+            "pair": pair_picture(session.info, tells_place=self.host.tells_place(owner)) if session else None,
         }
 
     def step(self, key: str, index: int) -> StepPicture:

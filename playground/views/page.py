@@ -245,6 +245,7 @@ class PairPicture(TypedDict):
     drafterCard: list[Fact] | None
     cardText: str  # Markdown
     expect: str
+    training: str  # the command that trains a drafter for this base model; empty for a page that may not know its place
 
 
 class StatusPicture(TypedDict):
