@@ -389,6 +389,11 @@ export interface ComparePicture extends ChartPicture {
   words: string[];
 }
 
+/** The drafter over one run or several: the chart, its table, and what it says. */
+export interface HonestyPicture extends ChartPicture {
+  words: string[];
+}
+
 /** The chart library. */
 export interface PlotCode {
   code: string;

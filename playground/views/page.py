@@ -352,6 +352,12 @@ class ComparePicture(ChartPicture):
     words: list[str]
 
 
+class HonestyPicture(ChartPicture):
+    """The drafter over one run or several: the chart, its table, and what it says."""
+
+    words: list[str]
+
+
 class PlotCode(TypedDict):
     """The chart library."""
 
