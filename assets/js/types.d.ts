@@ -442,6 +442,11 @@ export interface SidesPicture {
   meetings: MeetingPicture[];
 }
 
+/** The drafter over one run or several: the chart, its table, and what it says. */
+export interface HonestyPicture extends ChartPicture {
+  words: string[];
+}
+
 /** The chart library. */
 export interface PlotCode {
   code: string;

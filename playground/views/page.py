@@ -392,6 +392,12 @@ class SidesPicture(TypedDict):
     meetings: list[MeetingPicture]
 
 
+class HonestyPicture(ChartPicture):
+    """The drafter over one run or several: the chart, its table, and what it says."""
+
+    words: list[str]
+
+
 class PlotCode(TypedDict):
     """The chart library."""
 
