@@ -76,6 +76,7 @@ class Session:
             versions=_versions(pair.versions),
             notes=pair.notes,
             likelihood_change=pair.likelihood_change,
+            training=pair.training,
             shape=str(pair.shape),
         )
 
@@ -143,8 +144,7 @@ class Session:
         pair = self._pair
         if pair.drafter is None:
             raise PlaygroundError(
-                f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: "
-                f"python -m playground train --base {pair.base.name} --out my-drafter"
+                f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: {pair.training}"
             )
         self._require_length(request)
         prompt_ids = pair.tokenizer.encode(request.messages, chat_template=self._templated(request))

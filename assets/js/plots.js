@@ -3,7 +3,8 @@
   /** @typedef {import("./types").ChartPicture} ChartPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
-  const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"]];
+  const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"], ["honesty", "Is the drafter honest?"], ["misses", "Where it misses"]];
+  const OVER_RUNS = ["honesty", "misses"]; // can be drawn over several runs
   const SURFACES = [["map", "Beam shapes"], ["space", "Beam shapes in space"]]; // of the sweep, once there is one
   const COMPARE = "compare";
   // What each chart's numbers are, where it is no figure of its own name.
@@ -56,12 +57,15 @@
       this.source = h("p", { class: "rp-quiet rp-plotsource" });
       this.measure = h("select", { class: "rp-select", "aria-label": "Measure of the beam shapes", onchange: () => this.draw() });
       this.other = h("select", { class: "rp-select", "aria-label": "Run to compare with", onchange: () => this.draw() });
+      this.all = h("input", { type: "checkbox", onchange: () => this.draw() });
+      this.allName = h("span");
+      this.allBox = h("label", { class: "rp-check", "data-act": "all-runs" }, this.all, this.allName);
       this.words = h("ul", { class: "rp-comparison rp-quiet" });
       this.picks = [...CHARTS, ...SURFACES, [COMPARE, "Compare with"]].map(([name, title]) => h("button", { type: "button", class: "rp-chip", "data-chart": name, onclick: () => this.choose(name) }, title));
       const save = (format) => h("button", { type: "button", class: "rp-chip", "data-save": format, onclick: () => this.save(format) }, `Save as ${format.toUpperCase()}`);
       this.element = RD.toolDialog(
         "Charts of this run",
-        h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks, this.other, this.measure),
+        h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks, this.other, this.measure, this.allBox),
         this.box,
         this.words,
         this.source,
@@ -113,6 +117,7 @@
     ask(wanted, surface, theme) {
       const { run, server } = this.store;
       if (surface) return server.draw_surface([surface.widths, surface.lengths, this.cells(surface), this.measure.value, wanted, theme]);
+      if (OVER_RUNS.includes(wanted)) return server.draw_honesty([this.all.checked ? this.alike().map((item) => item.key) : [run.key], wanted, theme]);
       return wanted === COMPARE ? server.draw_comparison([run.key, this.other.value, theme]) : server.draw_chart([run.key, wanted, theme]);
     }
 
@@ -129,15 +134,26 @@
       this.other.hidden = !others.length;
       if (this.other.childElementCount !== others.length || !others.some((item) => item.key === this.other.value)) RD.put(this.other, others.map((item) => h("option", { value: item.key }, RD.runName(item))));
       this.measure.hidden = !ofSurface(this.name);
+      const alike = this.alike().length;
+      this.allBox.hidden = !OVER_RUNS.includes(this.name) || alike < 2;
+      RD.say(this.allName, `All ${alike} runs of this pair`);
       if (!known.some((item) => item.key === this.measure.value)) RD.put(this.measure, known.map((item) => h("option", { value: item.key }, item.name)));
       return known.length && ofSurface(this.name) ? surface : null;
+    }
+
+    /** The runs of the shown run's pair, each once however often it was loaded. */
+    alike() {
+      const { run, runs } = this.store;
+      if (!run?.head) return [];
+      const ofPair = [run, ...runs].filter(({ head }) => head?.base === run.head.base && head.drafter === run.head.drafter);
+      return ofPair.filter((item, at) => ofPair.findIndex((other) => other.head.run === item.head.run) === at);
     }
 
     cells(surface) {
       return surface.measures.find((item) => item.key === this.measure.value).values;
     }
 
-    /** @param {ChartPicture & Partial<ComparePicture>} chart */
+    /** @param {ChartPicture & Partial<HonestyPicture>} chart */
     async show(library, chart) {
       const { data, layout } = JSON.parse(chart.figure);
       await library.react(this.box, data, { ...layout, autosize: true, uirevision: this.name }, RD.plotConfig(this.box, () => this.file));

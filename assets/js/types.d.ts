@@ -256,17 +256,20 @@ export interface MeasurePicture {
   up: boolean;
   /** [widths][lengths], null where nothing is known yet */
   values: MaybeNumber[][];
+  /** the same, least and most of a cell's runs; empty for most measures */
+  spans: ([number, number] | null)[][];
 }
 
 /** Heat maps over beam shapes. */
 export interface SurfacePicture {
   widths: number[];
   lengths: number[];
-  /** the fastest (width, length) */
+  /** the fastest (width, length), where it leads by more than noise */
   best: [number, number] | null;
   done: number;
   total: number;
   words: string;
+  warning: string;
   measures: MeasurePicture[];
 }
 
@@ -287,6 +290,8 @@ export interface PairPicture {
   /** Markdown */
   cardText: string;
   expect: string;
+  /** the command that trains a drafter for this base model; empty for a page that may not know its place */
+  training: string;
 }
 
 /** How far the pair is, and what it is. */
@@ -435,6 +440,11 @@ export interface SidesPicture {
   /** (figure, where the first run's comes from, where the second's) */
   sources: [string, string, string][];
   meetings: MeetingPicture[];
+}
+
+/** The drafter over one run or several: the chart, its table, and what it says. */
+export interface HonestyPicture extends ChartPicture {
+  words: string[];
 }
 
 /** The chart library. */

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
@@ -77,22 +75,9 @@ def open_pair(chosen: argparse.Namespace) -> Session:
     """
     session = open_session(chosen)
     if session.info.drafter is None:
-        base = chosen.base or session.info.base.name
-        base = str(Path(base).resolve()) if Path(base).is_dir() else base
-        command = shlex.join(
-            (
-                "python",
-                "-m",
-                "playground",
-                "train",
-                "--base",
-                str(base or session.info.base.name),
-                "--out",
-                "my-drafter",
-            )
-        )
         raise PlaygroundError(
-            f"No drafter is loaded for {session.info.base.name}. Name one with --drafter, or train one: {command}"
+            f"No drafter is loaded for {session.info.base.name}. Name one with --drafter, or train one: "
+            f"{session.info.training}"
         )
     return session
 

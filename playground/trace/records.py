@@ -265,7 +265,7 @@ class Footer:
 
 @dataclass(frozen=True)
 class SweepCell:
-    """One measured beam shape of a sweep."""
+    """One beam shape of a sweep: the middle of its runs by rate, and how far its runs lie apart."""
 
     width: Width
     length: Length
@@ -275,7 +275,10 @@ class SweepCell:
     mean_nodes: Number
     step_ms: StageMs  # mean of a step
     new_tokens: Count
-    identical: bool | None
+    identical: bool | None  # in every run
+    repeats: Count = 1  # runs of this shape
+    speedup_least: Number | None = None  # over its runs; `speedup` is their median
+    speedup_most: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -288,6 +291,8 @@ class SweepRecord:
     plain_tokens_per_second: Number | None
     prompt: str
     finished: bool
+    repeats: Count = 1  # runs that every shape gets
+    plain_spread: Number | None = None  # of plain decoding's rates over all runs, (most - least) / median
 
 
 Record = Header | PromptRecord | StepRecord | PlainRecord | ParityRecord | Footer

@@ -16,14 +16,23 @@ from playground.trace import Trace
 from playground.ui.answers import answer, given
 from playground.ui.store import TraceStore
 from playground.views.compare import compare_info
-from playground.views.page import ChartPicture, ComparePicture, Exported, Failure, PlotCode, SidesPicture
+from playground.views.page import (
+    ChartPicture,
+    ComparePicture,
+    Exported,
+    Failure,
+    HonestyPicture,
+    PlotCode,
+    SidesPicture,
+)
 from playground.views.plot_style import Theme
-from playground.views.plots import Chart, chart, compare_figure
+from playground.views.plots import Chart, chart, compare_figure, honesty_chart
 from playground.views.shape_plots import heat_figure, surface_figure
 from playground.views.sides import sides_picture
 from playground.views.sweep import SurfaceInfo, surface_of, surface_table
 
 ONE_STEP = frozenset({"svg"})  # formats that show the step at hand; the others take the whole run
+MOST_RUNS = 100  # in one chart: as many as the store keeps
 
 
 def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
@@ -43,6 +52,14 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
             return _picture(chart(_standing(store.get(key)), name, _theme(theme)))
         except PlaygroundError as error:
             return {"error": str(error)}
+
+    def draw_honesty(arguments: Any) -> HonestyPicture | Failure:
+        try:
+            keys, name, theme = given(arguments, list, str, str)
+            made = honesty_chart([_standing(store.get(key)) for key in _keys(keys)], name, _theme(theme))
+        except PlaygroundError as error:
+            return {"error": str(error)}
+        return {**_picture(made), "words": list(made.words)}
 
     def draw_surface(arguments: Any) -> ChartPicture | Failure:
         try:
@@ -77,7 +94,7 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
 
         return {"code": get_plotlyjs()}
 
-    return [export_run, draw_chart, draw_surface, draw_comparison, side_by_side, plot_code]
+    return [export_run, draw_chart, draw_honesty, draw_surface, draw_comparison, side_by_side, plot_code]
 
 
 def _exported(trace: Trace, name: str, wish: Wish) -> Exported:
@@ -94,6 +111,14 @@ def _exported(trace: Trace, name: str, wish: Wish) -> Exported:
 def _picture(made: Chart) -> ChartPicture:
     columns, rows = list(made.table.columns), [list(row) for row in made.table.rows]
     return {"title": made.title, "figure": made.figure.to_json(), "columns": columns, "rows": rows}
+
+
+def _keys(keys: list[Any]) -> list[str]:
+    """Keys of runs, each once, in order."""
+    if not 1 <= len(keys) <= MOST_RUNS:
+        raise PlaygroundError(f"The page's script sent {len(keys)} runs, but a chart takes 1 to {MOST_RUNS}.")
+    given(keys, *[str] * len(keys))
+    return list(dict.fromkeys(keys))
 
 
 def _theme(name: str) -> Theme:

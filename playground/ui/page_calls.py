@@ -39,4 +39,13 @@ def page_calls(pages: Pages) -> list[Callable[..., Any]]:
     def download(key: Any) -> Download | Failure:
         return answer(lambda: Download(text=pages.download(*given([key], str))))
 
-    return [pair_status, step, open_trace, load_trace, download]
+    def load_exactly(_: Any, request: gr.Request) -> StatusPicture | Failure:
+        owner = str(request.scope.get(PAGE, ""))
+
+        def make() -> StatusPicture:
+            pages.load_exactly(owner)
+            return pages.status(owner)
+
+        return answer(make)
+
+    return [pair_status, load_exactly, step, open_trace, load_trace, download]

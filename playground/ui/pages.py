@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.engine_options import exactly
 from playground.export import notice, parse_trace, write_trace
 from playground.figures.again import request_again, require_base
 from playground.line import Place
@@ -56,8 +57,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require(owner)
-        session.check(request)
+        session = self._checked(owner, request)
         run = LiveRun(session, request, self.store, owner)
         self._begin(owner, run)
         return run
@@ -87,8 +87,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require(owner)
-        session.check(request)
+        session = self._checked(owner, request)
 
         def measure(stop: threading.Event, place: Place) -> Iterator[SweepRecord]:
             return self._sweeper(session, request, widths, lengths, stop, place)
@@ -96,6 +95,16 @@ class Pages:
         sweep = LiveSweep(measure, session.line)
         self._begin(owner, sweep)
         return sweep
+
+    def _checked(self, owner: str, request: RunRequest) -> SessionLike:
+        session = self.host.require(owner)
+        if not self.host.tells_place(owner) and session.info.drafter is None:
+            raise PlaygroundError(
+                f"No drafter is loaded for {session.info.base.name}, which another page loaded. Load a pair under "
+                "Models, or wait until that page has named a drafter."
+            )
+        session.check(request)
+        return session
 
     def stop(self, owner: str) -> None:
         """End what a page has going, after the step at hand."""
@@ -125,7 +134,7 @@ class Pages:
             "message": status.message,
             "error": status.error_for(owner),
             "revision": status.revision,
-            "pair": pair_picture(session.info) if session is not None else None,
+            "pair": pair_picture(session.info, tells_place=self.host.tells_place(owner)) if session else None,
         }
 
     def step(self, key: str, index: int) -> StepPicture:
@@ -175,10 +184,7 @@ class Pages:
         Raises:
             PlaygroundError: one is loading already, an option is wrong, or pages may not load.
         """
-        if not self.may_load:
-            raise PlaygroundError(
-                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
-            )
+        self._require_may_load()
         current = self.host.options
         asked = (device_map or "").strip()
         spread = None if asked.lower() == "none" else asked or current.device_map
@@ -192,6 +198,22 @@ class Pages:
             device_map=spread,
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options, owner)
+
+    def load_exactly(self, owner: str) -> None:
+        """Load the pair in use again so that both lanes write the same text, in the background.
+
+        Raises:
+            PlaygroundError: one is loading already, or pages may not load.
+        """
+        self._require_may_load()
+        device = self.host.require(owner).info.device
+        self.host.open(*self.host.wanted, exactly(self.host.options, device), owner)
+
+    def _require_may_load(self) -> None:
+        if not self.may_load:
+            raise PlaygroundError(
+                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
+            )
 
     def _begin(self, owner: str, live: LiveWork) -> None:
         self.stop(owner)

@@ -213,6 +213,7 @@ class MeasurePicture(TypedDict):
     unit: str
     up: bool  # higher is better
     values: list[list[MaybeNumber]]  # [widths][lengths], null where nothing is known yet
+    spans: list[list[tuple[float, float] | None]]  # the same, least and most of a cell's runs; empty for most measures
 
 
 class SurfacePicture(TypedDict):
@@ -220,10 +221,11 @@ class SurfacePicture(TypedDict):
 
     widths: tuple[int, ...]
     lengths: tuple[int, ...]
-    best: tuple[int, int] | None  # the fastest (width, length)
+    best: tuple[int, int] | None  # the fastest (width, length), where it leads by more than noise
     done: int
     total: int
     words: str
+    warning: str
     measures: list[MeasurePicture]
 
 
@@ -243,6 +245,7 @@ class PairPicture(TypedDict):
     drafterCard: list[Fact] | None
     cardText: str  # Markdown
     expect: str
+    training: str  # the command that trains a drafter for this base model; empty for a page that may not know its place
 
 
 class StatusPicture(TypedDict):
@@ -387,6 +390,12 @@ class SidesPicture(TypedDict):
     rows: list[list[str]]  # figures in pairs
     sources: list[tuple[str, str, str]]  # (figure, where the first run's comes from, where the second's)
     meetings: list[MeetingPicture]
+
+
+class HonestyPicture(ChartPicture):
+    """The drafter over one run or several: the chart, its table, and what it says."""
+
+    words: list[str]
 
 
 class PlotCode(TypedDict):

@@ -172,6 +172,7 @@ def surface_picture(info: SurfaceInfo) -> SurfacePicture:
         "done": info.done,
         "total": info.total,
         "words": info.words,
+        "warning": info.warning,
         "measures": [
             {
                 "key": measure.measure,
@@ -179,6 +180,9 @@ def surface_picture(info: SurfaceInfo) -> SurfacePicture:
                 "unit": measure.unit,
                 "up": measure.higher_is_better,
                 "values": [[_round(value, 3) for value in row] for row in measure.values],
+                "spans": [
+                    [(round(span[0], 3), round(span[1], 3)) if span else None for span in row] for row in measure.spans
+                ],
             }
             for measure in info.measures
         ],

@@ -26,6 +26,8 @@ from playground.views.charts import (
     stages_info,
 )
 from playground.views.compare import CompareInfo
+from playground.views.honesty import honesty_info, misses_info
+from playground.views.honesty_plots import honesty_figure, misses_figure
 from playground.views.plot_style import COLOURS, Theme, empty_figure, finite
 
 MOST_SVG = 6000  # spots; more are drawn through WebGL, whose saved SVG holds a raster
@@ -38,6 +40,7 @@ class Chart:
     title: str
     figure: Any  # go.Figure
     table: ChartTable
+    words: tuple[str, ...] = ()  # what it says, in sentences
 
 
 def figure(trace: Trace, name: str, theme: Theme = "light") -> Any:
@@ -60,6 +63,19 @@ def chart(trace: Trace, name: str, theme: Theme = "light") -> Chart:
     title, info_of, draw = CHARTS[name]
     info = info_of(trace)
     return Chart(title, draw(info, theme), info.table)
+
+
+def honesty_chart(traces: Sequence[Trace], name: str, theme: Theme = "light") -> Chart:
+    """A chart about the drafter over several runs: `honesty` or `misses`.
+
+    Raises:
+        PlaygroundError: no such chart.
+    """
+    if name not in OVER_RUNS:
+        raise PlaygroundError(f"Chart is {name!r}, but over several runs it must be one of: {', '.join(OVER_RUNS)}.")
+    title, info_of, draw = OVER_RUNS[name]
+    info = info_of(traces)
+    return Chart(title, draw(info, theme), info.table, info.words)
 
 
 def rates_figure(info: RatesInfo, theme: Theme = "light") -> Any:
@@ -232,10 +248,16 @@ def _said(spot: Spot) -> str:
     return f"<b>{html.escape(spot.label, quote=False)}</b><br>{spot.status}, step {spot.step + 1}{share}"
 
 
+OVER_RUNS: dict[str, tuple[str, Callable[[Sequence[Trace]], Any], Callable[[Any, Theme], Any]]] = {
+    "honesty": ("Is the drafter honest?", honesty_info, honesty_figure),
+    "misses": ("Where it misses", misses_info, misses_figure),
+}
 CHARTS: dict[str, tuple[str, Callable[[Trace], Any], Callable[[Any, Theme], Any]]] = {
     "rates": ("Rate over time", rates_info, rates_figure),
     "positions": ("Accepted by position", positions_info, positions_figure),
     "histogram": ("Accepted per step", histogram_info, histogram_figure),
     "stages": ("Time by stage", stages_info, stages_figure),
     "all-steps": ("All steps", all_steps_info, all_steps_figure),
+    "honesty": ("Is the drafter honest?", lambda trace: honesty_info((trace,)), honesty_figure),
+    "misses": ("Where it misses", lambda trace: misses_info((trace,)), misses_figure),
 }

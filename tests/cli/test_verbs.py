@@ -148,7 +148,11 @@ def test_sweep(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert [(cell["width"], cell["length"]) for cell in found["cells"]] == [(1, 2), (2, 2)]
     assert found["finished"] and found["best"]["beam_length"] == 2
     assert main(["sweep", "Hi", *shapes, *pair]) == 0
-    assert "Fastest here" in capsys.readouterr().out
+    assert "Fastest: " in capsys.readouterr().out
+    assert main(["sweep", "Hi", *shapes, *pair, "--repeats", "2", "--json"]) == 0
+    assert [cell["repeats"] for cell in result(capsys)["cells"]] == [2, 2]
+    assert main(["sweep", "Hi", *shapes, *pair, "--repeats", "51"]) == 2
+    assert "The repeats are 51, but must be from 1 to 50." in capsys.readouterr().err
 
 
 def test_benchmark_over_a_prompt_file(pair: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -186,6 +186,31 @@ def test_two_runs_are_compared(open_page: OpenPage, tmp_path: Path) -> None:
     assert page.locator(".rp-plottable tr:has-text('num_spec_steps')").count() == 1
 
 
+def test_honesty_is_drawn_over_one_run_or_all_of_the_pair(open_page: OpenPage) -> None:
+    page = open_page()
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    page.click("[data-chart=honesty]")
+    page.wait_for_selector(".rp-plot[data-chart=honesty]", timeout=60_000)
+    assert page.locator("[data-act=all-runs]").is_hidden(), "there is one run only"
+    page.keyboard.press("Escape")
+    view(page, "traces")
+    page.click("[data-example=example-1]")
+    page.wait_for_selector(".rp-app[data-shape='48x6']")
+    page.click("[data-act=charts]")
+    page.wait_for_function("() => document.querySelector('.rp-comparison').textContent.includes('of 1 run ')")
+    page.check("[data-act=all-runs] input")
+    page.wait_for_function("() => document.querySelector('.rp-comparison').textContent.includes('of 2 runs ')")
+    page.click("[data-chart=misses]")
+    page.wait_for_selector(".rp-plot[data-chart=misses]")
+    assert page.inner_text(".rp-comparison").startswith("In 2 runs the drafter guessed at ")
+    page.click("summary:has-text('As a table')")
+    assert page.locator(".rp-plottable tr:has-text('kind of the pick')").count() > 1
+    page.click("[data-chart=rates]")
+    page.wait_for_selector(".rp-plot[data-chart=rates]")
+    assert page.locator("[data-act=all-runs]").is_hidden()
+
+
 def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.click("[data-act=charts]")
@@ -198,7 +223,7 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
         for box in page.get_by_role("group", name=name).get_by_role("checkbox").all():
             box.set_checked(box.get_attribute("value") in keep, force=True)
     page.click("[data-act=sweep]")
-    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='4']", timeout=60_000)
+    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='12']", timeout=60_000)
     page.click("[data-act=charts]")
     for kind, part in (("map", "heatmap"), ("space", "surface")):
         page.click(f"[data-chart={kind}]")

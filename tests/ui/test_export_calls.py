@@ -44,6 +44,10 @@ def test_an_export_carries_its_name_and_bytes(calls: dict[str, Any]) -> None:
         ("export_run", None, "something else than it should"),
         ("draw_chart", ["example-0", "pie", "light"], "Chart is 'pie'"),
         ("draw_chart", ["example-0", "rates", "pink"], "Theme is 'pink'"),
+        ("draw_honesty", [["example-0"], "rates", "light"], "over several runs it must be one of: honesty, misses"),
+        ("draw_honesty", [["example-0", "gone"], "honesty", "light"], "That run is gone"),
+        ("draw_honesty", [[], "honesty", "light"], "sent 0 runs, but a chart takes 1 to 100"),
+        ("draw_honesty", [[3], "honesty", "light"], "something else than it should"),
         ("draw_surface", [[1], [2], [[3.0]], "rate", "cube", "light"], "Kind is 'cube'"),
         ("draw_surface", [[1], [2], [["x"]], "rate", "map", "light"], "sent no heat map"),
         ("side_by_side", ["example-0", "gone"], "That run is gone"),
@@ -62,6 +66,14 @@ def test_charts_come_with_their_table(calls: dict[str, Any]) -> None:
     drawn = calls["draw_surface"]([[1], [2, 3], [[3.0, math.nan]], "nodes", "map", "light"])
     assert json.loads(drawn["figure"])["data"][0]["z"] == [[3.0, None]] and drawn["columns"][0] == "Tree nodes by width"
     assert "Plotly" in calls["plot_code"](None)["code"]
+
+
+def test_honesty_counts_every_run_once(calls: dict[str, Any]) -> None:
+    alone = calls["draw_honesty"]([["example-0"], "misses", "light"])
+    assert alone == calls["draw_honesty"]([["example-0", "example-0"], "misses", "light"])
+    assert alone["words"][0].startswith("In 1 run the drafter guessed at ")
+    told = calls["draw_honesty"]([["example-0"], "honesty", "dark"])
+    assert "Over " in told["words"][0] and len(told["rows"][0]) == len(told["columns"]) == 6
 
 
 def test_the_file_draws_with_the_pages_scripts_in_the_pages_order() -> None:
