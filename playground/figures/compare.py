@@ -15,7 +15,8 @@ from playground.figures.parity import compare
 from playground.figures.provenance import summary_of
 from playground.trace import Header, StepRecord, Summary, Trace
 
-UNLIKE = frozenset({"run_id", "created", "schema", "schema_version", "prompt_ids", "token_bytes"})  # of any two headers
+# Of any two headers, or of how a run was kept.
+UNLIKE = frozenset({"run_id", "created", "schema", "schema_version", "prompt_ids", "token_bytes", "detail"})
 # Figures of the machine and the moment: two runs of the same settings differ in them.
 TIMED = frozenset(
     {

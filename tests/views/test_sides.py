@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from playground.trace import Trace
+from playground.trace import Trace, in_detail
 from playground.views.sides import sides_picture
 from tests.views.synthetic import make_trace
 
@@ -26,6 +26,12 @@ def test_a_run_beside_itself_agrees_in_everything() -> None:
     assert found["firstDifference"] is None and found["differences"] == []
     assert [(one["left"], one["right"]) for one in found["meetings"]] == [(step.index,) * 2 for step in trace.steps]
     assert found["expectation"].startswith("Made under the same conditions")
+
+
+def test_a_run_kept_in_light_detail_is_the_same_run() -> None:
+    trace = make_trace(new_tokens=30, seed=4)
+    found = sides_picture(in_detail(trace, "light"), trace)
+    assert [claim["agrees"] for claim in found["claims"]] == [True] * 6 and found["differences"] == []
 
 
 def test_a_tree_that_differs_is_one_meeting() -> None:
