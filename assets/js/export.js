@@ -25,7 +25,7 @@
       this.table = h("select", { class: "rp-select", "aria-label": "Table of CSV and Parquet" }, TABLES.map((name) => h("option", { value: name }, name)));
       this.detail = h("select", { class: "rp-select", "aria-label": "Detail of the trace" }, ["full", "light"].map((name) => h("option", { value: name }, name)));
       this.said = h("p", { class: "rp-quiet", role: "status" });
-      this.where = h("p", { class: "rp-quiet" });
+      this.where = h("p", { class: "rp-quiet", "data-figure": "step" });
       this.items = FORMATS.map(([format, title, words]) =>
         h("li", {}, h("button", { type: "button", class: "rp-chip", "data-export": format, onclick: () => this.save(format) }, title), h("span", {}, words, format === "csv" && [": ", this.table], format === "jsonl" && [": ", this.detail])),
       );

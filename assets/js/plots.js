@@ -7,6 +7,8 @@
   const OVER_RUNS = ["honesty", "misses"]; // can be drawn over several runs
   const SURFACES = [["map", "Beam shapes"], ["space", "Beam shapes in space"]]; // of the sweep, once there is one
   const COMPARE = "compare";
+  // What each chart's numbers are, where it is no figure of its own name.
+  const FIGURES = { stages: "stages-step", "all-steps": "node", map: "shape", space: "shape", [COMPARE]: "claims" };
   const LEAST_MS = 400; // between two drawings of a run that grows
   // A frame with an arrow into it, and letters of the format; in plotly.js's own form.
   const SAVE = { width: 1000, height: 1000, path: "M450 60v420h-130l180 220 180-220h-130v-420zM80 700v220h840v-220h-90v130h-660v-130z" };
@@ -52,6 +54,7 @@
       this.box = h("div", { class: "rp-plot", role: "figure" });
       this.said = h("p", { class: "rp-quiet", role: "status" });
       this.table = h("div", { class: "rp-plottable" });
+      this.source = h("p", { class: "rp-quiet rp-plotsource" });
       this.measure = h("select", { class: "rp-select", "aria-label": "Measure of the beam shapes", onchange: () => this.draw() });
       this.other = h("select", { class: "rp-select", "aria-label": "Run to compare with", onchange: () => this.draw() });
       this.all = h("input", { type: "checkbox", onchange: () => this.draw() });
@@ -65,6 +68,7 @@
         h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks, this.other, this.measure, this.allBox),
         this.box,
         this.words,
+        this.source,
         h("div", { class: "rp-row" }, save("svg"), save("png"), this.said),
         h("details", {}, h("summary", {}, "As a table"), this.table),
       );
@@ -157,6 +161,8 @@
       Object.assign(this.box.dataset, { drawn: this.drawn, chart: this.name });
       this.box.setAttribute("aria-label", `${chart.title}; the table below says the same`);
       RD.say(this.said, "");
+      for (const told of [this.source, this.table]) told.dataset.figure = FIGURES[this.name] ?? this.name;
+      RD.say(this.source, RD.sourceOf(this.store, this.source));
       RD.put(this.words, (chart.words ?? []).map((line) => h("li", {}, h("bdi", {}, line))));
       RD.put(
         this.table,

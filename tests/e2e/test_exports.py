@@ -22,6 +22,12 @@ OpenPage = Callable[..., Any]
 
 # What the bar above a chart may offer.
 OFFERED = {"Zoom", "Pan", "Zoom in", "Zoom out", "Autoscale", "Reset axes", "Save as SVG", "Save as PNG"}
+OFFERED |= {
+    "Orbital rotation",
+    "Turntable rotation",
+    "Reset camera to default",
+    "Reset camera to last save",
+}  # in space
 
 
 def saved(page: Any, selector: str, folder: Path) -> Path:
@@ -100,6 +106,8 @@ def test_every_chart_hovers_saves_and_has_its_table(open_page: OpenPage, tmp_pat
     assert picture.tag.endswith("svg")
     assert saved(page, "[data-save=png]", tmp_path).read_bytes().startswith(b"\x89PNG")
     assert_the_mode_bar_saves(page, tmp_path)
+    told = page.inner_text(".rp-plotsource")
+    assert told.startswith(("Computed from the trace: ", "From the trace, measured")), "every chart says what it shows"
     page.click("summary:has-text('As a table')")
     assert page.locator(".rp-plottable tbody tr").count() > 0
     assert page.locator(".rp-plot a[href*='plotly'], .rp-plot [data-title*='Chart Studio']").count() == 0
@@ -157,7 +165,7 @@ def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> N
     page.wait_for_selector(".rp-app[data-state=done]", timeout=60_000)
 
 
-def test_two_runs_are_compared(open_page: OpenPage) -> None:
+def test_two_runs_are_compared(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.click("[data-act=charts]")
     page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
@@ -169,7 +177,10 @@ def test_two_runs_are_compared(open_page: OpenPage) -> None:
     page.click("[data-act=charts]")
     page.click("[data-chart=compare]")
     page.wait_for_selector(".rp-plot[data-chart=compare]", timeout=60_000)
-    said = page.inner_text(".rp-comparison")
+    page.evaluate("Plotly.Fx.hover(document.querySelector('.rp-plot'), [{ curveNumber: 0, pointNumber: 0 }])")
+    page.wait_for_function("() => document.querySelector('.rp-plot .hoverlayer').textContent.includes('tokens/s')")
+    assert_the_mode_bar_saves(page, tmp_path)
+    said = page.inner_text(".rp-tool .rp-comparison")
     assert "settings.beam_width: 48 | 8" in said and "The texts differ from new token" in said
     page.click("summary:has-text('As a table')")
     assert page.locator(".rp-plottable tr:has-text('num_spec_steps')").count() == 1
@@ -218,8 +229,7 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
         page.click(f"[data-chart={kind}]")
         page.wait_for_selector(f".rp-plot[data-chart={kind}]", timeout=60_000)
         assert page.evaluate("document.querySelector('.rp-plot').data[0].type") == part
-        if kind == "map":  # in space the bar draws through WebGL, which not every machine has
-            assert_the_mode_bar_saves(page, tmp_path)
+        assert_the_mode_bar_saves(page, tmp_path)
     page.get_by_label("Measure of the beam shapes").select_option("nodes")
     page.wait_for_function("() => document.querySelector('.rp-plottable th').textContent.startsWith('Tree nodes')")
     z = page.evaluate("document.querySelector('.rp-plot').data[0].z.map((row) => [...row])")

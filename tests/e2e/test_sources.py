@@ -19,9 +19,9 @@ NO_FIGURES = (
     " .rp-map th, .rp-map caption, dialog, .rp-rawfacts, [data-act=fold], [data-act=beams], [data-act=map-all],"
     " .rp-pill, .rp-tabs, .rp-row > .rp-chip, .rp-notice, .rp-barname, .rp-source, .rp-shapes .rp-row .rp-quiet"
 )
-WITHOUT_SOURCE = """none => {
+WITHOUT_SOURCE = """([root, none]) => {
     const found = [];
-    const walk = document.createTreeWalker(document.querySelector('.rp-app'), NodeFilter.SHOW_TEXT);
+    const walk = document.createTreeWalker(document.querySelector(root), NodeFilter.SHOW_TEXT);
     while (walk.nextNode()) {
         const { parentElement: at, data } = walk.currentNode;
         if (!/[0-9]/.test(data) || !at.checkVisibility() || at.closest(none)) continue;
@@ -42,7 +42,17 @@ def test_every_number_of_a_view_has_a_source(open_page: OpenPage, name: str) -> 
         page.get_by_label("Second run", exact=True).select_option(index=2)
         page.wait_for_selector(".rp-two[data-pair]")
     page.wait_for_function("name => ReDrafter.store.view === name && ReDrafter.store.step", arg=name)
-    assert page.evaluate(WITHOUT_SOURCE, NO_FIGURES) == []
+    assert page.evaluate(WITHOUT_SOURCE, [".rp-app", NO_FIGURES]) == []
+
+
+@pytest.mark.parametrize("act", ["charts", "export"])
+def test_every_number_of_a_dialog_has_a_source(open_page: OpenPage, act: str) -> None:
+    page = open_page()
+    page.click(f"[data-act={act}]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']" if act == "charts" else ".rp-exports", timeout=60_000)
+    page.evaluate("() => document.querySelectorAll('dialog[open] details').forEach((one) => (one.open = true))")
+    own = NO_FIGURES.replace(" dialog,", " .rp-plot,")
+    assert page.evaluate(WITHOUT_SOURCE, ["dialog[open]", own]) == []
 
 
 def test_every_stop_of_the_tab_key_tells(open_page: OpenPage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,21 @@ def test_a_run_made_again_by_one_click_agrees(open_page: OpenPage, temperature: 
     assert left == first and right == page.get_attribute(".rp-app", "data-run") != left
     timed = page.locator(".rp-two tr:has-text('redrafter_tokens_per_second')")
     assert "of the machine and the moment" in timed.inner_text()
+
+
+def test_a_loaded_trace_is_run_again(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    run_prompt(page, tokens=16)
+    view(page, "traces")
+    with page.expect_download() as download:
+        page.click(".rp-runs tr.is-current [data-act=download]")
+    download.value.save_as(tmp_path / "run.jsonl")
+    other = open_page()
+    view(other, "traces")
+    other.set_input_files("#rp-tracefile", str(tmp_path / "run.jsonl"))
+    other.wait_for_selector(".rp-runs tr.is-current .rp-origin:has-text('loaded')")
+    run_again(other)
+    assert claims(other) == dict.fromkeys(CLAIMS, "true")
 
 
 def test_the_click_says_what_the_terminal_says(open_page: OpenPage, site: Site) -> None:

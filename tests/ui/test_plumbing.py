@@ -316,7 +316,7 @@ def test_a_full_line_is_told_at_once() -> None:
 def test_gradio_lets_in_more_than_the_line_takes() -> None:
     page = build(SessionHost(lambda *_: Scripted(make_trace(new_tokens=6))))
     long = [function for function in page.fns.values() if function.concurrency_limit == LONG["concurrency_limit"]]
-    assert len(long) == 3  # run, follow up, sweep
+    assert len(long) == 4  # run, follow up, sweep, run again
     assert LONG["concurrency_limit"] > LIMIT + 1 and "concurrency_id" not in LONG
 
 
