@@ -45,6 +45,8 @@ FIXED: dict[str, Source] = {
     "step": Source("computed", "steps counted from 1 in the order they ran"),
     "setting": Source("set", "asked for when the run began, as its header says"),
     "made": Source("measured", "the clock of the machine that ran it, when the run began"),
+    "honesty": Source("computed", "means of drafted nodes, in bins of the drafter's probability; both models' softmax"),
+    "misses": Source("computed", "picks that no drafted child held / picks it guessed at, by kind and by rank"),
     "claims": Source("computed", "both records, compared token by token and step by step; times are left out"),
     "meeting": Source("computed", "two steps meet where as many new tokens of the same text stand before them"),
     "shape": Source("measured", "one run of the prompt at this shape, rates by its own clocks"),

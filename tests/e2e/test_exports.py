@@ -158,7 +158,7 @@ def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> N
     start_run(page, tokens=120)
     page.evaluate("document.body.classList.add('dark')")
     page.click("[data-act=charts]")
-    page.wait_for_selector(".rp-plot[data-drawn='3']", timeout=60_000)
+    page.wait_for_function("() => Number(document.querySelector('.rp-plot').dataset.drawn) >= 3", timeout=60_000)
     assert page.evaluate("document.querySelector('.rp-plot').layout.paper_bgcolor") == "#151d27"
     page.keyboard.press("Escape")
     site.session.seconds = 0.01
