@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import numpy as np
 from playground.distill.training.loop import trained_steps
 
 ROOT = Path(__file__).resolve().parents[2]
-STOPS_WITHIN = 10.0
+_STOPS_WITHIN = 10.0  # seconds, of a process that has a core for itself
 INTERRUPTED = (130, -signal.SIGINT)  # the second where Python was still importing
 STAGES = ("corpus", "teacher", "training")
 
@@ -38,6 +39,11 @@ class Stop:
     seconds: float  # from the signal to the end
     told: dict[str, float]  # by stage, what its bar said was done last
     words: str  # standard error
+
+
+def stops_within() -> float:
+    """Seconds from Ctrl-C to the end: ten, and as many times that as there are processes for every core now."""
+    return _STOPS_WITHIN * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def train(*arguments: str) -> list[str]:
@@ -93,7 +99,7 @@ def interrupt(command: list[str], work: Path, moments: tuple[Moment, ...]) -> li
     for moment in moments:
         stop, now = stopped_at(command, moment), kept(work)
         assert stop.code in (0, *INTERRUPTED), (moment, stop.words[-2000:])
-        assert stop.seconds < STOPS_WITHIN, (moment, stop.seconds, stop.words[-2000:])
+        assert stop.seconds < stops_within(), (moment, stop.seconds, stop.words[-2000:])
         for stage in STAGES:
             assert now[stage] >= before[stage], (moment, stage, before, now)
             assert now[stage] >= 0.99 * stop.told[stage], (moment, stage, stop.told, now)

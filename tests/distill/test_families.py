@@ -46,6 +46,8 @@ def folder_of(family: str, folders: dict[str, Path]) -> Path:
     if family not in folders:
         folders[family] = folders[""] / family
         sizes = {"n_embd": 64, "n_inner": 96} if family == "gpt2" else {"hidden_size": 64, "intermediate_size": 96}
+        if family.startswith("gemma"):
+            sizes |= {"head_dim": 16, "query_pre_attn_scalar": 16}  # the least that the native engine has
         ends = {"bos_token_id": 256, "pad_token_id": 257, "eos_token_id": 258}
         if family == "opt":
             sizes |= {"word_embed_proj_dim": 64, "ffn_dim": 96}
