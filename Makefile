@@ -1,6 +1,7 @@
 # make run [ARGS="--port 7861 --no-browser"]   the page
 # make test [ARGS="tests/decode"]              lint, types, tests
-# make trust [TRUST_SCALE=6]                   the promises of docs/security.md, at length
+# make trust [TRUST_SCALE=6]                   the promises of docs/security.md, at length; every family in every dtype,
+#            [REDRAFTER_SECOND_BASE=DIR]       and with a real model's folder a drafter for it from nothing
 # All create .venv and install what is pinned; running them again skips that.
 
 .DEFAULT_GOAL := help
@@ -32,7 +33,8 @@ test: lint
 # Six times the short form's cases: more than 10,000.
 TRUST_SCALE ?= 6
 TRUST_TESTS := tests/trust tests/ui tests/export tests/sources tests/cli tests/drafter tests/decode tests/base_model \
-	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py
+	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py \
+	tests/distill/test_families.py tests/distill/test_interrupts.py tests/distill/test_second_base.py
 
 trust: $(VENV)/.test-installed
 	TRUST_SCALE=$(TRUST_SCALE) $(BIN)/python -m pytest -m "trust or not trust" $(TRUST_TESTS) $(ARGS)
