@@ -80,7 +80,7 @@
         {
           tabindex: 0,
           "data-beam": beam.b,
-          "aria-label": `Beam ${beam.b + 1}: ${beam.nodes.map((node) => step.nodes.label[node]).join(" ")}; ${beam.accepted} accepted`,
+          "aria-label": `Beam ${beam.b + 1}: ${beam.nodes.map((node) => step.nodes.label[node]).join(" ")}${step.blind ? "" : `; ${beam.accepted} accepted`}`,
           onpointerenter: light,
           onpointerleave: dark,
           onfocus: light,

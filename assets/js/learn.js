@@ -26,6 +26,7 @@
     /** @param {Hello["glossary"]} glossary */
     setGlossary(glossary) {
       this.glossary = glossary;
+      RD.setTerms(glossary);
       this.drawTerms();
     }
 

@@ -75,7 +75,7 @@
     h(
       "ul",
       { class: "rp-legend rp-statuslegend", "aria-label": "Signs" },
-      Object.values(RD.STATUS).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
+      RD.TOLD.map((code) => RD.STATUS[code]).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
       h("li", {}, h("span", { class: "rp-dash is-base" }), "base model's p"),
       h("li", {}, h("span", { class: "rp-dash is-drafter" }), "drafter's p"),
     );

@@ -150,10 +150,9 @@
     }
   }
 
-  /** A run by its prompt and shape. */
-  function named({ head }) {
-    const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
-    return `${head.width} × ${head.length}, ${RD.clip(prompt, 40)}`;
+  /** A run by its shape, and its name or prompt. */
+  function named(run) {
+    return `${run.head.width} × ${run.head.length}, ${RD.clip(RD.names.told(run), 40)}`;
   }
 
   RD.ChartsDialog = ChartsDialog;

@@ -10,7 +10,7 @@ import gradio as gr
 from playground.ui.answers import answer, given
 from playground.ui.gate import PAGE
 from playground.ui.pages import Pages
-from playground.views.page import Download, Failure, RunFrame, StatusPicture, StepPicture
+from playground.views.page import Download, Failure, Forgotten, RunFrame, StatusPicture, StepPicture
 
 
 def page_calls(pages: Pages) -> list[Callable[..., Any]]:
@@ -39,4 +39,11 @@ def page_calls(pages: Pages) -> list[Callable[..., Any]]:
     def download(key: Any) -> Download | Failure:
         return answer(lambda: Download(text=pages.download(*given([key], str))))
 
-    return [pair_status, step, open_trace, load_trace, download]
+    def forget_trace(key: Any) -> Forgotten | Failure:
+        def make() -> Forgotten:
+            pages.store.drop(*given([key], str))
+            return {"forgotten": True}
+
+        return answer(make)
+
+    return [pair_status, step, open_trace, load_trace, download, forget_trace]
