@@ -65,7 +65,9 @@
   class GuessPanel {
     /** @param {() => void} changed draws the step again */
     constructor(store, changed) {
-      Object.assign(this, { store, changed, on: false });
+      this.store = store;
+      this.changed = changed;
+      this.on = false;
       this.guesses = new Map(); // what was guessed of a step
       this.score = RD.readScore(localStorage.getItem(KEPT));
       this.switch = h("button", { type: "button", class: "rp-chip is-small", "data-act": "guess", "aria-pressed": "false", onclick: () => this.flip() }, "Guess first");

@@ -7,7 +7,11 @@
     constructor(store) {
       this.store = store;
       const part = (name) => h("div", { class: `rp-${name}` });
-      [this.treeBox, this.cardBox, this.ratesBox, this.positionsBox, this.textBox] = ["treebox", "nodecard", "rates", "positions", "textbox"].map(part);
+      this.treeBox = part("treebox");
+      this.cardBox = part("nodecard");
+      this.ratesBox = part("rates");
+      this.positionsBox = part("positions");
+      this.textBox = part("textbox");
       this.textBox.setAttribute("tabindex", "0");
       this.textBox.setAttribute("role", "region");
       this.textBox.setAttribute("aria-label", "Text that the run wrote");

@@ -1,11 +1,11 @@
 // Everything about one node: token, both models' probabilities, the reason in words; bytes and ids folded away.
 (() => {
-  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").StepPicture & { blind?: boolean }} SeenStep blind: before its verdict may be seen */
   const RD = window.ReDrafter;
   const { h } = RD;
   let open = false; // the folded part, for every card of the page
 
-  /** @param {StepPicture | null} step */
+  /** @param {SeenStep | null} step */
   RD.drawNodeCard = (box, step, light) => {
     if (!step) {
       RD.put(box, h("p", { class: "rp-quiet" }, "Why each token lived or died is told here, once there is a step."));

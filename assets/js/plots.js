@@ -1,6 +1,9 @@
 // Charts of the shown run that can be zoomed, read off and saved: plotly.js, fetched from this server when first opened.
 (() => {
   /** @typedef {import("./types").ChartPicture} ChartPicture */
+  /** @typedef {import("./types").ComparePicture} ComparePicture */
+  /** @typedef {import("./types").HonestyPicture} HonestyPicture */
+  /** @typedef {import("./types").Failure} Failure */
   const RD = window.ReDrafter;
   const { h } = RD;
   const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"], ["honesty", "Is the drafter honest?"], ["misses", "Where it misses"]];
@@ -77,7 +80,7 @@
         const theme = document.body.classList.contains("dark") ? "dark" : "light";
         /** @type {[any, ChartPicture | ComparePicture | Failure]} */
         const [library, answer] = await Promise.all([plotly(server), this.ask(wanted, surface, theme)]);
-        if (answer.error) return RD.say(this.said, answer.error);
+        if ("error" in answer) return RD.say(this.said, answer.error);
         if (wanted === this.name) await this.show(library, answer);
       } catch {
         RD.say(this.said, "The server does not answer. Is it still running?");

@@ -58,7 +58,9 @@
         const status = await this.store.server.pair_status("").catch(() => null);
         if (status) this.take(status);
         if (!loading(status ?? this.store.status)) break;
-        await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+        await new Promise((resolve) => {
+          setTimeout(resolve, ASK_MS);
+        });
       }
       this.watching = false;
     }

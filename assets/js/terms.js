@@ -49,7 +49,7 @@
   /** The same as elements. */
   RD.explained = (text) => {
     if (shownFor && !shownFor.isConnected) hide();
-    return RD.termParts(String(text)).map((part) => (part.meaning ? word(part.text, part.meaning) : part.text));
+    return RD.termParts(String(text)).map((part) => (part.meaning ? wordButton(part.text, part.meaning) : part.text));
   };
 
   /** Set explained text only where it changed: an open explanation stays open. */
@@ -57,7 +57,7 @@
     if (element.textContent !== String(text)) RD.put(element, RD.explained(text));
   };
 
-  function word(text, meaning) {
+  function wordButton(text, meaning) {
     const button = h("button", { type: "button", class: "rp-word", "aria-expanded": "false" }, text);
     button.addEventListener("click", () => (shownFor === button ? hide() : show(button, meaning)));
     button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && show(button, meaning));

@@ -65,7 +65,7 @@
 
     /** @param {RunFrame | Failure} answer */
     take(answer) {
-      if (answer.error) return this.store.tell("error", answer.error);
+      if ("error" in answer) return this.store.tell("error", answer.error);
       this.store.takeFrame({ ...answer, message: "" });
       return this.store.tell("info", answer.message);
     }

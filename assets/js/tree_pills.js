@@ -1,10 +1,10 @@
 // One pill of the prefix tree, one edge: what they say and how they look. Knows no layout.
 (() => {
-  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").StepPicture & { blind?: boolean }} SeenStep blind: before its verdict may be seen */
   const RD = window.ReDrafter;
   const { s } = RD;
 
-  /** @param {StepPicture} step */
+  /** @param {SeenStep} step */
   RD.labelOf = (step, item) => {
     if (item.node === null) return `+${item.count}`;
     return item.status === "k" ? step.pick.label : step.nodes.label[item.node];
@@ -20,7 +20,7 @@
     return s("path", { class: `rp-edge is-${name}`, "data-to": item.node, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}` });
   };
 
-  /** @param {StepPicture} step */
+  /** @param {SeenStep} step */
   RD.treePill = (step, item, place, at, size) => {
     if (item.node === null) return foldPill(item, place, at, size, step.blind);
     const picked = item.status === "k";
