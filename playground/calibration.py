@@ -149,20 +149,34 @@ class CostFile:
             return
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of the dtypes asked about: costs, and why others cannot run here."""
+
+    costs: Costs
+    failed: dict[str, Exception]
+
+
 def known_costs(
     file: CostFile, dtypes: tuple[str, ...], load: Callable[[str], BaseModel], progress: Callable[[float, str], None]
-) -> Costs:
+) -> Known:
     """Costs of `dtypes`, measuring (with one model in memory at a time) those that no earlier start measured well.
+
+    A dtype that cannot be loaded or measured leaves the others as they are; it is tried again at the next start.
 
     Args:
         load: makes the base model in a dtype.
     """
-    costs = file.read()
+    costs, failed = file.read(), dict[str, Exception]()
     quiet = not is_busy()
     wanted = [dtype for dtype in dtypes if dtype not in costs or (quiet and costs[dtype].spread > NOISY)]
     for index, dtype in enumerate(wanted):
         progress(index / len(wanted), f"Measuring {dtype} on this machine, once")
-        costs[dtype] = replace(measure(load(dtype)), kept_in=file.path)
-    if wanted:
+        try:
+            costs[dtype] = replace(measure(load(dtype)), kept_in=file.path)
+        except Exception as error:  # whatever a library makes of a dtype it does not have
+            failed[dtype] = error.with_traceback(None)  # which would hold the model
+            costs.pop(dtype, None)
+    if len(failed) < len(wanted):
         file.write(costs)
-    return {dtype: costs[dtype] for dtype in dtypes}
+    return Known({dtype: costs[dtype] for dtype in dtypes if dtype in costs}, failed)

@@ -78,6 +78,18 @@ def main_device(options: EngineOptions) -> torch.device:
     return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
 
 
+def exactly(options: EngineOptions, device: str) -> EngineOptions:
+    """The same options, in a number format and with kernels whose lanes agree: exact mode on CUDA; elsewhere float32,
+    exact bit for bit on the native engine and, but for ties within rounding, on the eager one.
+
+    Args:
+        device: that the pair runs on now.
+    """
+    if device.startswith("cuda") and options.device_map is None:
+        return replace(options, exact=True, kernels="triton")
+    return replace(options, dtype="float32", engine="eager" if options.device_map is not None else "auto")
+
+
 def resolve_engine(options: EngineOptions, device: torch.device, kernels: KernelSet) -> str:
     """The engine that runs: captured where the kernels can be on CUDA, eager elsewhere.
 

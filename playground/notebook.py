@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, overload
 from playground.config import PlaygroundError
 from playground.export import Wish, export, read_trace
 from playground.export.tables import TableName, table
-from playground.figures.provenance import summary_of
+from playground.figures.provenance import summary_of, summary_sources
 from playground.trace import StepRecord, Summary, Trace
 from playground.views.token_text import visible
 
@@ -98,6 +98,11 @@ class Run:
             ) from error
         made = table(self.trace, name)
         return pandas.DataFrame(list(made.rows()), columns=list(made.columns))
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each of the summary's figures comes from: measured, or computed with the formula and its numbers."""
+        return {name: f"{source.kind}: {source.words}" for name, source in summary_sources(self.trace).items()}
 
     def figure(self, name: str) -> Any:
         """A chart as a Plotly figure.

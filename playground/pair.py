@@ -20,7 +20,7 @@ from playground.base_model.native import NativeBase
 from playground.base_model.native_image import fingerprint
 from playground.base_model.native_loading import open_native
 from playground.base_model.pairing import pair_drafter
-from playground.calibration import CostFile, Costs, StepCosts, fastest_drafting, known_costs, offered
+from playground.calibration import CostFile, Costs, Known, StepCosts, fastest_drafting, known_costs, offered
 from playground.config import BeamShape, CostCurve, EngineOptions, PlaygroundError, parse_device_map
 from playground.decode.native_costs import best_shape, known_native_costs
 from playground.drafter.cell import Drafter
@@ -30,8 +30,14 @@ from playground.engine_options import main_device, options_with_map, resolve_eng
 from playground.files import cache_folder
 from playground.memory import free_bytes, readable_bytes
 from playground.progress import Report, silent
-from playground.sources.catalogue import DEFAULT_DRAFTER_FOLDER, ModelFolder, resolve_base, resolve_drafter
-from playground.sources.checkpoint import read_config, stored_dtype, weights_bytes
+from playground.sources.catalogue import (
+    DEFAULT_DRAFTER_FOLDER,
+    ModelFolder,
+    resolve_base,
+    resolve_drafter,
+    training_command,
+)
+from playground.sources.checkpoint import first_line, read_config, stored_dtype, weights_bytes
 from playground.sources.default_base import DEFAULT_BASE
 from playground.sources.tokenizer import Tokenizer
 from playground.threads import free_cores
@@ -44,6 +50,7 @@ class Pair:
 
     base: BaseModel | NativeBase
     tokenizer: Tokenizer
+    training: str  # the command that trains a drafter for this base model
     drafter: Drafter | NativeDraftModel | None
     drafter_card: str  # Markdown, empty where there is none
     device: torch.device
@@ -80,12 +87,13 @@ def load_pair(
         drafter_folder = resolve_drafter(drafter, _span(tell, "Finding the drafter", 0.0, 0.05))
     loaded_drafter = load_drafter(drafter_folder.path) if drafter_folder else None
     folder = resolve_base(base, _span(tell, "Finding the base model", 0.05, 0.6))
-    tokenizer = Tokenizer.load(folder.path)
+    tokenizer, training = Tokenizer.load(folder.path), training_command(base)
     card = read_card(drafter_folder.path) if drafter_folder else ""
     notes: tuple[str, ...] = ()
     if native:
         try:
-            pair = _native_pair(folder, tokenizer, loaded_drafter, card, options, _span(tell, "Loading", 0.6, 1.0))
+            report = _span(tell, "Loading", 0.6, 1.0)
+            pair = _native_pair(folder, tokenizer, training, loaded_drafter, card, options, report)
             tell(Progress("Ready", 1.0, folder.name))
             return pair
         except NativeError as error:
@@ -107,9 +115,18 @@ def load_pair(
             device_map=parse_device_map(options.device_map) if options.device_map else None,
         )
 
+    held: dict[str, BaseModel] = {}  # one at a time, as two might have no room
+
+    def hold(name: str, report: Report = silent) -> BaseModel:
+        if name not in held:
+            held.clear()
+            held[name] = load(name, report)
+        return held[name]
+
     measuring = _span(tell, "Measuring this machine", 0.6, 0.8)
-    costs, dtype = _choose_dtype(folder, options, device, lambda name: load(name, silent), measuring)
-    model = load(dtype, _span(tell, "Loading the base model", 0.8, 0.95))
+    known, dtype = _choose_dtype(folder, options, device, hold, measuring)
+    notes += tuple(_cannot(name, dtype, error) for name, error in known.failed.items())
+    model = hold(dtype, _span(tell, "Loading the base model", 0.8, 0.95))
     bound = None
     if loaded_drafter and drafter_folder:
         _span(tell, "Loading the drafter", 0.95, 1.0)(0.0, drafter_folder.name)
@@ -118,6 +135,7 @@ def load_pair(
     return Pair(
         base=model,
         tokenizer=tokenizer,
+        training=training,
         drafter=bound,
         drafter_card=card,
         device=model.device,
@@ -126,7 +144,7 @@ def load_pair(
         kernels=kernels.name,
         exact=kernels.exact,
         versions=kernels.versions,
-        costs=costs,
+        costs=known.costs,
         notes=notes,
     )
 
@@ -134,6 +152,7 @@ def load_pair(
 def _native_pair(
     folder: ModelFolder,
     tokenizer: Tokenizer,
+    training: str,
     drafter: Drafter | None,
     card: str,
     options: EngineOptions,
@@ -153,6 +172,7 @@ def _native_pair(
     return Pair(
         base=base,
         tokenizer=tokenizer,
+        training=training,
         drafter=bound,
         drafter_card=card,
         device=base.device,
@@ -188,27 +208,40 @@ def quiet_transformers() -> None:
 
 def _choose_dtype(
     folder: ModelFolder, options: EngineOptions, device: torch.device, load: Callable[[str], BaseModel], report: Report
-) -> tuple[Costs, str]:
-    """The costs of the dtypes on offer and the one to run in: the asked for, else the fastest to draft in."""
+) -> tuple[Known, str]:
+    """What is known of the dtypes and the one to run in: the asked for, and no other is loaded, else the fastest.
+
+    Raises:
+        PlaygroundError: there is no room for any. Exception: what the only one, or all that were tried, failed with.
+    """
     if device.type == "mps" and options.dtype == "float64":
         raise PlaygroundError("Dtype is 'float64', which MPS devices do not have. Use float32, or --device cpu.")
     room = free_bytes(device)
     spread = options.device_map is not None  # accelerate finds room elsewhere, on disk if need be
-    names = tuple(name for name in offered(device) if spread or 1.25 * _weight_bytes(folder.path, name) < room)
     if options.dtype != "auto":
-        names = tuple(dict.fromkeys((*names, options.dtype)))
+        names: tuple[str, ...] = (options.dtype,)
+    else:
+        names = tuple(name for name in offered(device) if spread or 1.25 * _weight_bytes(folder.path, name) < room)
     if not names:
         small = min(_weight_bytes(folder.path, name) for name in offered(device))
         raise PlaygroundError(
             f"{folder.name} needs about {readable_bytes(1.25 * small)} of memory, and {readable_bytes(room)} are free. "
             "Spread it with --device-map auto, choose a smaller base model, or close other programs."
         )
-    if len(names) == 1:
-        return {}, names[0]
+    if len(names) == 1 and (options.dtype == "auto" or len(offered(device)) == 1):
+        return Known({}, {}), names[0]
     key = f"{folder.path.resolve()} {weights_bytes(folder.path)} {read_config(folder.path, folder.name)}"
     key += f" {options.device_map}" if spread else ""
-    costs = known_costs(CostFile(cache_folder(), key, device), names, load, report)
-    return costs, fastest_drafting(costs) if options.dtype == "auto" else options.dtype
+    file = CostFile(cache_folder(), key, device)
+    known = known_costs(file, names, load, report)
+    if not known.costs:
+        raise next(iter(known.failed.values()))
+    earlier = {name: cost for name, cost in file.read().items() if name in offered(device) and name not in known.failed}
+    return Known(earlier | known.costs, known.failed), fastest_drafting(known.costs)
+
+
+def _cannot(name: str, dtype: str, error: Exception) -> str:
+    return f"It runs in {dtype}, as {name} could not be measured: {first_line(error)}"
 
 
 def _weight_bytes(folder: Path, dtype: str) -> int:

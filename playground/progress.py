@@ -55,6 +55,20 @@ class Bars:
             finally:
                 self._bar = None
 
+    def total(self, amount: int) -> None:
+        """Another total than was said at the beginning of the stage."""
+        if self._bar is not None:
+            self._bar.total = amount
+
+    def look(self) -> None:
+        """Between two pieces of work that no bar counts.
+
+        Raises:
+            Stopped: that is wished.
+        """
+        if self.stop():
+            raise Stopped
+
     def note(self, **figures: str) -> None:
         """Figures beside the bar, such as the loss."""
         if self._bar is not None:
@@ -73,8 +87,7 @@ class Bars:
 
     def _move_or_stop(self, done: int) -> None:
         self._move(done)
-        if self.stop():
-            raise Stopped
+        self.look()
 
 
 def told_bar(tell: Callable[[float, str], None]) -> Any:

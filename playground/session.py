@@ -48,6 +48,7 @@ from playground.trace import (
     SessionInfo,
     StepRecord,
     Trace,
+    rounded,
 )
 
 AnyDrafter = Drafter | NativeDraftModel
@@ -75,6 +76,7 @@ class Session:
             versions=_versions(pair.versions),
             notes=pair.notes,
             likelihood_change=pair.likelihood_change,
+            training=pair.training,
             shape=str(pair.shape),
         )
 
@@ -142,8 +144,7 @@ class Session:
         pair = self._pair
         if pair.drafter is None:
             raise PlaygroundError(
-                f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: "
-                f"python -m playground train --base {pair.base.name} --out my-drafter"
+                f"No drafter is loaded for {pair.base.name}. Name one with --drafter, or train one: {pair.training}"
             )
         self._require_length(request)
         prompt_ids = pair.tokenizer.encode(request.messages, chat_template=self._templated(request))
@@ -196,7 +197,7 @@ class Session:
         drafting, plain = self._lanes(request, drafter)
         with self._explained(request, len(prompt_ids)):
             for bare in race(drafting, plain, prompt_ids, stop.is_set):
-                record = with_bytes(bare, self._pair.tokenizer.bytes_of)
+                record = with_bytes(rounded(bare), self._pair.tokenizer.bytes_of)
                 trace.add(record)
                 yield record
         cut = drafting.finish_reason is None or (plain is not None and plain.finish_reason is None)

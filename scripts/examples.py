@@ -1,44 +1,54 @@
 """Record the bundled example traces with the default pair: `python -m scripts.examples`.
 
-Knows only the session and the trace writer; the traces are real runs of this machine.
+Four of the page's presets, each greedily and sampled, in one shape and in the other, so that each way of picking shows
+in both. What was recorded before goes once all are there. Knows only the presets, the session and the trace writer; the
+traces are real runs of this machine.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 from playground.config import BeamShape, EngineOptions, Message, RunRequest, Sampling
 from playground.export import write_trace
 from playground.session import Session
 from playground.trace import Trace
+from playground.ui.presets import PRESETS
 
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "traces"
-CHAT = RunRequest(
-    (Message("user", "Explain in three sentences why the sky is blue."),), shape=BeamShape(8, 5), max_new_tokens=96
-)
-CODE = replace(
-    CHAT,
-    messages=(Message("user", "Write a Python function that returns the n-th Fibonacci number, with a docstring."),),
-    shape=BeamShape(4, 4),
-)
-STORY = replace(
-    CHAT,
-    messages=(Message("user", "Write a short story about a lighthouse keeper who finds a message in a bottle."),),
-    sampling=Sampling(temperature=0.7, top_p=0.95, seed=11),
-)
-EXAMPLES = {"1-code-narrow-beams": CODE, "2-chat-greedy": CHAT, "3-story-sampled": STORY}  # the first one greets
+SHOWN = PRESETS[:4]  # the first one greets
+NARROW, WIDE = BeamShape(4, 4), BeamShape(8, 5)
+WAYS = {"greedy": Sampling(), "sampled": Sampling(temperature=0.7, top_p=0.95, seed=11)}
+NEW_TOKENS = 64  # some 60 kB a trace
+
+
+def examples() -> Iterator[tuple[str, RunRequest]]:
+    """(name of the file, what to run), in the order the page offers them."""
+    for at, preset in enumerate(SHOWN):
+        shapes = (NARROW, WIDE) if at % 2 == 0 else (WIDE, NARROW)
+        for (way, sampling), shape in zip(WAYS.items(), shapes, strict=True):
+            words = f"{preset.name} {way} {shape.width}x{shape.length}".lower().replace(" ", "-")
+            request = RunRequest(
+                (Message("user", preset.prompt),), shape=shape, sampling=sampling, max_new_tokens=NEW_TOKENS
+            )
+            yield f"{1 + 2 * at + (way == 'sampled')}-{words}", request
 
 
 def main() -> None:
     session = Session.open(None, None, EngineOptions())
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, request in EXAMPLES.items():
+    before, made = set(FOLDER.glob("*.jsonl")), set()
+    for name, request in examples():
         trace = Trace.collect(session.run(request, threading.Event()))
-        write_trace(trace, FOLDER / f"{name}.jsonl")
+        path = FOLDER / f"{name}.jsonl"
+        write_trace(trace, path)
+        made.add(path)
         assert trace.footer is not None
-        print(f"{name}: {trace.footer.sentence}")
+        print(f"{name}: {path.stat().st_size:,} bytes. {trace.footer.sentence}")
+    for old in before - made:
+        old.unlink()
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def costs_of(file: CostFile, monkeypatch: pytest.MonkeyPatch, *, busy: bool, mea
 
     monkeypatch.setattr(calibration, "is_busy", lambda: busy)
     monkeypatch.setattr(calibration, "measure", lambda _: measured)
-    return known_costs(file, ("float32",), load, lambda *_: None)["float32"], len(taken)
+    return known_costs(file, ("float32",), load, lambda *_: None).costs["float32"], len(taken)
 
 
 def test_a_noisy_measurement_is_made_again_when_the_machine_is_quiet(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -43,6 +44,13 @@ def test_without_pandas_it_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(PlaygroundError, match=r"need pandas, which is not installed here\. Install it: pip install"):
         run.to_pandas()
+
+
+def test_every_figure_says_where_it_comes_from(run: Run) -> None:
+    summary = run.summary
+    told = f"computed: accepted / drafted = {summary.num_accepted_draft_tokens} / {summary.num_draft_tokens}"
+    assert run.sources["draft_acceptance_rate"] == told
+    assert run.sources.keys() == {field.name for field in dataclasses.fields(summary)}
 
 
 def test_graphs(run: Run) -> None:

@@ -322,14 +322,18 @@ def test_a_damaged_cost_file_is_measured_anew(tmp_path: Path, session: Session) 
     for content in ("", "[1]", '{"float32": {"plain_ms": "x"}}', '{"float32": 3}'):
         file.path.parent.mkdir(exist_ok=True)
         file.path.write_text(content)
-        costs = known_costs(file, ("float32",), lambda _: session.pair.base, lambda *_: None)
+        costs = known_costs(file, ("float32",), lambda _: session.pair.base, lambda *_: None).costs
         assert costs["float32"].plain_ms > 0 and file.read() == costs
 
 
 def test_sweep_measures_every_shape_and_stops(session: Session) -> None:
-    records = list(sweep(session, asked(max_new_tokens=8), (2, 1), (1, 2), threading.Event()))
-    assert [len(record.cells) for record in records] == [1, 2, 3, 4]
+    records = list(sweep(session, asked(max_new_tokens=8), (2, 1), (1, 2), threading.Event(), repeats=2))
+    assert [len(record.cells) for record in records] == [1, 2, 3, 4, 4, 4, 4, 4]
+    assert [sum(cell.repeats for cell in record.cells) for record in records] == list(range(1, 9))
+    assert [record.finished for record in records] == [False] * 7 + [True]
     last = records[-1]
+    assert all(cell.repeats == 2 and cell.speedup_least <= cell.speedup <= cell.speedup_most for cell in last.cells)
+    assert last.plain_spread is not None and last.plain_spread >= 0 and records[0].plain_spread is None
     assert last.finished and (last.widths, last.lengths) == ((1, 2), (1, 2))
     assert [(cell.width, cell.length) for cell in last.cells] == [(1, 1), (2, 1), (1, 2), (2, 2)]
     assert all(cell.identical and cell.speedup and cell.mean_nodes > 1 for cell in last.cells)
@@ -341,6 +345,8 @@ def test_sweep_measures_every_shape_and_stops(session: Session) -> None:
     assert len(stopped) == 1 and not stopped[0].finished
     with pytest.raises(PlaygroundError, match="no beam shape"):
         sweep(session, asked(), (), (1,), threading.Event())
+    with pytest.raises(PlaygroundError, match="repeats are 0, but must be from 1 to 50"):
+        sweep(session, asked(), (1,), (1,), threading.Event(), repeats=0)
 
 
 def test_plain_records_share_the_clock_of_their_lane(session: Session) -> None:

@@ -25,13 +25,17 @@
           stop: () => press("rp-stop"),
           takeShape: (width, length) => this.takeShape(width, length),
         }),
-        traces: new RD.TracesView(this.store, (key) => trigger("upload", { key })),
+        traces: new RD.TracesView(this.store, (key) => trigger("upload", { key }), (key) => trigger("retry", { key })),
         learn: new RD.LearnView(() => this.tour.start()),
       };
       this.rail = new RD.Rail(this.store, (settings) => trigger("select", settings));
-      this.hero = new RD.EquationView((advice) => this.rail.runWith(advice, () => press("rp-run")));
+      this.hero = new RD.EquationView(
+        (advice) => this.rail.runWith(advice, () => press("rp-run")),
+        () => this.runExactly(),
+      );
       this.build();
       this.listen();
+      this.tip = new RD.SourceTip(this.app, this.store);
     }
 
     build() {
@@ -122,7 +126,8 @@
       if (waiting) RD.say(this.waiting, waiting.position > 0 ? `Waiting for the device: ${RD.plural(waiting.position, "run")} before yours.` : "Reading the prompt…");
       RD.say(this.caption, caption(run, this.store.status.pair));
       this.hero.element.hidden = !HEROIC.includes(view);
-      this.hero.draw(run);
+      const { pair } = this.store.status;
+      this.hero.draw(run, Boolean(pair?.drafterCard && run?.head?.base === pair.base && run.head.drafter === pair.drafter));
       this.rail.draw();
       this.scrubBox.hidden = !SCRUBBED.includes(view);
       this.caption.hidden = ["shapes", "traces", "learn"].includes(view);
@@ -192,6 +197,17 @@
       const view = RD.settings.view();
       this.store.view = "";
       this.store.setView(VIEWS.some(([key]) => key === view) ? view : "live");
+    }
+
+    /** Where the lanes differed: the same run in a format in which they agree. */
+    async runExactly() {
+      const { run, status, server } = this.store;
+      const answer = await server.load_exactly([]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
+      if (!("state" in answer)) return this.store.tell("error", answer.error);
+      this.store.tell("info", "Loading the model in a format in which both lanes agree. The same run begins when it is there.");
+      this.status.takeAsked(answer);
+      if (await this.status.next(status.revision)) this.rail.runWith(run.head, () => press("rp-run"));
+      return undefined;
     }
 
     takeShape(width, length) {

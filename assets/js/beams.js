@@ -39,6 +39,7 @@
       if (step === this.step) return this.light();
       this.step = step;
       if (!step) return RD.put(this.box);
+      if (!step.beams.length) return RD.put(this.box, h("p", { class: "rp-quiet" }, "No beams stand in this step's record."));
       const shown = this.whole ? step.beams : firstBeams(step.beams);
       this.rows = shown.map((beam) => this.row(step, beam));
       this.more.hidden = step.beams.length === shown.length && !this.whole;

@@ -7,8 +7,11 @@
   const { h } = RD;
 
   class EquationView {
-    /** @param {((advice: AdvicePicture) => void) | null} take runs again as advised; null offers nothing */
-    constructor(take) {
+    /**
+     * @param {((advice: AdvicePicture) => void) | null} take runs again as advised; null offers nothing
+     * @param {(() => void) | null} exactly runs again so that both lanes agree; null offers nothing
+     */
+    constructor(take, exactly = null) {
       this.take = take;
       this.values = {};
       const value = (name, tag = "b") => (this.values[name] = h(tag, { "data-figure": name }, "–"));
@@ -31,6 +34,7 @@
       this.verdict = h("span", { class: "rp-tag" });
       this.words = value("sentence", "span");
       this.advice = h("button", { type: "button", class: "rp-chip is-strong is-small", "data-act": "advice", hidden: true });
+      this.exactly = h("button", { type: "button", class: "rp-chip is-small", "data-act": "exactly", title: "Loads this model in the number format in which both lanes agree, and runs the same prompt and settings again", hidden: true, onclick: exactly }, "Run again exactly");
       this.parity = h("p", { class: "rp-parity", "data-figure": "parity" });
       this.equation = h(
         "div",
@@ -60,12 +64,16 @@
             fact("memory", "Peak memory", "Highest memory use of this run"),
           ),
           this.parity,
+          this.exactly,
         ),
       );
     }
 
-    /** @param {{ figures: Figures | null, busy: boolean } | null} run */
-    draw(run) {
+    /**
+     * @param {{ figures: Figures | null, busy: boolean } | null} run
+     * @param {boolean} mine the pair loaded is the run's
+     */
+    draw(run, mine = false) {
       const figures = run?.figures;
       const equation = figures?.equation ?? null;
       const { values } = this;
@@ -83,6 +91,7 @@
       RD.say(values.overhead, RD.percent(figures?.drafterShare));
       RD.say(values.memory, RD.bytes(figures?.peakMemory));
       RD.drawParity(this.parity, figures);
+      this.exactly.hidden = !mine || run?.busy || !differs(figures);
       this.drawAdvice(equation?.advice);
       this.drawBars(equation);
     }
@@ -140,6 +149,11 @@
     return `A step costs ${cost} and writes ${RD.number(equation.tokensPerStep, 2)} tokens`;
   }
 
+  /** @param {Figures | null | undefined} figures */
+  function differs(figures) {
+    return figures?.identical === false || (figures?.firstDifference ?? null) !== null;
+  }
+
   function rate(lane) {
     return lane?.rate ? `${RD.number(lane.rate)} tok/s` : "–";
   }
@@ -150,9 +164,9 @@
    */
   RD.drawParity = (box, figures) => {
     const same = figures?.identical;
-    const differs = same === false || (figures?.firstDifference ?? null) !== null;
-    box.className = `rp-parity ${same ? "is-same" : differs ? "is-different" : ""}`;
-    RD.say(box, figures?.parity ? `${same ? "✓ " : differs ? "≠ " : ""}${figures.parity}` : "");
+    const other = differs(figures);
+    box.className = `rp-parity ${same ? "is-same" : other ? "is-different" : ""}`;
+    RD.say(box, figures?.parity ? `${same ? "✓ " : other ? "≠ " : ""}${figures.parity}` : "");
   };
 
   RD.EquationView = EquationView;

@@ -9,7 +9,7 @@
     ["html", "HTML", "the run in one file that opens anywhere"],
     ["svg", "SVG", "the tree of this step as a picture"],
     ["png", "PNG", "the same, in pixels"],
-    ["jsonl", "JSON Lines", "the trace itself, to load again"],
+    ["jsonl", "JSON Lines", "the trace itself, to load again; full, or light without beams"],
     ["jsonl.gz", "JSON Lines, packed", "the same, small"],
     ["csv", "CSV", "a table, for spreadsheets"],
     ["parquet", "Parquet", "the same table, for pyarrow"],
@@ -23,10 +23,11 @@
     constructor(store) {
       this.store = store;
       this.table = h("select", { class: "rp-select", "aria-label": "Table of CSV and Parquet" }, TABLES.map((name) => h("option", { value: name }, name)));
+      this.detail = h("select", { class: "rp-select", "aria-label": "Detail of the trace" }, ["full", "light"].map((name) => h("option", { value: name }, name)));
       this.said = h("p", { class: "rp-quiet", role: "status" });
-      this.where = h("p", { class: "rp-quiet" });
+      this.where = h("p", { class: "rp-quiet", "data-figure": "step" });
       this.items = FORMATS.map(([format, title, words]) =>
-        h("li", {}, h("button", { type: "button", class: "rp-chip", "data-export": format, onclick: () => this.save(format) }, title), h("span", {}, words, format === "csv" && [": ", this.table])),
+        h("li", {}, h("button", { type: "button", class: "rp-chip", "data-export": format, onclick: () => this.save(format) }, title), h("span", {}, words, format === "csv" && [": ", this.table], format === "jsonl" && [": ", this.detail])),
       );
       this.element = RD.toolDialog("Export this run", this.where, h("ul", { class: "rp-exports" }, this.items), this.said);
     }
@@ -44,7 +45,7 @@
       RD.say(this.said, "Writing…");
       const wanted = format === "png" ? "svg" : format;
       /** @type {Exported | Failure} */
-      const answer = await server.export_run([run.key, wanted, index, this.table.value]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
+      const answer = await server.export_run([run.key, wanted, index, this.table.value, this.detail.value]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
       if ("error" in answer) return RD.say(this.said, answer.error);
       const made = format === "png" ? await pngOf(answer) : answer;
       await RD.saveBlob(made.name, blobOf(made));

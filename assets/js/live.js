@@ -34,6 +34,10 @@
       this.tree = new RD.TreeView(this.treeBox, store, () => this.tall(), { steady: true });
       this.motion = new RD.StepMotion(this.tree, this.textBox, store);
       this.filmBox.append(this.motion.element);
+      if (RD.HandOver) {
+        this.rates = new RD.HandOver(this.ratesBox, store, "rates", () => this.drawCharts());
+        this.positions = new RD.HandOver(this.positionsBox, store, "positions", () => this.drawCharts());
+      }
       this.text = new RD.TextView(this.textBox, { onstep: (step) => store.goTo(step) });
     }
 
@@ -47,8 +51,13 @@
       const { run } = this.store;
       if (this.chatOf !== run?.head?.run) this.drawChat(run);
       this.drawStep();
-      RD.drawRates(this.ratesBox, run?.rates);
-      RD.drawPositions(this.positionsBox, run?.positions);
+      this.drawCharts();
+    }
+
+    drawCharts() {
+      const { run } = this.store;
+      if (!this.rates?.takes()) RD.drawRates(this.ratesBox, run?.rates);
+      if (!this.positions?.takes()) RD.drawPositions(this.positionsBox, run?.positions);
     }
 
     drawChat(run) {

@@ -15,6 +15,7 @@
       for (const step of run.steps) this.store.run.cache.set(step.index, step);
       this.views = Object.fromEntries(VIEWS.map(([key, , name]) => [key, new RD[name](this.store)]));
       this.build(root, run.frame.head);
+      this.tip = new RD.SourceTip(root, this.store);
       for (const topic of ["run", "step"]) this.store.on(topic, () => this.draw());
       this.store.on("light", () => this.views[this.store.view].drawLight?.());
       this.store.on("view", () => this.show());

@@ -10,20 +10,44 @@
   const OVER_RUNS = ["honesty", "misses"]; // can be drawn over several runs
   const SURFACES = [["map", "Beam shapes"], ["space", "Beam shapes in space"]]; // of the sweep, once there is one
   const COMPARE = "compare";
+  // What each chart's numbers are, where it is no figure of its own name.
+  const FIGURES = { stages: "stages-step", "all-steps": "node", map: "shape", space: "shape", [COMPARE]: "claims" };
   const LEAST_MS = 400; // between two drawings of a run that grows
-  const CONFIG = { displaylogo: false, responsive: true, showLink: false, plotlyServerURL: "", modeBarButtonsToRemove: ["toImage", "sendDataToCloud", "editInChartStudio", "lasso2d", "select2d"] };
+  // A frame with an arrow into it, and letters of the format; in plotly.js's own form.
+  const SAVE = { width: 1000, height: 1000, path: "M450 60v420h-130l180 220 180-220h-130v-420zM80 700v220h840v-220h-90v130h-660v-130z" };
 
   let loading = null;
 
+  /**
+   * What the mode bar offers: zooming, and saving the picture in both formats, by this page alone.
+   * @param {() => string} name of the file, without its end
+   */
+  RD.plotConfig = (box, name) => ({
+    displaylogo: false,
+    responsive: true,
+    showLink: false,
+    plotlyServerURL: "",
+    modeBarButtonsToRemove: ["toImage", "sendChartToCloud", "sendDataToCloud", "editInChartStudio", "lasso2d", "select2d"],
+    modeBarButtonsToAdd: ["svg", "png"].map((format) => ({ name: `save-${format}`, title: `Save as ${format.toUpperCase()}`, icon: SAVE, click: () => savePlot(box, name(), format) })),
+  });
+
+  async function savePlot(box, name, format) {
+    const url = await window.Plotly.toImage(box, { format, scale: format === "png" ? 2 : 1 });
+    h("a", { href: url, download: `${name}.${format}` }).click();
+  }
+
+  /** How a file of a run begins. */
+  RD.runFile = (run) => `redrafter-${run?.head?.run.slice(0, 12) ?? "sweep"}`;
+
   /** The one copy of plotly.js, run once; the page's first paint does not wait for it. */
-  function plotly(server) {
+  RD.plotly = (server) => {
     loading ??= server.plot_code(null).then(({ code }) => {
       new Function(code).call(window);
       return window.Plotly;
     });
     loading.catch(() => (loading = null));
     return loading;
-  }
+  };
 
   class ChartsDialog {
     constructor(store) {
@@ -33,6 +57,7 @@
       this.box = h("div", { class: "rp-plot", role: "figure" });
       this.said = h("p", { class: "rp-quiet", role: "status" });
       this.table = h("div", { class: "rp-plottable" });
+      this.source = h("p", { class: "rp-quiet rp-plotsource" });
       this.measure = h("select", { class: "rp-select", "aria-label": "Measure of the beam shapes", onchange: () => this.draw() });
       this.other = h("select", { class: "rp-select", "aria-label": "Run to compare with", onchange: () => this.draw() });
       this.all = h("input", { type: "checkbox", onchange: () => this.draw() });
@@ -46,6 +71,7 @@
         h("div", { class: "rp-measures", role: "group", "aria-label": "Chart" }, this.picks, this.other, this.measure, this.allBox),
         this.box,
         this.words,
+        this.source,
         h("div", { class: "rp-row" }, save("svg"), save("png"), this.said),
         h("details", {}, h("summary", {}, "As a table"), this.table),
       );
@@ -79,7 +105,7 @@
       try {
         const theme = document.body.classList.contains("dark") ? "dark" : "light";
         /** @type {[any, ChartPicture | ComparePicture | Failure]} */
-        const [library, answer] = await Promise.all([plotly(server), this.ask(wanted, surface, theme)]);
+        const [library, answer] = await Promise.all([RD.plotly(server), this.ask(wanted, surface, theme)]);
         if ("error" in answer) return RD.say(this.said, answer.error);
         if (wanted === this.name) await this.show(library, answer);
       } catch {
@@ -109,7 +135,7 @@
         pick.hidden = (ofSurface(pick.dataset.chart) && !known.length) || (pick.dataset.chart === COMPARE && !others.length);
       }
       this.other.hidden = !others.length;
-      if (this.other.childElementCount !== others.length || !others.some((item) => item.key === this.other.value)) RD.put(this.other, others.map((item) => h("option", { value: item.key }, named(item))));
+      if (this.other.childElementCount !== others.length || !others.some((item) => item.key === this.other.value)) RD.put(this.other, others.map((item) => h("option", { value: item.key }, RD.runName(item))));
       this.measure.hidden = !ofSurface(this.name);
       const alike = this.alike().length;
       this.allBox.hidden = !OVER_RUNS.includes(this.name) || alike < 2;
@@ -133,11 +159,13 @@
     /** @param {ChartPicture & Partial<HonestyPicture>} chart */
     async show(library, chart) {
       const { data, layout } = JSON.parse(chart.figure);
-      await library.react(this.box, data, { ...layout, autosize: true, uirevision: this.name }, CONFIG);
+      await library.react(this.box, data, { ...layout, autosize: true, uirevision: this.name }, RD.plotConfig(this.box, () => this.file));
       this.drawn += 1;
       Object.assign(this.box.dataset, { drawn: this.drawn, chart: this.name });
       this.box.setAttribute("aria-label", `${chart.title}; the table below says the same`);
       RD.say(this.said, "");
+      for (const told of [this.source, this.table]) told.dataset.figure = FIGURES[this.name] ?? this.name;
+      RD.say(this.source, RD.sourceOf(this.store, this.source));
       RD.put(this.words, (chart.words ?? []).map((line) => h("li", {}, h("bdi", {}, line))));
       RD.put(
         this.table,
@@ -147,16 +175,16 @@
 
     async save(format) {
       if (!window.Plotly || !this.drawn) return;
-      const name = `redrafter-${this.store.run?.head?.run.slice(0, 12) ?? "sweep"}-${this.name}`;
-      const url = await window.Plotly.toImage(this.box, { format, scale: format === "png" ? 2 : 1 });
-      h("a", { href: url, download: `${name}.${format}` }).click();
+      await savePlot(this.box, this.file, format);
+    }
+
+    get file() {
+      return `${RD.runFile(this.store.run)}-${this.name}`;
     }
   }
 
   /** A run by its shape, and its name or prompt. */
-  function named(run) {
-    return `${run.head.width} × ${run.head.length}, ${RD.clip(RD.names.told(run), 40)}`;
-  }
+  RD.runName = (run) => `${run.head.width} × ${run.head.length}, ${RD.clip(RD.names.told(run), 40)} (${run.head.created.slice(11, 19)})`;
 
   RD.ChartsDialog = ChartsDialog;
 })();

@@ -87,14 +87,14 @@
     drawFacts(figures) {
       if (!figures) return RD.put(this.facts);
       const facts = [
-        ["Speed-up over the fastest plain", figures.speedupFastest ? `${RD.times(figures.speedupFastest)} (${figures.fastestDtype})` : "–"],
-        ["Steps", figures.steps],
-        ["Nodes per step", RD.number(figures.meanNodes)],
-        ["Beam slots saved by merging", RD.percent(figures.saving)],
-        ["Prompt (not in the rates)", RD.ms(figures.promptMs)],
-        ["Peak memory", RD.bytes(figures.peakMemory)],
+        ["fastest", "Speed-up over the fastest plain", figures.speedupFastest ? `${RD.times(figures.speedupFastest)} (${figures.fastestDtype})` : "–"],
+        ["steps", "Steps", figures.steps],
+        ["nodes", "Nodes per step", RD.number(figures.meanNodes)],
+        ["saving", "Beam slots saved by merging", RD.percent(figures.saving)],
+        ["prompt", "Prompt (not in the rates)", RD.ms(figures.promptMs)],
+        ["memory", "Peak memory", RD.bytes(figures.peakMemory)],
       ];
-      return RD.put(this.facts, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+      return RD.put(this.facts, facts.map(([figure, name, value]) => h("div", {}, h("dt", {}, name), h("dd", { "data-figure": figure }, value))));
     }
 
     drawLanes() {

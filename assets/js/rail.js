@@ -62,8 +62,8 @@
     }
 
     /**
-     * This run again with another shape.
-     * @param {AdvicePicture} advice
+     * The run shown again with a shape: another, or its own.
+     * @param {AdvicePicture | HeadPicture} shape
      */
     runWith({ width, length, nodes }, press) {
       const { head } = this.store.run;

@@ -7,6 +7,8 @@
   const { h } = RD;
   const WIDTHS = [1, 2, 4, 8, 16, 32, 64];
   const LENGTHS = [1, 2, 3, 4, 5, 6, 8, 12];
+  const REPEATS = 3; // the server runs every shape so often
+  const EVEN_UP_TO = 1.03; // a speed-up below that is within what two runs of one thing differ by
 
   class ShapesView {
     constructor(store, { start, stop, takeShape }) {
@@ -20,13 +22,14 @@
       this.stopButton = h("button", { type: "button", class: "rp-chip", "data-act": "cancel-sweep", hidden: true, onclick: stop }, "Cancel");
       this.progress = h("progress", { max: 1, value: 0, "aria-label": "Sweep", hidden: true });
       this.words = h("p", { class: "rp-verdict", "aria-live": "polite" });
+      this.warning = h("p", { class: "rp-warning", role: "status", hidden: true });
       this.picks = h("div", { class: "rp-measures", role: "group", "aria-label": "Measure" });
       this.mapBox = h("div", { class: "rp-mapbox", "data-tour": "shapes" });
       this.element = h(
         "div",
         { class: "rp-shapes" },
         h("section", { class: "rp-panel", "aria-label": "Sweep" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Measure beam shapes on the current prompt")), this.widths.element, this.lengths.element, h("div", { class: "rp-row" }, this.startButton, this.stopButton, this.cost, this.progress)),
-        h("section", { class: "rp-panel", "aria-label": "Heat map" }, this.words, this.picks, this.mapBox),
+        h("section", { class: "rp-panel", "aria-label": "Heat map" }, this.words, this.warning, this.picks, this.mapBox),
       );
       this.count();
     }
@@ -40,7 +43,7 @@
     count() {
       const shapes = this.widths.chosen().length * this.lengths.chosen().length;
       this.startButton.disabled = !shapes;
-      RD.say(this.cost, shapes ? `${RD.plural(shapes, "run")} of the prompt` : "Choose at least one of each");
+      RD.say(this.cost, shapes ? `${RD.plural(shapes * REPEATS, "race")}: every shape ${REPEATS} times, in rounds` : "Choose at least one of each");
     }
 
     draw() {
@@ -53,6 +56,8 @@
       this.element.dataset.sweep = sweep?.state ?? "none";
       this.element.dataset.done = surface?.done ?? 0;
       RD.say(this.words, words(sweep, surface));
+      RD.say(this.warning, surface?.warning ?? "");
+      this.warning.hidden = !surface?.warning;
       if (this.drawn === surface && this.drawnMeasure === this.measure) return;
       this.drawn = surface;
       this.drawnMeasure = this.measure;
@@ -63,7 +68,7 @@
     drawMap(surface) {
       if (!surface) {
         RD.put(this.picks);
-        RD.put(this.mapBox, h("p", { class: "rp-quiet" }, "Each cell will be one measured run. Click a cell to set the sliders to its shape."));
+        RD.put(this.mapBox, h("p", { class: "rp-quiet" }, "Each cell will be the median of three races. Click a cell to set the sliders to its shape."));
         return;
       }
       const known = surface.measures.filter((item) => item.values.flat().some((value) => value !== null));
@@ -83,7 +88,7 @@
   function words(sweep, surface) {
     if (sweep?.state === "failed") return sweep.message;
     if (sweep?.state === "queued") return sweep.position ? `Waiting for the device: ${RD.plural(sweep.position, "run")} before this one.` : "Starting…";
-    const lead = sweep?.state === "running" && surface ? `Measured ${surface.done} of ${surface.total}. ` : sweep?.stopped ? "Cancelled. " : "";
+    const lead = sweep?.state === "running" && surface ? `Measured ${surface.done} of ${surface.total} races. ` : sweep?.stopped ? "Cancelled. " : "";
     return lead + (surface?.words ?? "");
   }
 
@@ -99,26 +104,32 @@
       const share = high > low ? (value - low) / (high - low) : 0.5;
       return Math.round((measure.up ? share : 1 - share) * 100);
     };
-    const cell = (width, length, value) => {
+    const parted = measure.key === "speedup"; // colours part at break-even
+    const far = Math.max(0.05, ...values.map((value) => Math.abs(value - 1)));
+    const look = (value) => (parted ? { kind: value < 1 ? " is-below" : value < EVEN_UP_TO ? " is-even" : " is-above", heat: Math.round((Math.abs(value - 1) / far) * 100) } : { kind: "", heat: heat(value) });
+    const cell = (width, length, value, span) => {
       const best = surface.best?.[0] === width && surface.best?.[1] === length;
       if (value === null) return h("td", {}, h("span", { class: "rp-cellempty" }, "·"));
+      const { kind, heat: strength } = look(value);
+      const between = span ? `${RD.number(span[0], 2)} to ${RD.number(span[1], 2)}` : "";
       const text = `${RD.number(value, value >= 100 ? 0 : 2)}${measure.unit === "×" ? "×" : ""}`;
       return h(
         "td",
         {},
         h(
           "button",
-          { type: "button", class: `rp-heat${best ? " is-best" : ""}`, style: `--heat:${heat(value)}%`, "data-width": width, "data-length": length, "aria-label": `Width ${width}, length ${length}: ${text} ${measure.unit}${best ? ", fastest" : ""}. Set the sliders to it.`, onclick: () => takeShape(width, length) },
-          best ? `★ ${text}` : text,
+          { type: "button", class: `rp-heat${kind}${best ? " is-best" : ""}`, style: `--heat:${strength}%`, "data-width": width, "data-length": length, "aria-label": `Width ${width}, length ${length}: ${text} ${measure.unit}${between && `, ${between} over its runs`}${best ? ", fastest" : ""}. Set the sliders to it.`, onclick: () => takeShape(width, length) },
+          h("span", {}, best ? `★ ${text}` : text),
+          between && h("small", {}, between),
         ),
       );
     };
     return h(
       "table",
       { class: "rp-map" },
-      h("caption", {}, `${measure.name}${measure.unit && measure.unit !== "×" ? `, ${measure.unit}` : ""}. ★ marks the fastest shape; click a cell to set the sliders.`),
+      h("caption", {}, `${measure.name}${measure.unit && measure.unit !== "×" ? `, ${measure.unit}` : ""}. ${parted ? "Median and range of its races; amber lost, green won. " : ""}★ marks a shape whose slowest race beat all others; click a cell to set the sliders.`),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "width \\ length"), surface.lengths.map((length) => h("th", { scope: "col" }, length)))),
-      h("tbody", {}, surface.widths.map((width, row) => h("tr", {}, h("th", { scope: "row" }, width), surface.lengths.map((length, column) => cell(width, length, measure.values[row][column]))))),
+      h("tbody", {}, surface.widths.map((width, row) => h("tr", {}, h("th", { scope: "row" }, width), surface.lengths.map((length, column) => cell(width, length, measure.values[row][column], measure.spans[row]?.[column]))))),
     );
   }
 

@@ -50,6 +50,15 @@
       this.take(status);
     }
 
+    /**
+     * The pair that comes after the one of this revision; false where it could not be loaded.
+     * @param {number} revision
+     */
+    async next(revision) {
+      while (loading(this.store.status)) await pause(ASK_MS / 2);
+      return this.store.status.revision > revision;
+    }
+
     /** Ask until there is nothing to wait for. */
     async watch() {
       if (this.watching) return;
@@ -58,9 +67,7 @@
         const status = await this.store.server.pair_status("").catch(() => null);
         if (status) this.take(status);
         if (!loading(status ?? this.store.status)) break;
-        await new Promise((resolve) => {
-          setTimeout(resolve, ASK_MS);
-        });
+        await pause(ASK_MS);
       }
       this.watching = false;
     }
@@ -106,8 +113,8 @@
       if (pair.drafterCard) return;
       RD.put(
         this.lack,
-        h("p", {}, h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `), "What you see is a recorded example; every view works on it. Name a drafter under Models, or train one:"),
-        h("p", { class: "rp-mono" }, training(pair)),
+        h("p", {}, h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `), `What you see is a recorded example; every view works on it. Name a drafter under Models${pair.training ? ", or train one:" : "."}`),
+        pair.training && h("p", { class: "rp-mono" }, pair.training),
       );
     }
 
@@ -119,7 +126,7 @@
         card("Base model", pair.base, pair.baseCard),
         pair.drafterCard
           ? card("Drafter", pair.drafter, pair.drafterCard)
-          : h("article", { class: "rp-card" }, h("h2", {}, "No drafter"), h("p", {}, "Nothing can be drafted with this base model yet. The examples still open. Train a drafter with:"), h("p", { class: "rp-mono" }, training(pair))),
+          : h("article", { class: "rp-card" }, h("h2", {}, "No drafter"), h("p", {}, `Nothing can be drafted with this base model yet. The examples still open.${pair.training ? " Train a drafter with:" : ""}`), pair.training && h("p", { class: "rp-mono" }, pair.training)),
         h("article", { class: "rp-card" }, h("h2", {}, "This machine"), h("p", {}, `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`), h("p", {}, pair.expect), !pair.chatTemplate && h("p", {}, "This model has no chat template: prompts are continued as plain text.")),
         pair.cardText && h("details", { class: "rp-card is-card" }, h("summary", {}, "The drafter's model card"), h("pre", { tabindex: 0 }, pair.cardText)),
       );
@@ -135,9 +142,10 @@
     return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
   }
 
-  /** @param {PairPicture} pair */
-  function training(pair) {
-    return `python -m playground train --base ${pair.base} --out my-drafter`;
+  function pause(ms) {
+    return new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
   }
 
   RD.StatusView = StatusView;

@@ -8,6 +8,8 @@
   /** @typedef {import("./types").SweepFrame} SweepFrame */
   const RD = window.ReDrafter;
   const BUSY = ["queued", "prompt", "running"];
+  const NEAR_THE_END = 8; // steps: the text's end stays in view
+  const LEAST_NODES = 3; // drafted: fewer are no tree to look at
 
   /** A run as the page knows it: frames fill it in, whatever they leave out is asked for. */
   class Run {
@@ -40,7 +42,7 @@
      * @param {RunState & Partial<RunFrame>} frame
      */
     take(frame) {
-      for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete"]) {
+      for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete", "again"]) {
         if (name in frame) this[name] = frame[name];
       }
       if (frame.step) this.cache.set(frame.step.index, frame.step);
@@ -104,7 +106,9 @@
         run = new Run(frame.key);
         this.runs.push(run);
       }
+      const began = run.busy;
       if (!run.take(frame)) this.fetchWhole(run);
+      if (began && !run.busy && run === this.run && this.following) this.rest();
       if (frame.state === "failed") this.tell("error", frame.message);
       if (fresh && frame.kind === "run") this.show(run, true);
       else if (run === this.run) this.advance();
@@ -117,6 +121,12 @@
       this.light = { node: null, beam: null };
       this.fetchStep();
       this.emit("run");
+    }
+
+    /** A run that ended stays on its last step that tells something: the very last often drafts one token or none. */
+    rest() {
+      this.index = tellingStep(this.run.strip);
+      this.following = this.index === this.run.steps - 1;
     }
 
     show(run, following = true) {
@@ -205,6 +215,16 @@
     }
   }
 
+  /**
+   * The last step with a tree to look at and something accepted of it, near the end; the very last where none is there.
+   * @param {[number, number, number][]} strip accepted drafted tokens, drafted nodes, new tokens of every step
+   */
+  function tellingStep(strip) {
+    for (let at = strip.length - 1; at >= Math.max(0, strip.length - NEAR_THE_END); at--) if (strip[at][0] > 0 && strip[at][1] >= LEAST_NODES) return at;
+    return strip.length - 1;
+  }
+
+  RD.tellingStep = tellingStep;
   RD.Store = Store;
   RD.Run = Run;
 })();

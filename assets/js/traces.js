@@ -7,11 +7,17 @@
   const { h } = RD;
   const LARGEST = 64 * 2 ** 20; // bytes of a file; the server takes no more
 
+  const HEADS = [[""], ["Prompt"], ["When", "made"], ["Settings", "setting"], ["Steps", "steps"], ["Tokens per step", "perstep"], ["Speed-up", "speedup"], ["Same text", "parity"], [""]]; // and where each comes from
+
   class TracesView {
-    /** @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes */
-    constructor(store, adopt) {
+    /**
+     * @param {(key: string) => void} adopt makes a loaded trace this page's, to go when it closes
+     * @param {(key: string) => void} again runs a trace again
+     */
+    constructor(store, adopt, again) {
       this.store = store;
       this.adopt = adopt;
+      this.compare = new RD.CompareView(store, again);
       this.input = h("input", { type: "file", accept: ".jsonl,.json,application/jsonl", class: "rp-hidden", id: "rp-tracefile", onchange: () => this.read(this.input.files[0]) });
       this.list = h("tbody");
       this.renamed = null; // the run whose name is being typed
@@ -32,8 +38,9 @@
           "section",
           { class: "rp-panel", "aria-label": "Runs", "data-tour": "traces" },
           h("h2", {}, "Runs of this page"),
-          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, ["", "Prompt", "When", "Settings", "Steps", "Tokens per step", "Speed-up", "Same text", ""].map((name) => h("th", { scope: "col" }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
+          h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "List of runs" }, h("table", { class: "rp-table rp-runs" }, h("thead", {}, h("tr", {}, HEADS.map(([name, figure]) => h("th", { scope: "col", "data-figure": figure }, name || h("span", { class: "rp-hidden" }, "Action"))))), this.list)),
         ),
+        this.compare.element,
       );
     }
 
@@ -124,10 +131,12 @@
       this.renamed = null;
       const { runs, run: shown } = this.store;
       RD.put(this.list, [...runs].reverse().map((run) => this.row(run, run === shown)));
+      this.compare.draw();
     }
 
     row(run, current) {
       const { head, figures } = run;
+      const { run: shown } = this.store;
       if (!head) return null;
       const told = RD.names.told(run);
       const short = RD.clip(told, 40);
@@ -140,29 +149,31 @@
         { class: current ? "is-current" : null, "data-key": run.key },
         h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${short}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
         h("th", { scope: "row", dir: "auto" }, RD.clip(told, 60), origin(run)),
-        h("td", {}, when(head.created)),
-        h("td", {}, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
-        h("td", {}, run.steps),
-        h("td", {}, RD.number(figures?.tokensPerStep, 2)),
-        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}` }, RD.times(figures?.speedup)),
-        h("td", {}, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
+        h("td", { "data-figure": "made" }, when(head.created)),
+        h("td", { "data-figure": "setting" }, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
+        h("td", { "data-figure": "steps" }, run.steps),
+        h("td", { "data-figure": "perstep" }, RD.number(figures?.tokensPerStep, 2)),
+        h("td", { class: `is-${figures?.equation?.verdict ?? "none"}`, "data-figure": "speedup" }, RD.times(figures?.speedup)),
+        h("td", { "data-figure": "parity" }, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
         h(
           "td",
           {},
           h(
             "div",
             { class: "rp-rowtools" },
-            tool("download", "Download", short, () => this.download(run)),
-            tool("rename", "Rename", short, () => this.startRenaming(run)),
-            !run.busy && !alone && tool("remove", "Delete", short, () => this.delete(run)),
+            !current && !run.busy && shown?.head && !shown.busy && tool("compare", "Compare", `Compare the run shown with ${short}`, () => this.compare.show(shown, run)),
+            !run.busy && tool("again", "Run again", `Run again and verify ${short}`, () => this.compare.verify(run), "Run it again with its settings, here, and say what agrees"),
+            tool("download", "Download", `Download ${short}`, () => this.download(run)),
+            tool("rename", "Rename", `Rename ${short}`, () => this.startRenaming(run)),
+            !run.busy && !alone && tool("remove", "Delete", `Delete ${short}`, () => this.delete(run)),
           ),
         ),
       );
     }
   }
 
-  function tool(act, does, told, onclick) {
-    return h("button", { type: "button", class: "rp-chip is-small", "data-act": act, "aria-label": `${does} ${told}`, onclick }, does);
+  function tool(act, does, label, onclick, title = null) {
+    return h("button", { type: "button", class: "rp-chip is-small", "data-act": act, title, "aria-label": label, onclick }, does);
   }
 
   /** Where a run came from, when it was not made on this page. */

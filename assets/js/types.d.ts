@@ -26,6 +26,11 @@ export type StageTimes = [MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber, Ma
 /** (what, value) */
 export type Fact = [string, string];
 
+export type SourceKind = "measured" | "computed" | "predicted" | "set";
+
+/** (figure, where it comes from, how) */
+export type SourceItem = [string, SourceKind, string];
+
 /** The nodes of a tree, a column a list; node 0 is the root. */
 export interface NodeColumns {
   /** -1 for the root */
@@ -202,6 +207,8 @@ export interface Figures {
   /** null before the first step */
   equation: EquationPicture | null;
   finish: string | null;
+  /** where each of the page's numbers comes from */
+  sources: SourceItem[];
 }
 
 /** Tokens per second along the run: (the lane's own time in ms, rate). */
@@ -249,17 +256,20 @@ export interface MeasurePicture {
   up: boolean;
   /** [widths][lengths], null where nothing is known yet */
   values: MaybeNumber[][];
+  /** the same, least and most of a cell's runs; empty for most measures */
+  spans: ([number, number] | null)[][];
 }
 
 /** Heat maps over beam shapes. */
 export interface SurfacePicture {
   widths: number[];
   lengths: number[];
-  /** the fastest (width, length) */
+  /** the fastest (width, length), where it leads by more than noise */
   best: [number, number] | null;
   done: number;
   total: number;
   words: string;
+  warning: string;
   measures: MeasurePicture[];
 }
 
@@ -280,6 +290,8 @@ export interface PairPicture {
   /** Markdown */
   cardText: string;
   expect: string;
+  /** the command that trains a drafter for this base model; empty for a page that may not know its place */
+  training: string;
 }
 
 /** How far the pair is, and what it is. */
@@ -312,6 +324,8 @@ export interface RunState {
   message: string;
   /** runs before this one in the line */
   position: number;
+  /** key of the recorded run that this one makes again; empty for a run of its own */
+  again: string;
 }
 
 /** A run while it is made, or whole. */
@@ -392,6 +406,45 @@ export interface ChartPicture {
 /** Two runs: the chart, its table, and what differs in words. */
 export interface ComparePicture extends ChartPicture {
   words: string[];
+}
+
+/** One thing that a run and the same run made again both say. */
+export interface ClaimPicture {
+  what: string;
+  /** null: there was nothing to compare */
+  agrees: boolean | null;
+  words: string;
+}
+
+/** Two steps that start at the same place of the same text. */
+export interface MeetingPicture {
+  /** new tokens written before either */
+  at: number;
+  /** index of the step */
+  left: number;
+  right: number;
+  sameTree: boolean;
+  samePicks: boolean;
+}
+
+/** Two runs side by side. */
+export interface SidesPicture {
+  samePrompt: boolean;
+  /** index of the first new token that differs; null where one text begins the other */
+  firstDifference: number | null;
+  claims: ClaimPicture[];
+  /** whether a difference would be a surprise */
+  expectation: string;
+  /** what is the same and what is not */
+  words: string[];
+  /** (setting, first, second) */
+  differences: [string, string, string][];
+  columns: string[];
+  /** figures in pairs */
+  rows: string[][];
+  /** (figure, where the first run's comes from, where the second's) */
+  sources: [string, string, string][];
+  meetings: MeetingPicture[];
 }
 
 /** The drafter over one run or several: the chart, its table, and what it says. */

@@ -16,8 +16,8 @@ from torch import Tensor
 from playground.base_model.adapter import BaseModel
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import Batch
-from playground.distill.training.loss import Teacher
-from playground.distill.training.objective import Objective, StepLoss, UnrolledRows
+from playground.distill.training.loss import Mix, Teacher
+from playground.distill.training.objective import DEFAULT_AIM, Aim, Objective, StepLoss, UnrolledRows
 from playground.distill.training.recipe import tied_head
 from playground.drafter.cell import Drafter
 
@@ -29,25 +29,27 @@ class Mixture:
     cross_entropy: float = 1.0
     regression: float = 0.0  # for a tied head only
     label_share: float = 0.0  # of the cross-entropy's target
+    acceptance: float = 0.0  # -log of the overlap with the base model's distribution
+    step_decay: float = DEFAULT_AIM.step_decay
 
 
 class StudyObjective(Objective):
     """The trained loss with the study's parts beside it."""
 
     def __init__(self, drafter: Drafter, states: TeacherStates, base: BaseModel, mixture: Mixture) -> None:
-        super().__init__(drafter, states, tied_head(drafter, base))
+        aim = Aim(Mix(mixture.cross_entropy, mixture.acceptance), mixture.step_decay)
+        super().__init__(drafter, states, tied_head(drafter, base), aim)
         self.mixture = mixture
 
     def __call__(self, batch: Batch) -> StepLoss:
         rows = self.rows(batch)
-        entropy = self.cross_entropy(rows)
-        total = self.mixture.cross_entropy * entropy
+        total = self.against_teacher(rows)
         if self.mixture.regression and self.head is not None:
             hidden = self.states.hidden_states(rows.targets)[:, : rows.projected.shape[1]]  # after the final norm
             error = hidden_regression(rows.projected, hidden.to(rows.projected.device), rows.weight)
             total = total + self.mixture.regression * error
         scale = rows.weight.sum().clamp(min=1e-6)
-        return StepLoss(total / scale, float(entropy.detach() / scale))
+        return StepLoss(total / scale, float(total.detach() / scale))
 
     def teacher(self, rows: UnrolledRows) -> Teacher:
         soft, share = super().teacher(rows), self.mixture.label_share

@@ -1,4 +1,7 @@
-"""Measures one prompt at every beam shape asked for: the same text each time, so the shapes compare.
+"""Measures one prompt at every beam shape asked for, in rounds: every shape once, then every shape again.
+
+Each run races plain decoding, so a speed-up compares two lanes of one moment, and what a busy machine does to one
+round it does to all shapes of it.
 
 Knows a session's runs; nothing of how the cells are drawn.
 """
@@ -9,13 +12,17 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from statistics import median
 from typing import Protocol
 
 from playground.config import BeamShape, PlaygroundError, RunRequest
-from playground.figures.sweep import sweep_cell
-from playground.figures.totals import RunTotals
+from playground.figures.sweep import plain_rates, spread, sweep_cell
 from playground.line import Line, Place
-from playground.trace import NoRecords, Record, SweepCell, SweepRecord, Trace
+from playground.trace import NoRecords, Record, SweepRecord, Trace
+
+REPEATS = 3
+"""Runs of every shape: the fewest that have a median."""
+MOST_REPEATS = 50
 
 
 class Measurable(Protocol):
@@ -35,19 +42,19 @@ def sweep(
     lengths: Sequence[int],
     stop: threading.Event,
     place: Place | None = None,
+    repeats: int = REPEATS,
 ) -> Iterator[SweepRecord]:
-    """Run `request` at every shape, longer beams last; a record after each cell, holding all so far.
-
-    The first run is a race and gives the plain rate that every speed-up is measured against (none if the request asks
-    for no race). The other texts are compared with that plain lane's. Stopped, it yields nothing more: the last record
-    has `finished` False.
+    """Run `request` at every shape, longer beams last, `repeats` times over; a record after each run, holding all so
+    far. Stopped, it yields nothing more: the last record has `finished` False.
 
     Args:
         place: in the session's line, one turn for the whole sweep; without one it takes its own.
 
     Raises:
-        PlaygroundError: no shapes, or a shape or request that cannot run; before anything runs.
+        PlaygroundError: no shapes, or a shape, request or number of repeats that cannot run; before anything runs.
     """
+    if not 1 <= repeats <= MOST_REPEATS:
+        raise PlaygroundError(f"The repeats are {repeats}, but must be from 1 to {MOST_REPEATS}. Ask for 3 or more.")
     shapes = [
         replace(request.shape, width=width, length=length)
         for length in sorted(set(lengths))
@@ -56,36 +63,42 @@ def sweep(
     if not shapes:
         raise PlaygroundError("The sweep has no beam shape. Give at least one width and one length.")
     session.check(replace(request, shape=max(shapes, key=lambda shape: shape.max_nodes)))
-    return _in_one_turn(session, request, shapes, stop, place)
+    return _in_one_turn(session, request, shapes, repeats, stop, place)
 
 
 def _in_one_turn(
-    session: Measurable, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place | None
+    session: Measurable,
+    request: RunRequest,
+    shapes: list[BeamShape],
+    repeats: int,
+    stop: threading.Event,
+    place: Place | None,
 ) -> Iterator[SweepRecord]:
     with session.line.join() if place is None else nullcontext(place) as turn:
-        yield from _cells(session, request, shapes, stop, turn)
+        runs: dict[BeamShape, list[Trace]] = {shape: [] for shape in shapes}
+        for _ in range(repeats):
+            for shape in shapes:
+                try:
+                    trace = Trace.collect(session.run(replace(request, shape=shape), stop, turn))
+                except NoRecords:
+                    return
+                if trace.stopped:
+                    return
+                runs[shape].append(trace)
+                yield _record(request, runs, repeats)
 
 
-def _cells(
-    session: Measurable, request: RunRequest, shapes: list[BeamShape], stop: threading.Event, place: Place
-) -> Iterator[SweepRecord]:
-    cells: list[SweepCell] = []
-    race: Trace | None = None  # the first run, where one was asked for
-    for shape in shapes:
-        try:
-            asked = replace(request, shape=shape, race=request.race and race is None)
-            trace = Trace.collect(session.run(asked, stop, place))
-        except NoRecords:
-            return
-        if trace.stopped:
-            return
-        race = race or (trace if request.race else None)
-        cells.append(sweep_cell(trace, race))
-        yield SweepRecord(
-            widths=tuple(sorted({shape.width for shape in shapes})),
-            lengths=tuple(sorted({shape.length for shape in shapes})),
-            cells=tuple(cells),
-            plain_tokens_per_second=RunTotals.of(race).plain.tokens_per_second if race else None,
-            prompt=request.prompt,
-            finished=len(cells) == len(shapes),
-        )
+def _record(request: RunRequest, runs: dict[BeamShape, list[Trace]], repeats: int) -> SweepRecord:
+    """All that was measured so far."""
+    every = [run for of_shape in runs.values() for run in of_shape]
+    rates = plain_rates(every)
+    return SweepRecord(
+        widths=tuple(sorted({shape.width for shape in runs})),
+        lengths=tuple(sorted({shape.length for shape in runs})),
+        cells=tuple(sweep_cell(of_shape) for of_shape in runs.values() if of_shape),
+        plain_tokens_per_second=median(rates) if rates else None,
+        prompt=request.prompt,
+        finished=len(every) == len(runs) * repeats,
+        repeats=repeats,
+        plain_spread=spread(rates),
+    )

@@ -41,7 +41,7 @@ def info(chosen: argparse.Namespace) -> int:
             f"Drafter: {drafter.name}, {drafter.parameters / 1e6:.1f}M parameters, drafts {drafter.draft_vocabulary:,} "
             "tokens of the vocabulary"
             if drafter
-            else "Drafter: none. Name one with --drafter, or train one: python -m playground train --help"
+            else f"Drafter: none. Name one with --drafter, or train one: {found.training}"
         )
         out.words(f"Runs on {found.device} in {found.dtype}, {found.engine} engine, {found.kernels} kernels")
         for note in found.notes:

@@ -25,6 +25,7 @@ from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, BeamShape, parse_
 from playground.export import to_json
 from playground.figures.sweep import fastest
 from playground.trace import SweepCell, SweepRecord
+from playground.views.sweep import sweep_info
 
 if TYPE_CHECKING:
     from playground.bench.benchmark import Measured
@@ -39,6 +40,7 @@ def add_verbs(verbs: Any) -> None:
     add_prompt(parser)
     parser.add_argument("--widths", default="1,2,4,8,16", metavar="LIST", help="beam widths, like 1,2,4 or 1-4")
     parser.add_argument("--lengths", default="2,3,4,5,6", metavar="LIST", help="beam lengths")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="runs of every shape, in rounds")
     add_sampling(parser.add_argument_group("run"))
     add_pair(parser)
     add_json(parser)
@@ -51,6 +53,8 @@ def add_verbs(verbs: Any) -> None:
 
 
 def run_sweep(chosen: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from playground.bench.shapes import sweep
 
     widths = whole_numbers(chosen.widths, MAX_BEAM_WIDTH)
@@ -59,21 +63,31 @@ def run_sweep(chosen: argparse.Namespace) -> int:
     with output(chosen.json) as out, stop_on_interrupt() as stop:
         session = open_pair(chosen)
         done: SweepRecord | None = None
-        out.words("width length  tokens/step  tokens/s  speed-up  nodes")
-        for done in sweep(session, request, widths, lengths, stop):
-            out.words(_row(done.cells[-1]))
+        measured = sweep(session, request, widths, lengths, stop, repeats=chosen.repeats)
+        total = len(set(widths)) * len(set(lengths)) * chosen.repeats
+        for record in tqdm(measured, total=total, unit="run", disable=None):
+            done = record
         best = fastest(done.cells) if done else None
         if done is None or best is None:
             return STOPPED
         out.result({**to_json(done), "best": {"beam_width": best.width, "beam_length": best.length}})
-        out.words(f"Fastest here: beam width {best.width}, beam length {best.length}.")
+        out.words("width length  tokens/step  tokens/s  speed-up  least   most  nodes")
+        for cell in done.cells:
+            out.words(_row(cell))
+        info = sweep_info(done)
+        out.words(info.words)
+        if info.warning:
+            out.words(info.warning)
         return 0 if done.finished else STOPPED
 
 
 def _row(cell: SweepCell) -> str:
-    speedup = f"{cell.speedup:8.2f}" if cell.speedup is not None else "       -"
+    speedup, least, most = (
+        "-" if value is None else f"{value:.2f}" for value in (cell.speedup, cell.speedup_least, cell.speedup_most)
+    )
     return (
-        f"{cell.width:5d} {cell.length:6d} {cell.tokens_per_step:12.2f} {cell.tokens_per_second:9.1f}  {speedup} "
+        f"{cell.width:5d} {cell.length:6d} {cell.tokens_per_step:12.2f} {cell.tokens_per_second:9.1f}  {speedup:>8} "
+        f"{least:>6} {most:>6} "
         f"{cell.mean_nodes:6.1f}"
     )
 

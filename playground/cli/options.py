@@ -24,6 +24,7 @@ from playground.config import (
     parse_nodes,
     shown,
 )
+from playground.trace import Detail
 
 DEFAULTS = RunRequest((Message("user", "-"),))
 
@@ -188,3 +189,13 @@ def _prompt(text: str) -> str:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise PlaygroundError(f"Standard input is not UTF-8 text ({error.reason}). Convert it first.") from error
+
+
+def add_trace_detail(parser: argparse.ArgumentParser, where: str) -> None:
+    """How much of a run its trace keeps."""
+    parser.add_argument(
+        "--trace-detail",
+        default="full",
+        choices=get_args(Detail),
+        help=f"{where}: light leaves out beams and candidates that were not sent, half the size (default: full)",
+    )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from playground.cli.options import (
@@ -15,6 +13,7 @@ from playground.cli.options import (
     add_pair,
     add_prompt,
     add_run,
+    add_trace_detail,
     add_verb,
     engine_options,
     request_of,
@@ -42,6 +41,7 @@ def add_verbs(verbs: Any) -> None:
         add_run(parser)
         add_pair(parser)
         parser.add_argument("--trace", metavar="FILE", help="save the run's trace (JSON Lines)")
+        add_trace_detail(parser, "of --trace")
         add_json(parser)
 
 
@@ -75,22 +75,9 @@ def open_pair(chosen: argparse.Namespace) -> Session:
     """
     session = open_session(chosen)
     if session.info.drafter is None:
-        base = chosen.base or session.info.base.name
-        base = str(Path(base).resolve()) if Path(base).is_dir() else base
-        command = shlex.join(
-            (
-                "python",
-                "-m",
-                "playground",
-                "train",
-                "--base",
-                str(base or session.info.base.name),
-                "--out",
-                "my-drafter",
-            )
-        )
         raise PlaygroundError(
-            f"No drafter is loaded for {session.info.base.name}. Name one with --drafter, or train one: {command}"
+            f"No drafter is loaded for {session.info.base.name}. Name one with --drafter, or train one: "
+            f"{session.info.training}"
         )
     return session
 
@@ -102,7 +89,7 @@ def _without_template(name: str, system: bool) -> str:
 
 def _run(chosen: argparse.Namespace, *, race: bool) -> int:
     request = request_of(chosen, shape_of(chosen), race=race)
-    with output(chosen.json) as out, trace_file(chosen.trace) as file:
+    with output(chosen.json) as out, trace_file(chosen.trace, chosen.trace_detail) as file:
         session = open_pair(chosen)
         request = replace(request, shape=shape_of(chosen, session.shape))
         trace = _follow(session, request, file, out)

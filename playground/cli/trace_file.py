@@ -17,21 +17,25 @@ from typing import IO
 from playground.config import PlaygroundError
 from playground.export import write_records
 from playground.files import name_beside
-from playground.trace import Header, Record
+from playground.trace import Detail, Header, Record, light
 
 
 class TraceFile:
     """Takes a run's records.
 
+    Args:
+        detail: how much of each is kept.
+
     Attributes:
         failed: why the file is not whole, None while it is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, detail: Detail = "full") -> None:
         self._path = Path(os.path.realpath(path))
         self._in_place = _is_device(path)
         self._partial = path if self._in_place else name_beside(self._path)
         self._stream: IO[str] = open(self._partial, "w" if self._in_place else "x", encoding="utf-8")  # noqa: SIM115
+        self._detail = detail
         self.failed: PlaygroundError | None = None
 
     def take(self, record: Record) -> None:
@@ -39,7 +43,7 @@ class TraceFile:
         if self.failed is not None:
             return
         try:
-            write_records(self._stream, [record])
+            write_records(self._stream, [light(record) if self._detail == "light" else record])
             if isinstance(record, Header) and not self._in_place:
                 os.replace(self._partial, self._path)
                 self._in_place = True
@@ -58,7 +62,7 @@ class TraceFile:
 
 
 @contextmanager
-def trace_file(path: str | None) -> Iterator[TraceFile | None]:
+def trace_file(path: str | None, detail: Detail = "full") -> Iterator[TraceFile | None]:
     """The trace's file, tried before anything is loaded, so that a wrong path costs no run.
 
     Raises:
@@ -68,7 +72,7 @@ def trace_file(path: str | None) -> Iterator[TraceFile | None]:
         yield None
         return
     try:
-        file = TraceFile(Path(path))
+        file = TraceFile(Path(path), detail)
     except (OSError, ValueError) as error:
         raise _refused(Path(path), error) from error
     try:

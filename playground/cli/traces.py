@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from playground.cli.options import add_json, add_verb
+from playground.cli.options import add_json, add_trace_detail, add_verb
 from playground.cli.terminal import Output, output
 from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, export, notice, read_trace, to_json
@@ -36,6 +36,7 @@ def add_verbs(verbs: Any) -> None:
         "--step", type=int, metavar="N", help="of svg and graphml, from 1 (svg: the last; graphml: all)"
     )
     parser.add_argument("--table", default="steps", choices=get_args(TableName), help="of csv and parquet")
+    add_trace_detail(parser, "of jsonl, jsonl.gz and html")
     add_json(parser)
     parser = add_verb(verbs, "stats", run_stats, "tell the figures of recorded runs, each and together")
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="traces (JSON Lines, packed or not)")
@@ -54,7 +55,8 @@ def run_export(chosen: argparse.Namespace) -> int:
         raise PlaygroundError(
             f"Step is {chosen.step}, but the trace has steps 1 to {len(trace.steps)}. Choose one of them."
         )
-    wish = Wish(step=None if chosen.step is None else chosen.step - 1, table=chosen.table)
+    at = None if chosen.step is None else chosen.step - 1
+    wish = Wish(step=at, table=chosen.table, detail=chosen.trace_detail)
     body = export(trace, chosen.to, wish)
     if to_screen:
         sys.stdout.buffer.write(body)

@@ -23,25 +23,40 @@ from playground.distill.teacher.states import StatesInfo, bytes_needed, states_r
 from playground.distill.trial import TrialOptions
 
 _PATIENCE = 1.5  # times the seconds that were planned for the trial
-_NEAR = 0.1  # of the steps: no plan is changed for less
+_FEWEST_TOKENS = 4096  # of a corpus that is cut short
+_SLOWER, _FASTER = 4.0, 0.5  # than when it was measured: what the ending is taken to be at most
 
 
 class Allowance:
     """The hours and the disk of one run."""
 
     def __init__(
-        self, author: Author, request: TrainRequest, sizes: Sizes, plan: Plan, say: Callable[[str], None]
+        self,
+        author: Author,
+        request: TrainRequest,
+        sizes: Sizes,
+        plan: Plan,
+        say: Callable[[str], None],
+        *,
+        tick: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """
+        Args:
+            tick: called while rates are measured; may raise.
+        """
         self.author, self.request, self.sizes, self.plan, self.say = author, request, sizes, plan, say
+        self._tick, self._clock = tick, clock
         self.schedule = Schedule(request.hours or sizes.hours, author.base.device.type)
         self.row_tokens = min(request.row_tokens, author.base.window)
         self.taps: tuple[int, ...] = ()  # of the drafter to train: what the teacher's forward is measured with
-        self._began = time.perf_counter() if request.began is None else request.began
+        self._began = clock() if request.began is None else request.began
+        self._before = max(plan.elapsed, plan.seconds_spent())  # of earlier runs
 
     @cached_property
     def rates(self) -> Rates:
         """Measured when they are first wanted."""
-        return measure_rates(self.author, self.taps, self.row_tokens)
+        return measure_rates(self.author, self.taps, self.row_tokens, self._tick)
 
     @cached_property
     def trial_options(self) -> TrialOptions:
@@ -60,29 +75,48 @@ class Allowance:
         trial = self.request.trial
         return trial.new_tokens * self.rates.token_seconds * (1 + len(trial.shapes))
 
+    @property
+    def hours_decide(self) -> bool:
+        """Whether training is as long as the hours allow, instead of as long as was asked."""
+        return self.request.steps is None
+
     def trial_ends(self) -> Callable[[int], bool]:
         """Whether a trial that begins now has tried enough: all that were asked for, or what its time allows."""
         if self.request.trial.prompts is not None:
             return lambda tried: False
-        began, seconds = time.perf_counter(), _PATIENCE * self.trial_seconds
-        return lambda tried: tried >= FEWEST_PROMPTS and time.perf_counter() - began > seconds
+        began, planned = self._clock(), _PATIENCE * self.trial_seconds
+
+        def enough(tried: int) -> bool:
+            seconds = self._clock() - began
+            left = self.schedule.seconds - self.spent_seconds() if self.hours_decide else planned - seconds
+            return tried >= FEWEST_PROMPTS and seconds / tried > left
+
+        return enough
+
+    def reading_ends(self) -> Callable[[int], bool]:
+        """Whether so many tokens of the corpus have to do, as more would leave no time to train on them."""
+        request = self.request
+        as_given = request.rows is not None or (request.corpus is not None and request.hours is None)
+        if as_given or not self.hours_decide:
+            return lambda done: False
+        return lambda done: (
+            done >= _FEWEST_TOKENS and self.spent_seconds() > self.schedule.reading_ends(self.trial_seconds)
+        )
 
     def spent_seconds(self) -> float:
-        """Since the beginning: all stages of earlier runs too, or this run with its loading."""
-        return max(self.plan.seconds_spent(), time.perf_counter() - self._began)
+        """Since the beginning, by the clock: earlier runs as far as they were noted, and this one with its loading."""
+        return self._before + self._clock() - self._began
 
-    def choose_steps(self, step_seconds: float) -> int:
-        """Training steps that the rest of the hours holds."""
-        spent = self.spent_seconds()
-        self.rates = replace(self.rates, step_seconds=step_seconds)
-        self.plan.choose_steps(self.schedule.hours, step_seconds, trial=self.trial_seconds, elapsed=spent)
-        return self.plan.steps or 0
+    def steps_left(self, step_seconds: float) -> int:
+        """Training steps that the rest of the hours holds; what comes after them is as slow as they are.
 
-    def revised_steps(self, step: int, steps: int, step_seconds: float) -> int:
-        """Steps that the rest of the hours holds by the rate of training itself; the same where that is near."""
-        left = self.schedule.seconds - self.spent_seconds() - self.trial_seconds
-        found = max(step, 1) + int(max(left, 0.0) / step_seconds)
-        return steps if abs(found - steps) <= _NEAR * steps else found
+        Args:
+            step_seconds: of a step as things go now.
+        """
+        planned = self.plan.step_seconds
+        pace = min(max(step_seconds / planned, _FASTER), _SLOWER) if planned else 1.0
+        ending = (self.trial_seconds + self.plan.checkpoint_seconds) * pace
+        return self.schedule.steps_left(self.spent_seconds(), ending, step_seconds)
 
     def say_plan(self, tokens: int | None) -> None:
         """The plan as far as it is known; `tokens` of the corpus once it is written."""

@@ -13,7 +13,7 @@ from typing import Any
 from playground.distill.corpus.corpus import HELD_OUT_EVERY, Corpus
 from playground.distill.corpus.openings import Openings
 from playground.distill.plan import Spent
-from playground.distill.training.objective import STEP_DECAY
+from playground.distill.training.objective import DEFAULT_AIM
 from playground.distill.training.recipe import Recipe
 from playground.distill.trial import Trial
 from playground.drafter.config import DEFAULT_COPY_CHANCES, DrafterConfig
@@ -173,7 +173,16 @@ def _recipe(facts: CardFacts) -> Iterator[str]:
         f"{recipe.seed}."
         + (f" It began with the weights of the drafter {Path(recipe.start).name}." if recipe.start else "")
     )
-    yield f"Loss: cross-entropy against the base model's own distribution; step k weighs {STEP_DECAY:g}^(k-1)."
+    mix = DEFAULT_AIM.mix
+    parts = [
+        f"{weight:g} x {part}"
+        for weight, part in (
+            (mix.entropy, "cross-entropy against the base model's own distribution"),
+            (mix.acceptance, "-log of the overlap with it"),
+        )
+        if weight
+    ]
+    yield f"Loss: {' + '.join(parts)}; step k weighs {DEFAULT_AIM.step_decay:g}^(k-1)."
 
 
 def _rates(facts: CardFacts) -> Iterator[str]:

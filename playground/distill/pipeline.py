@@ -8,7 +8,6 @@ session.
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,14 +24,14 @@ from playground.distill.author import Author, device_name
 from playground.distill.card import CardFacts, write_card
 from playground.distill.corpus.conversation import CorpusOptions
 from playground.distill.corpus.corpus import Corpus, load_corpus, require_corpus_of
-from playground.distill.corpus.self_written import ENDLESS_ROWS, write_own_corpus
+from playground.distill.corpus.self_written import ENDLESS_ROWS, tokens_in, write_own_corpus
 from playground.distill.disk import explain_full_disk
+from playground.distill.pace import Pace, require_a_batch
 from playground.distill.plan import Plan, Stage
 from playground.distill.request import TrainRequest, sizes_for
 from playground.distill.teacher.fill import fill
 from playground.distill.teacher.states import StatesInfo, TeacherStates
-from playground.distill.training.batches import BatchSource
-from playground.distill.training.loop import TrainOptions, TrainProgress, seconds_per_step, train, trained_steps
+from playground.distill.training.loop import TrainProgress, train, trained_steps
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import (
     Recipe,
@@ -48,8 +47,6 @@ from playground.drafter.file import load_drafter, save_drafter
 from playground.progress import Bars
 
 _TRIAL_ROW = 192  # tokens of a row that is written for its prompt alone
-_ENOUGH_STEPS, _FEWEST_PLACES = 1000, 64
-_STEPS_TO_JUDGE, _SECONDS_TO_JUDGE = 20, 30.0
 
 
 @dataclass(frozen=True)
@@ -85,8 +82,9 @@ class Pipeline:
         }
         self.plan = Plan.open(self.work / "plan.json", settings)
         self.processes.wait()  # nobody writes the plan before all have read it
-        self.allowance = Allowance(author, request, self.sizes, self.plan, bars.say)
+        self.allowance = Allowance(author, request, self.sizes, self.plan, bars.say, tick=bars.look)
         self.allowance.taps = self.recipe.config.context_layers
+        self.pace = Pace(self.allowance, self.plan, bars, self._save)
 
     def run(self) -> Made:
         """Do what is still to be done.
@@ -97,7 +95,9 @@ class Pipeline:
         """
         with explain_full_disk(self.request.out):
             corpus = self._corpus()
-            states = self._teacher(corpus)
+            corpus, states = self._teacher(corpus)
+            if self.plan.trial is None:
+                self._prompts(corpus, self.allowance.trial_options)  # before training, which gets the rest of the time
             log = self._training(corpus, states)
             drafter = load_drafter(self.request.out)
             trial = self._trial(corpus, drafter)
@@ -119,7 +119,7 @@ class Pipeline:
             self._write(folder)
         corpus = load_corpus(folder)
         require_corpus_of(corpus.about, corpus.ids, self.author.about, folder)
-        corpus = corpus.first(request.max_tokens or corpus.tokens)
+        corpus = corpus.first(plan.corpus_tokens or request.max_tokens or corpus.tokens)
         if plan.corpus_tokens is None:
             plan.corpus_tokens = corpus.tokens
             self._save()
@@ -143,19 +143,25 @@ class Pipeline:
         layers = self.recipe.config.context_layers
         return StatesInfo(self.base.info().config_hash, corpus_hash, tokens, self.base.hidden_size, layers)
 
-    def _teacher(self, corpus: Corpus) -> TeacherStates:
-        """The base model's word on every token of the corpus; one process fills it, the others wait."""
+    def _teacher(self, corpus: Corpus) -> tuple[Corpus, TeacherStates]:
+        """The base model's word on every token of the corpus; one process fills it, the others wait.
+
+        Returns:
+            The corpus as far as there was time to read it, and the states.
+        """
         info, folder = self._states_info(corpus.content_hash, corpus.tokens), self.work / "teacher"
         if self.processes.main:
-            self._fill(corpus, *TeacherStates.create_or_open(folder, info))
+            corpus = self._fill(corpus, *TeacherStates.create_or_open(folder, info))
+            info = self._states_info(corpus.content_hash, corpus.tokens)
         self.processes.wait_until(lambda: _is_full(folder, info))
         states = TeacherStates.open_part(folder, info)
         states.into_memory()
-        return states
+        self.bars.look()
+        return corpus, states
 
-    def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> None:
+    def _fill(self, corpus: Corpus, states: TeacherStates, done: int) -> Corpus:
         if done >= corpus.tokens:
-            return
+            return corpus
         if self.request.steps is None:
             self.allowance.say_plan(corpus.tokens)
         with (
@@ -168,35 +174,46 @@ class Pipeline:
                 amount(now - done)
                 report(now)
 
-            fill(reader, corpus, states, done, tell, self.bars.say)
+            alone = self.processes.world == 1  # others wait for all of it
+            enough = self.allowance.reading_ends() if alone else lambda done: False
+            read = fill(reader, corpus, states, done, tell, self.bars.say, enough)
+        return corpus if read == corpus.tokens else self._cut(corpus, states, read)
+
+    def _cut(self, corpus: Corpus, states: TeacherStates, tokens: int) -> Corpus:
+        """The corpus as far as it was read."""
+        self.bars.say(
+            f"Reading takes longer than planned: {tokens:,} of {corpus.tokens:,} tokens have to do, so that there is "
+            "time to train on them."
+        )
+        corpus = corpus.first(tokens)
+        states.end_at(self._states_info(corpus.content_hash, corpus.tokens))
+        self.plan.corpus_tokens = corpus.tokens
+        self._save()
+        return corpus
 
     def _training(self, corpus: Corpus, states: TeacherStates) -> list[dict[str, Any]]:
         """Train to the planned step; every checkpoint leaves a drafter in `out`."""
         request, out = self.request, self.work / "training"
         self.recipe = replace(self.recipe, config=self._fitted(corpus))
-        self._choose_steps(corpus, states)
+        self.recipe = self.pace.choose(self.recipe, corpus, states, self.base, self.learning_rate)
         drafter, source, objective = assemble(self.recipe, corpus, states, self.base, request.out.resolve().name)
-        _require_a_batch(source)
-        assert self.plan.steps is not None and self.plan.checkpoint_every is not None
-        options = TrainOptions(
-            steps=self.plan.steps,
-            learning_rate=self.learning_rate,
-            warmup_steps=min(200, max(1, self.plan.steps // 5)),
-            checkpoint_every=self.plan.checkpoint_every,
-        )
-        began = trained_steps(out)
+        require_a_batch(source)
+        options, began = self.pace.options(self.learning_rate), trained_steps(out)
+        self.bars.look()
+
+        alone = self.allowance.hours_decide and self.processes.world == 1
 
         def keep(_entry: dict[str, Any]) -> None:
             save_drafter(drafter, request.out)
 
         with (
             self._timed("training") as amount,
-            self.bars.stage("training", self.plan.steps, "step", began, stops=False) as report,
+            self.bars.stage("training", options.steps, "step", began, stops=False) as report,
         ):
 
             def show(now: TrainProgress) -> None:
                 self.bars.note(loss=f"{now.loss:.3f}", places=f"{now.places_per_second:,.0f}/s")
-                amount((now.step - began) * source.size * self.processes.world)
+                amount(now.places)
                 report(now.step)
 
             log = train(
@@ -209,12 +226,18 @@ class Pipeline:
                 show,
                 checkpointed=keep,
                 stop=self.bars.stop,
-                revise=self._reviser(corpus),
+                halved=self._halved,
+                **({"revise": self.pace.revise} if alone else {}),
             )
         if self.processes.main:
             keep({})  # a run may have been broken off between its last state and the drafter
         self.processes.wait()
         return log
+
+    def _halved(self, places: int) -> None:
+        self.bars.say(f"Out of memory with {2 * places} places together: training on {places} at once from now on.")
+        self.plan.places, self.recipe = places, replace(self.recipe, batch=places)
+        self._save()
 
     def _fitted(self, corpus: Corpus) -> DrafterConfig:
         """The drafter's config, no larger a draft vocabulary than the corpus can teach unless one was asked for."""
@@ -222,62 +245,6 @@ class Pipeline:
         if request.draft_vocabulary is not None or request.start is not None or not config.draft_vocab_size:
             return config
         return replace(config, draft_vocab_size=taught_vocabulary(corpus, config.draft_vocab_size))
-
-    def _choose_steps(self, corpus: Corpus, states: TeacherStates) -> None:
-        """Decide on the steps once: those asked for, or those that fit into the hours at the measured rate.
-
-        Where that would be few, batches are made smaller: many small steps teach more than a few large ones.
-        """
-        plan, recipe = self.plan, self.recipe
-        if self.request.steps is not None:
-            plan.steps = self.request.steps
-        elif plan.steps is None:
-            spare, source, objective = assemble(recipe, corpus, states, self.base, "spare")
-            options = TrainOptions(learning_rate=self.learning_rate)
-            while True:
-                _require_a_batch(source)
-                seconds = seconds_per_step(spare, source, objective, options)
-                steps, fewer = self.allowance.choose_steps(seconds), source.size // 2
-                if self.request.places or steps >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
-                    break
-                source = source.resized(fewer)
-            plan.steps, plan.places = int(self.processes.largest(steps)), source.size
-            self.allowance.say_plan(corpus.tokens)
-        if plan.places is not None:
-            self.recipe = replace(recipe, batch=plan.places)
-        plan.checkpoint_every = plan.checkpoint_every or min(1000, max(250, math.ceil((plan.steps or 0) / 8)))
-        self._save()
-
-    def _reviser(self, corpus: Corpus) -> Callable[[int, int], int]:
-        """Looks now and then whether training still ends in time, where the hours decide on its steps."""
-        if self.request.steps is not None or self.processes.world > 1:
-            return lambda step, steps: steps
-        first: int | None = None
-        looked = began = time.perf_counter()
-
-        def revise(step: int, steps: int) -> int:
-            nonlocal first, looked
-            now = time.perf_counter()
-            if first is None:
-                first = step
-            if step - first < _STEPS_TO_JUDGE or now - looked < _SECONDS_TO_JUDGE:
-                return steps
-            looked, seconds = now, (now - began) / (step - first)
-            found = self.allowance.revised_steps(step, steps, seconds)
-            return self._change_steps(found, step, seconds, corpus) if found != steps else steps
-
-        return revise
-
-    def _change_steps(self, steps: int, step: int, seconds: float, corpus: Corpus) -> int:
-        """The plan from now on, as far as the learning rate's decay has not begun."""
-        assert self.plan.steps is not None
-        now = TrainOptions(steps=self.plan.steps)
-        self.plan.steps = now.of_length(steps, step).steps
-        if self.plan.steps != now.steps:
-            self.allowance.rates = replace(self.allowance.rates, step_seconds=seconds)
-            self.allowance.say_plan(corpus.tokens)
-            self._save()
-        return self.plan.steps
 
     def _trial(self, corpus: Corpus, drafter: Drafter) -> Trial:
         """The real decoders on prompts never trained on; the result of an earlier run of the same weights holds."""
@@ -310,7 +277,8 @@ class Pipeline:
             )
             folder = self.work / f"trial-{missing}"
             openings = replace(self.request.openings, given=())
-            write_own_corpus(self.author, more, folder, self.bars, openings=openings, stage="prompts")
+            if tokens_in(folder, more) < missing * tokens:
+                write_own_corpus(self.author, more, folder, self.bars, openings=openings, stage="prompts")
             prompts += opening_prompts(load_corpus(folder), missing, room)
         return prompts
 
@@ -359,6 +327,7 @@ class Pipeline:
 
     def _save(self) -> None:
         if self.processes.main:
+            self.plan.elapsed = self.allowance.spent_seconds()
             self.plan.save()
 
 
@@ -366,14 +335,6 @@ def weights_fingerprint(base: BaseModel) -> str:
     """Tells apart models of the same config: a hash of the config and of some rows of the output head."""
     rows = base.embed(torch.arange(min(64, base.vocab_size), device=base.device)).float().cpu()
     return hashlib.sha256(base.info().config_hash.encode() + rows.numpy().tobytes()).hexdigest()[:16]
-
-
-def _require_a_batch(source: BatchSource) -> None:
-    if source.steps_per_epoch < 1:
-        raise PlaygroundError(
-            f"The corpus gives {len(source.places)} places to learn from, but a batch takes {source.size}. "
-            f"Use a larger corpus (--rows, --hours), or a smaller --batch."
-        )
 
 
 def _coverage(corpus: Corpus, drafter: Drafter) -> float:

@@ -15,9 +15,6 @@ from playground.files import write_json
 
 Stage = Literal["corpus", "teacher", "training"]
 
-_CHECKPOINT_SHARE = 0.1  # of training: each checkpoint is measured
-_FEWEST_STEPS = 50
-
 
 @dataclass(frozen=True)
 class Spent:
@@ -41,7 +38,11 @@ class Plan:
     corpus_tokens: int | None = None  # once the corpus is as long as it will be
     steps: int | None = None
     places: int | None = None  # of a batch, where the hours decided
+    cooling: tuple[int, float] | None = None  # step and share of the rate, where the decay began out of its turn
     checkpoint_every: int | None = None
+    checkpoint_seconds: float = 0.0  # of measuring one
+    step_seconds: float = 0.0  # of a step, as measured before the first
+    elapsed: float = 0.0  # seconds by the clock over all runs, as far as they were written down
     spent: dict[str, Spent] = field(default_factory=dict)
     trial: dict[str, Any] | None = None
 
@@ -64,6 +65,7 @@ class Plan:
                 f"Choose another --out, or delete that folder to start anew."
             )
         found["spent"] = {stage: Spent(**cost) for stage, cost in found["spent"].items()}
+        found["cooling"] = tuple(found["cooling"]) if found.get("cooling") else None
         return cls(file, **found)
 
     def save(self) -> None:
@@ -80,16 +82,6 @@ class Plan:
     def seconds_spent(self) -> float:
         """Over all stages and runs."""
         return sum(cost.seconds for cost in self.spent.values())
-
-    def choose_steps(self, hours: float, seconds_per_step: float, *, trial: float, elapsed: float = 0.0) -> None:
-        """Decide how many steps fit into what is left of the hours.
-
-        Args:
-            trial: seconds that the trial takes afterwards.
-            elapsed: seconds since this run began, its loading and sorting included.
-        """
-        left = (hours * 3600 - max(self.seconds_spent(), elapsed) - trial) * (1 - _CHECKPOINT_SHARE)
-        self.steps = max(_FEWEST_STEPS, int(left / seconds_per_step))
 
 
 def _leaves(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

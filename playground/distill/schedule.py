@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 DATA_SHARE = {"cpu": 0.5, "cuda": 0.4}
 """Of the hours, the trial taken off: for writing the corpus and reading it; training gets the rest."""
+_READING_SHARE = 0.15
+"""Of the hours, that reading may take from training where it is slower than planned."""
 _TRIAL_SHARE = 0.1
 FEWEST_PROMPTS = 2
 
@@ -49,6 +51,20 @@ class Schedule:
         both = (self.seconds - trial) * DATA_SHARE.get(self.device, DATA_SHARE["cpu"]) - spent
         written = rates.written or rates.read / 3  # about, before anything was written
         return both * rates.read / (rates.read + written)
+
+    def reading_ends(self, trial: float) -> float:
+        """Seconds from the beginning, after which no more of the corpus is read."""
+        share = DATA_SHARE.get(self.device, DATA_SHARE["cpu"]) + _READING_SHARE
+        return (self.seconds - trial) * share
+
+    def steps_left(self, spent: float, ending: float, step_seconds: float) -> int:
+        """Training steps that the rest of the hours holds.
+
+        Args:
+            ending: seconds that what comes behind training takes. step_seconds: of a step, its part of what is
+                measured meanwhile included.
+        """
+        return int(max(self.seconds - spent - ending, 0.0) / max(step_seconds, 1e-9))
 
     def plan(self, rates: Rates, trial: float, spent: float, tokens: int | None, steps: int | None) -> str:
         """The plan as a line, as far as it is known.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def try_drafter(
 
     Args:
         enough: asked after each, with the prompts tried so far: whether no more are to be tried.
-        report: called with decodings done, prompts x (1 + shapes) in all.
+        report: called after every step with decodings done, prompts x (1 + shapes) in all; may raise.
     """
     runs: dict[BeamShape, list[StepTotals]] = {shape: [] for shape in options.shapes}
     clock, written, done, tried = 0.0, 0, 0, 0
@@ -118,10 +119,12 @@ def try_drafter(
         plain.start(prompt)
         while plain.finish_reason is None:
             plain.step()
+            report(done)
         clock, written, done = clock + plain.clock_ms, written + len(plain.tokens) - 1, done + 1
         report(done)
         for shape in options.shapes:
-            runs[shape].append(_drafted(decoders.drafting(shape), prompt, options.new_tokens))
+            tick = partial(report, done)
+            runs[shape].append(_drafted(decoders.drafting(shape), prompt, options.new_tokens, tick))
             done += 1
             report(done)
     plain_ms = clock / max(written, 1)
@@ -133,10 +136,11 @@ def try_drafter(
     return Trial(tried, plain_ms, tuple(found))
 
 
-def _drafted(runner: Runner, prompt: list[int], new_tokens: int) -> StepTotals:
+def _drafted(runner: Runner, prompt: list[int], new_tokens: int, tick: Callable[[], None]) -> StepTotals:
     lane = DraftingLane(runner, new_tokens)
     first = lane.start(prompt).first_root
     steps = []
     while lane.finish_reason is None:
         steps.append(lane.step())
+        tick()
     return run_totals(prompt, first, steps)

@@ -14,7 +14,7 @@ from typing import get_args
 from playground.config import PlaygroundError
 from playground.export.jsonl import write_trace
 from playground.export.tables import TableName, table
-from playground.trace import StepRecord, Trace
+from playground.trace import Detail, StepRecord, Trace, in_detail
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,13 @@ class Wish:
 
     step: int | None = None  # from 0; formats of one step take the last where none is named
     table: TableName = "steps"
+    detail: Detail = "full"  # of the trace itself, where a format carries it
 
     def __post_init__(self) -> None:
         if self.table not in get_args(TableName):
             raise PlaygroundError(f"Table is {self.table!r}, but must be one of: {', '.join(get_args(TableName))}.")
+        if self.detail not in get_args(Detail):
+            raise PlaygroundError(f"Detail is {self.detail!r}, but must be one of: {', '.join(get_args(Detail))}.")
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ def step_at(trace: Trace, index: int | None) -> StepRecord:
     return trace.steps[at]
 
 
-def _jsonl(trace: Trace, _: Wish) -> bytes:
+def _jsonl(trace: Trace, wish: Wish) -> bytes:
     stream = io.StringIO()
-    write_trace(trace, stream)
+    write_trace(in_detail(trace, wish.detail), stream)
     return stream.getvalue().encode()
 
 
@@ -115,10 +118,10 @@ def _svg(trace: Trace, wish: Wish) -> bytes:
     return to_svg(step_at(trace, wish.step), sampled=trace.sampled, run_id=trace.header.run_id).encode()
 
 
-def _html(trace: Trace, _: Wish) -> bytes:
+def _html(trace: Trace, wish: Wish) -> bytes:
     from playground.export.offline import to_html
 
-    return to_html(trace).encode()
+    return to_html(in_detail(trace, wish.detail)).encode()
 
 
 FORMATS: dict[str, Format] = {

@@ -26,9 +26,9 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SCRIPTS = (
     "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree_pills", "tree", "motion_time",
     "motion", "terms", "guess", "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale",
-    "map", "scrubber", "steps", "live", "race", "offline",
+    "map", "scrubber", "steps", "live", "race", "sources", "offline",
 )  # fmt: skip
-STYLES = ("frame", "base", "tree", "views")
+STYLES = ("frame", "base", "tree", "views", "sources")
 OWN_STYLE = """
 body { margin: 0; padding: 16px; background: var(--rp-bg); }
 body { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; }

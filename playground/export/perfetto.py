@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from playground.export.values import to_json
+from playground.figures.provenance import summary_sources
 from playground.figures.rates import rate_points
 from playground.figures.totals import LaneTotals, RunTotals
 from playground.trace import Lane, StepRecord, Trace
@@ -40,6 +41,7 @@ def to_perfetto(trace: Trace) -> str:
             "device": visible(header.device),
             "dtype": visible(header.dtype),
             "settings": to_json(header.settings),
+            "sources": {name: f"{source.kind}: {source.words}" for name, source in summary_sources(trace).items()},
         },
     }
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -12,6 +12,7 @@ from playground.figures.format import percent
 from playground.figures.graph import step_graph
 from playground.trace import StepRecord
 from playground.views.graph import Place, places
+from playground.views.sources import FIXED
 from playground.views.step import StepInfo, step_info
 from playground.views.token_text import cells, visible
 
@@ -79,7 +80,9 @@ def to_svg(step: StepRecord, *, sampled: bool, run_id: str = "") -> str:
     size = {"width": f"{width:g}", "height": f"{height:g}", "viewBox": f"0 0 {width:g} {height:g}"}
     picture = ElementTree.Element("svg", {"xmlns": SVG, **size, "role": "img"})
     _text(picture, "title", f"Prefix tree of step {info.index + 1}")
-    about = f"{info.verdict} {info.saving}." + (f" Run {visible(run_id)}." if run_id else "")
+    about = f"{info.verdict} {info.saving}. Percentages: {FIXED['base'].words}." + (
+        f" Run {visible(run_id)}." if run_id else ""
+    )
     _text(picture, "desc", about)
     _text(picture, "style", STYLE)
     for pill in sorted(pills, key=lambda one: one.look in {"accepted", "picked"}):  # the path lies over the others

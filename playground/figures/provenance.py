@@ -12,14 +12,14 @@ from playground.figures.summary import run_summary
 from playground.figures.totals import RunTotals
 from playground.trace import Summary, Trace
 
-Kind = Literal["measured", "computed"]
+Kind = Literal["measured", "computed", "predicted", "set"]
 
 
 @dataclass(frozen=True)
 class Source:
     """Where a figure comes from."""
 
-    kind: Kind  # measured: read off a clock or a counter of the machine; computed: follows from the records
+    kind: Kind  # measured: off a clock or counter of the machine; computed: from the records; set: asked for, given
     words: str  # how, with the numbers it was computed from
 
 
@@ -30,9 +30,9 @@ def summary_of(trace: Trace) -> Summary:
     return run_summary(trace, peak_memory_bytes=0, costs=None)
 
 
-def summary_sources(trace: Trace) -> dict[str, Source]:
-    """Where each figure of a trace's summary comes from, by its name."""
-    totals, summary = RunTotals.of(trace), summary_of(trace)
+def summary_sources(trace: Trace, totals: RunTotals | None = None) -> dict[str, Source]:
+    """Where each figure of a trace's summary comes from, by its name; `totals` saves summing it again."""
+    totals = totals or RunTotals.of(trace)
     steps, ours, plain = totals.steps, totals.redrafter, totals.plain
     ms = steps.stage_ms
     computed = {
@@ -40,9 +40,9 @@ def summary_sources(trace: Trace) -> dict[str, Source]:
         "tokens_per_step": f"emitted / steps = {steps.emitted} / {steps.count}",
         "redrafter_tokens_per_second": _rate(ours.tokens, ours.clock_ms),
         "plain_tokens_per_second": _rate(plain.tokens, plain.clock_ms),
-        "speedup": f"drafting / plain tokens per second = {_number(summary.redrafter_tokens_per_second)} / "
-        f"{_number(summary.plain_tokens_per_second)}",
-        "speedup_over_fastest_plain": f"speed-up x plain step in {summary.fastest_plain_dtype or 'the fastest dtype'} "
+        "speedup": f"drafting / plain tokens per second = {_number(ours.tokens_per_second)} / "
+        f"{_number(plain.tokens_per_second)}",
+        "speedup_over_fastest_plain": f"speed-up x plain step in {_fastest(trace)} "
         "/ plain step in the run's own dtype, both measured when the pair was loaded",
         "drafter_share": f"draft / all stages = {ms.draft:.1f} / {ms.total:.1f} ms",
         "mean_acceptance_length": f"1 + accepted / steps = 1 + {steps.accepted} / {steps.count}",
@@ -65,6 +65,10 @@ def summary_sources(trace: Trace) -> dict[str, Source]:
 
 def _rate(tokens: int, clock_ms: float) -> str:
     return f"(tokens - 1) / seconds of the lane's own clock = {max(tokens - 1, 0)} / {clock_ms / 1000:.3f}"
+
+
+def _fastest(trace: Trace) -> str:
+    return (trace.footer.summary.fastest_plain_dtype if trace.footer else None) or "the fastest dtype"
 
 
 def _number(value: float | None) -> str:

@@ -5,6 +5,9 @@ Turns what a person typed into a checked local folder. Does not load weights.
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,20 @@ def resolve_base(source: str | Path | None, report: Report = silent) -> ModelFol
     check_config(read_config(found.path, found.name), found.name)
     check_weights(found.path, found.name)
     return found
+
+
+def training_command(source: str | Path | None) -> str:
+    """The command that trains a drafter for a base model, to be pasted into a terminal, from whatever folder it is.
+
+    Args:
+        source: as in `resolve_base`.
+    """
+    words = ["python", "-m", "playground", "train"]
+    if source is not None and str(source) != DEFAULT_BASE:
+        found = _local_folder(source)
+        words += ["--base", str(found.path.resolve()) if found else str(source)]
+    words += ["--out", "my-drafter"]
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def resolve_drafter(source: str | Path | None, report: Report = silent) -> ModelFolder:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from playground.trace.detail import (
+    in_detail,
+    light,
+    rounded,
+)
 from playground.trace.fields import (
     INFINITE,
 )
@@ -17,6 +22,7 @@ from playground.trace.records import (
     SCHEMA,
     SCHEMA_VERSION,
     BeamsRecord,
+    Detail,
     FinishReason,
     Footer,
     Header,
@@ -48,6 +54,7 @@ __all__ = [
     "SCHEMA",
     "SCHEMA_VERSION",
     "BeamsRecord",
+    "Detail",
     "DrafterInfo",
     "FinishReason",
     "Footer",
@@ -72,4 +79,7 @@ __all__ = [
     "Trace",
     "TreeRecord",
     "UnsentRecord",
+    "in_detail",
+    "light",
+    "rounded",
 ]

@@ -50,6 +50,7 @@ class SessionInfo:
     versions: Mapping[str, str]
     notes: tuple[str, ...] = ()  # sentences on how it runs here
     likelihood_change: float | None = None  # of a bundled text against float32, +0.01 is 1% better; None: not measured
+    training: str = ""  # the command that trains a drafter for this base model
     shape: str = "8x5@auto"  # the beam shape to use where nobody chose, as `BeamShape.parse` reads it
 
 

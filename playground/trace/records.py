@@ -41,11 +41,12 @@ from playground.trace.fields import (
 from playground.trace.info import DrafterInfo, ModelInfo
 
 SCHEMA: Final = "redrafter-trace"
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 
 Lane = Literal["redrafter", "plain"]
 FinishReason = Literal["eos", "length", "window", "stopped"]
 NodeOrigin = Literal["root", "beam", "copy"]
+Detail = Literal["full", "light"]
 Width = Annotated[int, Limits(1, MAX_BEAM_WIDTH)]
 Length = Annotated[int, Limits(1, MAX_BEAM_LENGTH)]
 
@@ -89,6 +90,7 @@ class Header:
     schema_version: Annotated[str, Pattern(r"^1\.[0-9]+$")] = SCHEMA_VERSION
     costs: CostCurve | None = None  # by which budgets were chosen step by step; null: 16 nodes each
     likelihood_change: Number | None = None  # of a bundled text against float32, +0.01 is 1% better; null: not measured
+    detail: Detail = "full"  # "light": steps have neither beams nor candidates that were not sent
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class TreeRecord:
 
 @dataclass(frozen=True)
 class UnsentRecord:
-    """The best candidates that the search scored but did not send, best first, 32 at most."""
+    """Candidates that were scored but not sent, best first: the first 16, and those that were picked all the same."""
 
     token: tuple[Token, ...]  # [U]
     parent: tuple[MaybeNode, ...]  # [U] -1 where the parent was not sent either
@@ -263,7 +265,7 @@ class Footer:
 
 @dataclass(frozen=True)
 class SweepCell:
-    """One measured beam shape of a sweep."""
+    """One beam shape of a sweep: the middle of its runs by rate, and how far its runs lie apart."""
 
     width: Width
     length: Length
@@ -273,7 +275,10 @@ class SweepCell:
     mean_nodes: Number
     step_ms: StageMs  # mean of a step
     new_tokens: Count
-    identical: bool | None
+    identical: bool | None  # in every run
+    repeats: Count = 1  # runs of this shape
+    speedup_least: Number | None = None  # over its runs; `speedup` is their median
+    speedup_most: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -286,6 +291,8 @@ class SweepRecord:
     plain_tokens_per_second: Number | None
     prompt: str
     finished: bool
+    repeats: Count = 1  # runs that every shape gets
+    plain_spread: Number | None = None  # of plain decoding's rates over all runs, (most - least) / median
 
 
 Record = Header | PromptRecord | StepRecord | PlainRecord | ParityRecord | Footer

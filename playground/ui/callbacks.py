@@ -67,7 +67,7 @@ def _wire_runs(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
 
 
 def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
-    """What the stage's own script triggers: a sweep, settings taken over, a trace that came from a file."""
+    """What the stage's own script triggers: a sweep, a run made again, settings taken over, a trace from a file."""
 
     def sweep(request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[str]:
         def begin(owner: str) -> LiveWork:
@@ -85,7 +85,12 @@ def _wire_stage(pages: Pages, controls: Controls, stage: gr.HTML) -> None:
     def adopt(request: gr.Request, event: gr.EventData) -> None:
         pages.store.adopt(str(_said(event, "key")), _owner(request))
 
+    def again(request: gr.Request, event: gr.EventData) -> Iterator[str]:
+        key = str(_said(event, "key"))
+        yield from _stream(pages, _owner(request), lambda owner: pages.begin_again(owner, key))
+
     stage.submit(sweep, controls.settings, stage, **LONG)
+    stage.retry(again, None, stage, **LONG)
     stage.select(take_settings, None, controls.settings, **SHORT)
     stage.upload(adopt, None, None, **SHORT)
 

@@ -13,13 +13,22 @@ from typing import Any, get_args
 from playground.config import PlaygroundError
 from playground.export import FORMATS, Wish, export
 from playground.trace import Trace
-from playground.ui.answers import given
+from playground.ui.answers import answer, given
 from playground.ui.store import TraceStore
 from playground.views.compare import compare_info
-from playground.views.page import ChartPicture, ComparePicture, Exported, Failure, HonestyPicture, PlotCode
+from playground.views.page import (
+    ChartPicture,
+    ComparePicture,
+    Exported,
+    Failure,
+    HonestyPicture,
+    PlotCode,
+    SidesPicture,
+)
 from playground.views.plot_style import Theme
 from playground.views.plots import Chart, chart, compare_figure, honesty_chart
 from playground.views.shape_plots import heat_figure, surface_figure
+from playground.views.sides import sides_picture
 from playground.views.sweep import SurfaceInfo, surface_of, surface_table
 
 ONE_STEP = frozenset({"svg"})  # formats that show the step at hand; the others take the whole run
@@ -31,8 +40,8 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
 
     def export_run(arguments: Any) -> Exported | Failure:
         try:
-            key, name, step, table = given(arguments, str, str, int, str)
-            wish = Wish(step=step if name in ONE_STEP else None, table=table)
+            key, name, step, table, detail = given(arguments, str, str, int, str, str)
+            wish = Wish(step=step if name in ONE_STEP else None, table=table, detail=detail)
             return _exported(_standing(store.get(key)), name, wish)
         except PlaygroundError as error:
             return {"error": str(error)}
@@ -73,12 +82,19 @@ def export_calls(store: TraceStore) -> list[Callable[..., Any]]:
             return {"error": str(error)}
         return {**made, "words": list(info.words)}
 
+    def side_by_side(arguments: Any) -> SidesPicture | Failure:
+        def make() -> SidesPicture:
+            left, right = given(arguments, str, str)
+            return sides_picture(_standing(store.get(left)), _standing(store.get(right)))
+
+        return answer(make)
+
     def plot_code(_: Any) -> PlotCode:
         from plotly.offline import get_plotlyjs
 
         return {"code": get_plotlyjs()}
 
-    return [export_run, draw_chart, draw_honesty, draw_surface, draw_comparison, plot_code]
+    return [export_run, draw_chart, draw_honesty, draw_surface, draw_comparison, side_by_side, plot_code]
 
 
 def _exported(trace: Trace, name: str, wish: Wish) -> Exported:

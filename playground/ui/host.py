@@ -71,6 +71,7 @@ class SessionHost:
         self._opener = opener
         self._options = options or EngineOptions()
         self._wanted = (base, drafter)
+        self._asker: str | None = None  # of the pair in use
         self._lock = threading.Lock()
         self._session: SessionLike | None = None
         self._status = HostStatus("idle")
@@ -96,6 +97,10 @@ class SessionHost:
     def wanted(self) -> tuple[str | None, str | None]:
         """Base model and drafter of the pair in use, as they were asked for; None means the default."""
         return self._wanted
+
+    def tells_place(self, page: str) -> bool:
+        """Whether a page may know where the pair in use lies: it named it, or whoever started the server did."""
+        return self._asker in (None, page)
 
     @property
     def shape(self) -> BeamShape | None:
@@ -146,6 +151,7 @@ class SessionHost:
             if self._session is not None:
                 session.line = self._session.line  # one device, one line: what runs on the old pair goes first
             self._session, self._options, self._wanted = session, options, (base, drafter)
+            self._asker = self._status.asker
             revision = self._status.revision + 1
             self._status = HostStatus("ready", done=1.0, revision=revision)
 

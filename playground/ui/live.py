@@ -25,9 +25,13 @@ class LiveRun(LiveWork):
     after_failure = "The page still works; run again."
     first = "prompt"
 
-    def __init__(self, session: SessionLike, request: RunRequest, store: TraceStore, owner: str) -> None:
+    def __init__(
+        self, session: SessionLike, request: RunRequest, store: TraceStore, owner: str, *, again: str = ""
+    ) -> None:
+        """`again` is the key of the recorded run that this one makes again; empty for a run of its own."""
         super().__init__(session.line)
         self.key = ""
+        self._again = again
         self.trace: Trace | None = None
         self._session, self._request, self._store, self._owner = session, request, store, owner
         self._text = RunText()
@@ -52,6 +56,7 @@ class LiveRun(LiveWork):
             "state": self._state,
             "message": self._message,
             "position": position,
+            "again": self._again,
         }
 
     def _records(self, place: Place) -> Iterator[Trace]:

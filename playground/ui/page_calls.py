@@ -46,4 +46,13 @@ def page_calls(pages: Pages) -> list[Callable[..., Any]]:
 
         return answer(make)
 
-    return [pair_status, step, open_trace, load_trace, download, forget_trace]
+    def load_exactly(_: Any, request: gr.Request) -> StatusPicture | Failure:
+        owner = str(request.scope.get(PAGE, ""))
+
+        def make() -> StatusPicture:
+            pages.load_exactly(owner)
+            return pages.status(owner)
+
+        return answer(make)
+
+    return [pair_status, load_exactly, step, open_trace, load_trace, download, forget_trace]

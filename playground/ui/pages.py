@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 
 from playground.config import EngineOptions, PlaygroundError, RunRequest
+from playground.engine_options import exactly
 from playground.export import notice, parse_trace, write_trace
+from playground.figures.again import request_again, require_base
 from playground.line import Place
 from playground.trace import SweepRecord, Trace
 from playground.ui.host import SessionHost, SessionLike
@@ -20,7 +22,7 @@ from playground.ui.live_sweep import LiveSweep
 from playground.ui.live_work import LiveWork
 from playground.ui.store import TraceStore
 from playground.views.cards import pair_picture
-from playground.views.page import RunFrame, StatusPicture, StepPicture
+from playground.views.page import RunFrame, RunState, StatusPicture, StepPicture
 from playground.views.picture import step_picture, trace_picture
 
 Sweeper = Callable[
@@ -55,9 +57,25 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require(owner)
-        session.check(request)
+        session = self._checked(owner, request)
         run = LiveRun(session, request, self.store, owner)
+        self._begin(owner, run)
+        return run
+
+    def begin_again(self, owner: str, key: str) -> LiveRun:
+        """Start the run of a kept trace again, with its settings, on the pair that is loaded.
+
+        Raises:
+            PlaygroundError: as `begin_run`; the trace is gone or still grows, or another base model made it.
+        """
+        session, recorded = self.host.require(owner), self.store.get(key)
+        live = self._busy.get(owner)
+        if isinstance(live, LiveRun) and live.trace is recorded and not live.over:
+            raise PlaygroundError("That run is still going. Wait for its end, or stop it, then run it again.")
+        require_base(recorded.header, session.info.base, "Load the trace's pair under Models, then try again.")
+        request = request_again(recorded)
+        session.check(request)
+        run = LiveRun(session, request, self.store, owner, again=key)
         self._begin(owner, run)
         return run
 
@@ -69,8 +87,7 @@ class Pages:
         Raises:
             PlaygroundError: no model yet, the request cannot run, or the device's line is full.
         """
-        session = self.host.require(owner)
-        session.check(request)
+        session = self._checked(owner, request)
 
         def measure(stop: threading.Event, place: Place) -> Iterator[SweepRecord]:
             return self._sweeper(session, request, widths, lengths, stop, place)
@@ -78,6 +95,16 @@ class Pages:
         sweep = LiveSweep(measure, session.line)
         self._begin(owner, sweep)
         return sweep
+
+    def _checked(self, owner: str, request: RunRequest) -> SessionLike:
+        session = self.host.require(owner)
+        if not self.host.tells_place(owner) and session.info.drafter is None:
+            raise PlaygroundError(
+                f"No drafter is loaded for {session.info.base.name}, which another page loaded. Load a pair under "
+                "Models, or wait until that page has named a drafter."
+            )
+        session.check(request)
+        return session
 
     def stop(self, owner: str) -> None:
         """End what a page has going, after the step at hand."""
@@ -107,7 +134,7 @@ class Pages:
             "message": status.message,
             "error": status.error_for(owner),
             "revision": status.revision,
-            "pair": pair_picture(session.info) if session is not None else None,
+            "pair": pair_picture(session.info, tells_place=self.host.tells_place(owner)) if session else None,
         }
 
     def step(self, key: str, index: int) -> StepPicture:
@@ -120,7 +147,8 @@ class Pages:
     def open_trace(self, key: str) -> RunFrame:
         """A kept trace, whole."""
         trace = self.store.get(key)
-        return {"kind": "run", "key": key, "state": "done", "message": "", "position": 0, **trace_picture(trace)}
+        state: RunState = {"kind": "run", "key": key, "state": "done", "message": "", "position": 0, "again": ""}
+        return {**state, **trace_picture(trace)}
 
     def load_trace(self, name: str, text: str) -> RunFrame:
         """Take in a trace file's text and show it.
@@ -156,10 +184,7 @@ class Pages:
         Raises:
             PlaygroundError: one is loading already, an option is wrong, or pages may not load.
         """
-        if not self.may_load:
-            raise PlaygroundError(
-                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
-            )
+        self._require_may_load()
         current = self.host.options
         asked = (device_map or "").strip()
         spread = None if asked.lower() == "none" else asked or current.device_map
@@ -173,6 +198,22 @@ class Pages:
             device_map=spread,
         )
         self.host.open((base or "").strip() or None, (drafter or "").strip() or None, options, owner)
+
+    def load_exactly(self, owner: str) -> None:
+        """Load the pair in use again so that both lanes write the same text, in the background.
+
+        Raises:
+            PlaygroundError: one is loading already, or pages may not load.
+        """
+        self._require_may_load()
+        device = self.host.require(owner).info.device
+        self.host.open(*self.host.wanted, exactly(self.host.options, device), owner)
+
+    def _require_may_load(self) -> None:
+        if not self.may_load:
+            raise PlaygroundError(
+                "This server is open to others, so pages cannot load models. Start it with --allow-loading to let them."
+            )
 
     def _begin(self, owner: str, live: LiveWork) -> None:
         self.stop(owner)

@@ -1,5 +1,5 @@
 """Prompts to begin with, one of each kind of text, since acceptance depends on it. The first one greets: code, which
-most drafters do well at; free prose pays least."""
+most drafters do well at. One shows when drafting hardly pays: facts told in free prose, the hardest to guess."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRESETS: tuple[Preset, ...] = (
     Preset(
         "Code", "Write a Python function that returns the n-th Fibonacci number, with a docstring and two examples."
     ),
-    Preset("Chat", "Explain in three sentences why the sky is blue."),
+    Preset("Hardly pays", "Explain in three sentences why the sky is blue."),
     Preset(
         "Maths", "A train travels 180 km in 2.5 hours. What is its average speed? Show each step of the calculation."
     ),

@@ -8,8 +8,12 @@ from playground.trace import SessionInfo
 from playground.views.page import PairPicture
 
 
-def pair_picture(info: SessionInfo) -> PairPicture:
-    """Cards of a session's pair."""
+def pair_picture(info: SessionInfo, *, tells_place: bool = True) -> PairPicture:
+    """Cards of a session's pair.
+
+    Args:
+        tells_place: whether the page may know the folder that the base model lies in.
+    """
     base, drafter, own = info.base, info.drafter, BeamShape.parse(info.shape)
     return {
         "base": base.name,
@@ -39,6 +43,7 @@ def pair_picture(info: SessionInfo) -> PairPicture:
         ],
         "cardText": info.drafter_card,
         "expect": " ".join((*info.notes, expectation(info.device, info.engine, info.shape))),
+        "training": info.training if tells_place else "",
     }
 
 

@@ -32,14 +32,25 @@ def compare_info(left: Trace, right: Trace) -> CompareInfo:
         words=(*difference_words(found), *text_words(found, left, right)),
         rates=(rates_info(left), rates_info(right)),
         positions=(positions_info(left), positions_info(right)),
-        table=ChartTable(("Figure", "First", "Second", "Difference", ""), tuple(_row(pair) for pair in found.figures)),
+        table=figures_table(found),
     )
+
+
+def figures_table(found: Comparison) -> ChartTable:
+    """Every figure of both runs and their difference."""
+    return ChartTable(("Figure", "First", "Second", "Difference", "Note"), tuple(_row(pair) for pair in found.figures))
 
 
 def difference_words(found: Comparison) -> Iterator[str]:
     """What was set or loaded differently, a line each."""
+    for name, left, right in difference_rows(found):
+        yield f"{name}: {left} | {right}"
+
+
+def difference_rows(found: Comparison) -> Iterator[tuple[str, str, str]]:
+    """The same as (what, first, second)."""
     for one in found.differences:
-        yield visible(f"{one.name}: {one.left[:60]} | {one.right[:60]}")
+        yield visible(one.name), visible(one.left[:60]), visible(one.right[:60])
 
 
 def text_words(found: Comparison, left: Trace, right: Trace) -> Iterator[str]:

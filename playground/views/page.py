@@ -20,6 +20,8 @@ Measure = Literal["speedup", "rate", "tokens_per_step", "nodes", "step_ms", "dra
 MaybeNumber = float | None
 StageTimes = tuple[MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber, MaybeNumber]
 Fact = tuple[str, str]  # (what, value)
+SourceKind = Literal["measured", "computed", "predicted", "set"]
+SourceItem = tuple[str, SourceKind, str]  # (figure, where it comes from, how)
 
 
 class NodeColumns(TypedDict):
@@ -164,6 +166,7 @@ class Figures(TypedDict):
     firstDifference: int | None  # index of the first new token that differs
     equation: EquationPicture | None  # null before the first step
     finish: str | None
+    sources: list[SourceItem]  # where each of the page's numbers comes from
 
 
 class Rates(TypedDict):
@@ -210,6 +213,7 @@ class MeasurePicture(TypedDict):
     unit: str
     up: bool  # higher is better
     values: list[list[MaybeNumber]]  # [widths][lengths], null where nothing is known yet
+    spans: list[list[tuple[float, float] | None]]  # the same, least and most of a cell's runs; empty for most measures
 
 
 class SurfacePicture(TypedDict):
@@ -217,10 +221,11 @@ class SurfacePicture(TypedDict):
 
     widths: tuple[int, ...]
     lengths: tuple[int, ...]
-    best: tuple[int, int] | None  # the fastest (width, length)
+    best: tuple[int, int] | None  # the fastest (width, length), where it leads by more than noise
     done: int
     total: int
     words: str
+    warning: str
     measures: list[MeasurePicture]
 
 
@@ -240,6 +245,7 @@ class PairPicture(TypedDict):
     drafterCard: list[Fact] | None
     cardText: str  # Markdown
     expect: str
+    training: str  # the command that trains a drafter for this base model; empty for a page that may not know its place
 
 
 class StatusPicture(TypedDict):
@@ -271,6 +277,7 @@ class RunState(TypedDict):
     state: WorkState
     message: str
     position: int  # runs before this one in the line
+    again: str  # key of the recorded run that this one makes again; empty for a run of its own
 
 
 class RunFrame(RunState, TracePicture):
@@ -356,6 +363,39 @@ class ComparePicture(ChartPicture):
     """Two runs: the chart, its table, and what differs in words."""
 
     words: list[str]
+
+
+class ClaimPicture(TypedDict):
+    """One thing that a run and the same run made again both say."""
+
+    what: str
+    agrees: bool | None  # null: there was nothing to compare
+    words: str
+
+
+class MeetingPicture(TypedDict):
+    """Two steps that start at the same place of the same text."""
+
+    at: int  # new tokens written before either
+    left: int  # index of the step
+    right: int
+    sameTree: bool
+    samePicks: bool
+
+
+class SidesPicture(TypedDict):
+    """Two runs side by side."""
+
+    samePrompt: bool
+    firstDifference: int | None  # index of the first new token that differs; null where one text begins the other
+    claims: list[ClaimPicture]
+    expectation: str  # whether a difference would be a surprise
+    words: list[str]  # what is the same and what is not
+    differences: list[tuple[str, str, str]]  # (setting, first, second)
+    columns: list[str]
+    rows: list[list[str]]  # figures in pairs
+    sources: list[tuple[str, str, str]]  # (figure, where the first run's comes from, where the second's)
+    meetings: list[MeetingPicture]
 
 
 class HonestyPicture(ChartPicture):

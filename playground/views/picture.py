@@ -6,10 +6,11 @@ Knows how infos become pictures, and nothing of how the page draws them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from playground.config import nodes_name
 from playground.figures.nodes import Status
+from playground.figures.provenance import Source
 from playground.figures.rates import Event, rate_points
 from playground.figures.totals import RunTotals
 from playground.trace import Header, NodeOrigin, StageMs, StepRecord, Trace
@@ -33,6 +34,7 @@ from playground.views.page import (
     TracePicture,
 )
 from playground.views.race import LaneInfo, RaceInfo, race_info
+from playground.views.sources import screen_sources
 from playground.views.speed import SpeedInfo
 from playground.views.step import NodeInfo, PickInfo, step_info
 from playground.views.sweep import SurfaceInfo
@@ -79,7 +81,7 @@ def run_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int | N
         "steps": steps.count,
         "text": _text_items(text.redrafter, tail),
         "plainText": _text_items(text.plain, tail),
-        "figures": figures(race_info(trace, totals)),
+        "figures": figures(race_info(trace, totals), screen_sources(trace, totals)),
         "rates": {"redrafter": _points(ours), "plain": _points(plain)},
         "positions": [(at.depth, at.accepted, at.drafted) for at in steps.positions if at.drafted],
         "histogram": steps.histogram,
@@ -136,8 +138,8 @@ def growing_picture(trace: Trace, text: RunText, totals: RunTotals, *, tail: int
     }
 
 
-def figures(info: RaceInfo) -> Figures:
-    """The race's figures."""
+def figures(info: RaceInfo, sources: Mapping[str, Source]) -> Figures:
+    """The race's figures, and where every number on the page comes from."""
     return {
         "redrafter": _lane_figures(info.redrafter),
         "plain": _lane_figures(info.plain) if info.plain else None,
@@ -157,6 +159,7 @@ def figures(info: RaceInfo) -> Figures:
         "firstDifference": info.first_difference,
         "equation": _equation(info.speed),
         "finish": info.finish_reason,
+        "sources": [(name, source.kind, source.words) for name, source in sources.items()],
     }
 
 
@@ -169,6 +172,7 @@ def surface_picture(info: SurfaceInfo) -> SurfacePicture:
         "done": info.done,
         "total": info.total,
         "words": info.words,
+        "warning": info.warning,
         "measures": [
             {
                 "key": measure.measure,
@@ -176,6 +180,9 @@ def surface_picture(info: SurfaceInfo) -> SurfacePicture:
                 "unit": measure.unit,
                 "up": measure.higher_is_better,
                 "values": [[_round(value, 3) for value in row] for row in measure.values],
+                "spans": [
+                    [(round(span[0], 3), round(span[1], 3)) if span else None for span in row] for row in measure.spans
+                ],
             }
             for measure in info.measures
         ],

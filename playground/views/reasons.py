@@ -36,6 +36,8 @@ class Reasons:
         """The sentence for the pick that ended the step."""
         drafted = any(parent == pick.node for parent in self._step.tree.parent)
         missed = "no beam had it here" if drafted else "the draft went no further"
+        if drafted and self._step.budget is not None and self._step.unsent is None:
+            missed = "no node of the tree had it here"
         if self._scored(pick):
             missed = "it was scored here, but not sent: others were likelier"
         return f"The base model {self._picked(pick)}; {missed}. It becomes the next root."

@@ -126,6 +126,8 @@ def saving_words(step: StepRecord) -> str:
     """`8 beams x 5 = 40 slots -> 23 nodes, 43% fewer to verify`; under a budget, `budget_words`."""
     if step.budget is not None:
         return budget_words(step)
+    if not step.beams.tokens:
+        return f"{plural(step.tree.nodes - 1, 'node')} of beams that were not recorded"
     beams, slots = plural(step.beams.width, "beam"), plural(step.beam_slots, "slot")
     shape = f"{beams} × {step.beams.length} = {slots} → {plural(step.tree.nodes - 1, 'node')}"
     saved = StepTotals.of(step).saving
@@ -134,10 +136,11 @@ def saving_words(step: StepRecord) -> str:
 
 def budget_words(step: StepRecord) -> str:
     """`Budget 16: the root and the best 15 of 248 scored tokens, 4 of them copied`."""
-    sent, total = step.tree.nodes - 1, step.unsent.total if step.unsent else step.tree.nodes - 1
+    sent = step.tree.nodes - 1
     copies = step.tree.origin.count("copy")
     copied = f", {copies} of them copied from earlier in the text" if copies else ""
-    best = f"the best {sent} of {plural(total, 'scored token')}" if sent else "no drafted token"
+    of = plural(step.unsent.total, "scored token") if step.unsent else "the scored tokens"
+    best = f"the best {sent} of {of}" if sent else "no drafted token"
     return f"Budget {step.budget}: the root and {best}{copied}"
 
 

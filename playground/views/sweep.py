@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, PlaygroundError
-from playground.figures.format import plural
-from playground.figures.sweep import fastest
+from playground.figures.format import percent, plural, times
+from playground.figures.sweep import clear_lead, fastest, is_noisy
 from playground.trace import SweepCell, SweepRecord
 from playground.views.chart_table import ChartTable
 from playground.views.page import Measure
@@ -33,6 +33,7 @@ class MeasureInfo:
     unit: str
     higher_is_better: bool
     values: tuple[tuple[float | None, ...], ...]
+    spans: tuple[tuple[tuple[float, float] | None, ...], ...] = ()  # least and most of a cell's runs, where known
 
 
 @dataclass(frozen=True)
@@ -42,26 +43,28 @@ class SurfaceInfo:
     widths: tuple[int, ...]
     lengths: tuple[int, ...]
     measures: tuple[MeasureInfo, ...]
-    best: tuple[int, int] | None  # the fastest (width, length)
-    done: int
+    best: tuple[int, int] | None  # the fastest (width, length), where it leads by more than noise
+    done: int  # runs
     total: int
     words: str
+    warning: str = ""  # where the machine was too busy to compare closely
 
 
 def sweep_info(record: SweepRecord) -> SurfaceInfo:
     """Heat maps of a measured sweep, finished or not."""
-    best = fastest(record.cells)
+    best = clear_lead(record.cells)
     return SurfaceInfo(
         widths=record.widths,
         lengths=record.lengths,
         measures=tuple(
-            MeasureInfo(measure, name, unit, higher, _grid(record, value))
+            MeasureInfo(measure, name, unit, higher, _grid(record, value), _spans(record, measure))
             for measure, name, unit, higher, value in MAPS
         ),
         best=(best.width, best.length) if best else None,
-        done=len(record.cells),
-        total=len(record.widths) * len(record.lengths),
+        done=sum(cell.repeats for cell in record.cells),
+        total=len(record.widths) * len(record.lengths) * record.repeats,
         words=sweep_words(record),
+        warning=_warning(record),
     )
 
 
@@ -70,16 +73,48 @@ def _grid(record: SweepRecord, value: Callable[[SweepCell], float | None]) -> tu
     return tuple(tuple(known.get((width, length)) for length in record.lengths) for width in record.widths)
 
 
+def _spans(record: SweepRecord, measure: Measure) -> tuple[tuple[tuple[float, float] | None, ...], ...]:
+    if measure != "speedup":
+        return ()
+    known = {
+        (cell.width, cell.length): (cell.speedup_least, cell.speedup_most)
+        for cell in record.cells
+        if cell.speedup_least is not None and cell.speedup_most is not None and cell.repeats > 1
+    }
+    return tuple(tuple(known.get((width, length)) for length in record.lengths) for width in record.widths)
+
+
 def sweep_words(record: SweepRecord) -> str:
-    """The surface in one sentence."""
+    """The surface in one sentence or two."""
     best = fastest(record.cells)
     if best is None:
         return "Nothing measured yet."
     total = len(record.widths) * len(record.lengths)
-    gain = f", {best.speedup:.2f}× plain decoding" if best.speedup is not None else ""
     so_far = "" if record.finished else f" of the {len(record.cells)} of {total} shapes measured"
-    shape = f"{plural(best.width, 'beam')} × {best.length}"
-    return f"Fastest{so_far}: {shape}, {best.tokens_per_second:.1f} tok/s{gain}."
+    words = f"Fastest{so_far}: {plural(best.width, 'beam')} × {best.length}, {best.tokens_per_second:.1f} tok/s"
+    if best.speedup is None:
+        return f"{words}."
+    words += f", {times(best.speedup)} plain decoding"
+    if best.repeats < 2 or best.speedup_least is None or best.speedup_most is None:
+        return f"{words}."
+    words += f" (median of {best.repeats} runs, {times(best.speedup_least)} to {times(best.speedup_most)})."
+    close = _too_close(record, best)
+    return f"{words} {plural(close, 'other shape')} came within that range: too close to call." if close else words
+
+
+def _too_close(record: SweepRecord, best: SweepCell) -> int:
+    """Shapes of which a run was at least as fast as the slowest of the best."""
+    least = best.speedup_least or 0.0
+    return sum((cell.speedup_most or 0.0) >= least for cell in record.cells if cell is not best)
+
+
+def _warning(record: SweepRecord) -> str:
+    if not is_noisy(record) or record.plain_spread is None:
+        return ""
+    return (
+        f"The machine was busy: plain decoding, the same work each time, varied by {percent(record.plain_spread)} "
+        "between runs. Smaller differences between shapes say nothing. Measure again when it is idle."
+    )
 
 
 def surface_of(

@@ -97,6 +97,20 @@ def test_each_record_stands_in_the_file_as_soon_as_it_is_taken(kept: Path) -> No
     file.close()
 
 
+def test_a_light_trace_is_written_record_by_record_too(
+    pair: list[str], kept: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["race", "Hi", *RUN, *pair, "--trace", str(kept), "--trace-detail", "light"]) == 0
+    found = read_trace(kept)
+    assert found.complete and found.header.detail == "light" and all(not step.beams.tokens for step in found.steps)
+    packed = kept.with_suffix(".full")
+    assert main(["export", str(kept), "--to", "jsonl", "-o", str(packed), "--trace-detail", "light"]) == 0
+    assert read_trace(packed) == found
+    with pytest.raises(SystemExit):
+        main(["race", "Hi", *RUN, *pair, "--trace", str(kept), "--trace-detail", "fine"])
+    assert "invalid choice: 'fine'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("records", range(8))
 def test_a_disk_that_fills_up_at_any_record_keeps_what_fitted(
     kept: Path, monkeypatch: pytest.MonkeyPatch, records: int

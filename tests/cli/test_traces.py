@@ -17,9 +17,9 @@ import pytest
 
 from playground.cli import main
 from playground.cli.replay import Lines, Panes, play, wrapped
-from playground.cli.verify import request_again
 from playground.config import BeamShape
 from playground.export import FORMATS, export, read_trace, write_trace
+from playground.figures.again import request_again
 from playground.figures.compare import compare_runs
 from playground.trace import Trace
 from playground.views.replay import moments

@@ -131,7 +131,7 @@ def test_validate(pair: list[str], capsys: pytest.CaptureFixture[str], tmp_path:
         "steps": len(read_trace(trace).steps),
         "notice": None,
         "new_tokens": 12,
-        "schema_version": "1.1",
+        "schema_version": "1.2",
     }
     trace.write_text("".join(trace.read_text().splitlines(keepends=True)[:-2]))
     assert main(["validate", str(trace)]) == 1
@@ -148,7 +148,11 @@ def test_sweep(pair: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert [(cell["width"], cell["length"]) for cell in found["cells"]] == [(1, 2), (2, 2)]
     assert found["finished"] and found["best"]["beam_length"] == 2
     assert main(["sweep", "Hi", *shapes, *pair]) == 0
-    assert "Fastest here" in capsys.readouterr().out
+    assert "Fastest: " in capsys.readouterr().out
+    assert main(["sweep", "Hi", *shapes, *pair, "--repeats", "2", "--json"]) == 0
+    assert [cell["repeats"] for cell in result(capsys)["cells"]] == [2, 2]
+    assert main(["sweep", "Hi", *shapes, *pair, "--repeats", "51"]) == 2
+    assert "The repeats are 51, but must be from 1 to 50." in capsys.readouterr().err
 
 
 def test_benchmark_over_a_prompt_file(pair: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -13,41 +13,24 @@ import numpy as np
 import pytest
 import torch
 
-from playground.config import BeamShape, PlaygroundError
+from playground.config import PlaygroundError
+from playground.distill import pace as pace_module
 from playground.distill import pipeline as pipeline_module
 from playground.distill.author import Author
 from playground.distill.card import render
 from playground.distill.corpus.corpus import Corpus
-from playground.distill.corpus.turns import ChatTurns
 from playground.distill.disk import explain_full_disk
-from playground.distill.pipeline import Made, Pipeline
+from playground.distill.pipeline import Made
 from playground.distill.plan import Plan, Spent
-from playground.distill.request import TrainRequest, sizes_for
+from playground.distill.request import sizes_for
 from playground.distill.training.copies import copy_chances
 from playground.distill.training.recipe import taught_vocabulary
-from playground.distill.trial import Trial, TrialOptions, held_out_prompts
+from playground.distill.trial import Trial, held_out_prompts
 from playground.drafter.config import DEFAULT_COPY_CHANCES
 from playground.drafter.file import CARD_FILE, load_drafter, read_card
-from playground.progress import Bars, Stopped
+from playground.progress import Stopped
+from tests.distill.runs import TRIAL, request, run
 from tests.distill.small import Training, tiny_base
-
-TRIAL = TrialOptions(prompts=2, new_tokens=8, shapes=(BeamShape(1, 2), BeamShape(2, 3)))
-
-
-@pytest.fixture(scope="module")
-def author() -> Author:
-    base = tiny_base()
-    base.eos_ids = frozenset()  # a trial's text must not end at once
-    return Author(base, ChatTurns(plain=True), "t" * 64)
-
-
-def request(out: Path, **more: Any) -> TrainRequest:
-    settings: dict[str, Any] = {"rows": 20, "row_tokens": 48, "steps": 12, "places": 32, "trial": TRIAL}
-    return TrainRequest(out=out, command="train it", **settings | more)
-
-
-def run(author: Author, asked: TrainRequest, stop: Any = lambda: False) -> Made:
-    return Pipeline(author, asked, Bars(silent=True, stop=stop)).run()
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +66,10 @@ def test_running_again_repeats_nothing(made: Made, author: Author, monkeypatch: 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("work was repeated")
 
-    for name in ("write_own_corpus", "fill", "try_drafter", "seconds_per_step"):
+    for name in ("write_own_corpus", "fill", "try_drafter"):
         monkeypatch.setattr(pipeline_module, name, never)
+    for name in ("seconds_per_step", "seconds_per_checkpoint"):
+        monkeypatch.setattr(pace_module, name, never)
     monkeypatch.setattr("playground.distill.allowance.measure_rates", never)
     again = run(author, request(made.folder))
     assert again.trial == made.trial and again.drafter.hashes == made.drafter.hashes
@@ -115,22 +100,22 @@ def test_more_steps_go_on(author: Author, tmp_path: Path) -> None:
 
 
 def test_hours_are_planned_once(author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 0.05)
-    monkeypatch.setattr("playground.distill.plan._FEWEST_STEPS", 7)
+    monkeypatch.setattr(pace_module, "seconds_per_step", lambda *_: 0.05)
+    monkeypatch.setattr("playground.distill.pace._FEWEST_STEPS", 7)
     asked = request(tmp_path, rows=None, steps=None, hours=8 / 3600)
     first = run(author, asked)
     plan = json.loads((tmp_path / "work" / "plan.json").read_text())
     assert plan["steps"] == first.facts.steps >= 7
     assert plan["spent"]["corpus"]["seconds"] < 8
-    monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda *_: 1e-9)
+    monkeypatch.setattr(pace_module, "seconds_per_step", lambda *_: 1e-9)
     again = run(author, asked)
     assert again.facts.steps == first.facts.steps and again.facts.corpus.tokens == first.facts.corpus.tokens
 
 
 def test_few_steps_take_smaller_batches(author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where few steps of 256 places would fit, what the hours hold is spent on smaller ones."""
-    monkeypatch.setattr(pipeline_module, "seconds_per_step", lambda _d, source, *_: source.size / 6400)
-    monkeypatch.setattr("playground.distill.plan._FEWEST_STEPS", 7)
+    monkeypatch.setattr(pace_module, "seconds_per_step", lambda _d, source, *_: source.size / 6400)
+    monkeypatch.setattr("playground.distill.pace._FEWEST_STEPS", 7)
     asked = request(tmp_path, rows=20, steps=None, places=None, hours=6 / 3600)
     first = run(author, asked)
     plan = json.loads((tmp_path / "work" / "plan.json").read_text())
@@ -236,11 +221,10 @@ def test_the_plan_is_kept(tmp_path: Path) -> None:
     plan = Plan.open(tmp_path / "plan.json", {"a": 1})
     plan.spend("corpus", 2.0, 100)
     plan.spend("corpus", 3.0, 200)
-    plan.choose_steps(1.0, 0.1, trial=180)
+    plan.steps, plan.cooling, plan.elapsed = 12, (8, 0.5), 7.5
     plan.save()
     again = Plan.open(tmp_path / "plan.json", {"a": 1})
     assert again == plan and again.spent["corpus"] == Spent(5.0, 300) and again.spent["corpus"].rate == 60
-    assert plan.steps == int((3600 - 5 - 180) * 0.9 / 0.1)
 
 
 def test_cuda_takes_less_than_ten_minutes() -> None:

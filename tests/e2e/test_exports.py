@@ -20,6 +20,16 @@ from tests.e2e.conftest import Site, start_run, view
 OpenPage = Callable[..., Any]
 
 
+# What the bar above a chart may offer.
+OFFERED = {"Zoom", "Pan", "Zoom in", "Zoom out", "Autoscale", "Reset axes", "Save as SVG", "Save as PNG"}
+OFFERED |= {
+    "Orbital rotation",
+    "Turntable rotation",
+    "Reset camera to default",
+    "Reset camera to last save",
+}  # in space
+
+
 def saved(page: Any, selector: str, folder: Path) -> Path:
     """The file that a click saves."""
     with page.expect_download(timeout=60_000) as download:
@@ -95,9 +105,51 @@ def test_every_chart_hovers_saves_and_has_its_table(open_page: OpenPage, tmp_pat
     picture = ElementTree.parse(saved(page, "[data-save=svg]", tmp_path)).getroot()
     assert picture.tag.endswith("svg")
     assert saved(page, "[data-save=png]", tmp_path).read_bytes().startswith(b"\x89PNG")
+    assert_the_mode_bar_saves(page, tmp_path)
+    told = page.inner_text(".rp-plotsource")
+    assert told.startswith(("Computed from the trace: ", "From the trace, measured")), "every chart says what it shows"
     page.click("summary:has-text('As a table')")
     assert page.locator(".rp-plottable tbody tr").count() > 0
     assert page.locator(".rp-plot a[href*='plotly'], .rp-plot [data-title*='Chart Studio']").count() == 0
+
+
+def assert_the_mode_bar_saves(page: Any, folder: Path, where: str = ".rp-plot") -> None:
+    """Both formats from plotly's own bar, which shows itself to the pointer."""
+    page.hover(where)
+    picture = ElementTree.parse(saved(page, f"{where} [data-title='Save as SVG']", folder)).getroot()
+    assert picture.tag.endswith("svg")
+    assert saved(page, f"{where} [data-title='Save as PNG']", folder).read_bytes().startswith(b"\x89PNG")
+    titles = set(page.eval_on_selector_all(f"{where} .modebar-btn", "all => all.map((one) => one.dataset.title)"))
+    assert titles <= OFFERED, "no uploads, and nothing saved twice"
+
+
+@pytest.mark.parametrize("name", ["rates", "positions"])
+def test_the_small_charts_hand_over_when_the_run_is_over(open_page: OpenPage, tmp_path: Path, name: str) -> None:
+    page = open_page()
+    box = f".rp-live .rp-{name}"
+    assert page.locator(f"{box}[data-plotly]").count() == 0 and page.evaluate("typeof window.Plotly") == "undefined"
+    own = page.locator(f"{box} > *").first.get_attribute("class")
+    page.hover(box)
+    page.wait_for_selector(f"{box}[data-plotly={name}] .main-svg", timeout=60_000)
+    page.evaluate(
+        "box => Plotly.Fx.hover(document.querySelector(`${box} .rp-smallplot`), [{ curveNumber: 0, pointNumber: 0 }])",
+        box,
+    )
+    page.wait_for_function(
+        "box => / by then|of \\d/.test(document.querySelector(`${box} .hoverlayer`).textContent)",
+        arg=box,
+    )
+    assert_the_mode_bar_saves(page, tmp_path, box)
+    page.click("[data-act=theme]")
+    page.wait_for_function(
+        "box => document.querySelector(`${box} .rp-smallplot`).layout.paper_bgcolor ==="
+        " (document.body.classList.contains('dark') ? '#151d27' : '#ffffff')",
+        arg=box,
+    )
+    start_run(page, tokens=120)
+    page.wait_for_selector(f"{box} > .{str(own).split()[0]}", state="attached")
+    page.wait_for_selector(f"{box}[data-plotly={name}] .main-svg", timeout=60_000)
+    assert page.get_attribute(".rp-app", "data-state") == "done", "while it moves, the page draws"
 
 
 def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> None:
@@ -113,7 +165,7 @@ def test_charts_follow_a_run_and_the_theme(open_page: OpenPage, site: Site) -> N
     page.wait_for_selector(".rp-app[data-state=done]", timeout=60_000)
 
 
-def test_two_runs_are_compared(open_page: OpenPage) -> None:
+def test_two_runs_are_compared(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.click("[data-act=charts]")
     page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
@@ -125,7 +177,10 @@ def test_two_runs_are_compared(open_page: OpenPage) -> None:
     page.click("[data-act=charts]")
     page.click("[data-chart=compare]")
     page.wait_for_selector(".rp-plot[data-chart=compare]", timeout=60_000)
-    said = page.inner_text(".rp-comparison")
+    page.evaluate("Plotly.Fx.hover(document.querySelector('.rp-plot'), [{ curveNumber: 0, pointNumber: 0 }])")
+    page.wait_for_function("() => document.querySelector('.rp-plot .hoverlayer').textContent.includes('tokens/s')")
+    assert_the_mode_bar_saves(page, tmp_path)
+    said = page.inner_text(".rp-tool .rp-comparison")
     assert "settings.beam_width: 48 | 8" in said and "The texts differ from new token" in said
     page.click("summary:has-text('As a table')")
     assert page.locator(".rp-plottable tr:has-text('num_spec_steps')").count() == 1
@@ -168,12 +223,13 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
         for box in page.get_by_role("group", name=name).get_by_role("checkbox").all():
             box.set_checked(box.get_attribute("value") in keep, force=True)
     page.click("[data-act=sweep]")
-    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='4']", timeout=60_000)
+    page.wait_for_selector(".rp-shapes[data-sweep=done][data-done='12']", timeout=60_000)
     page.click("[data-act=charts]")
     for kind, part in (("map", "heatmap"), ("space", "surface")):
         page.click(f"[data-chart={kind}]")
         page.wait_for_selector(f".rp-plot[data-chart={kind}]", timeout=60_000)
         assert page.evaluate("document.querySelector('.rp-plot').data[0].type") == part
+        assert_the_mode_bar_saves(page, tmp_path)
     page.get_by_label("Measure of the beam shapes").select_option("nodes")
     page.wait_for_function("() => document.querySelector('.rp-plottable th').textContent.startsWith('Tree nodes')")
     z = page.evaluate("document.querySelector('.rp-plot').data[0].z.map((row) => [...row])")
@@ -192,6 +248,14 @@ def test_a_saved_trace_loads_again(open_page: OpenPage, tmp_path: Path) -> None:
     page = open_page()
     page.click("[data-act=export]")
     assert read_trace(saved(page, "[data-export='jsonl.gz']", tmp_path)).complete
+
+
+def test_the_detail_of_the_trace_is_the_one_chosen(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page()
+    page.click("[data-act=export]")
+    page.get_by_label("Detail of the trace").select_option("light")
+    found = read_trace(saved(page, "[data-export='jsonl']", tmp_path))
+    assert found.complete and found.header.detail == "light" and not found.steps[0].beams.tokens
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

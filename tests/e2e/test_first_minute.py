@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +131,34 @@ def test_a_loss_looks_like_a_loss_and_one_click_tries_what_would_win(open_page: 
     page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
     page.wait_for_selector(f".rp-app[data-state=done][data-shape='{width}x{length}']")
     assert page.input_value("#rp-prompt textarea").startswith("Why is the sky blue?")
+
+
+def test_one_click_runs_a_differing_run_again_exactly(open_page: OpenPage, site: Site, tmp_path: Path) -> None:
+    from playground.export import write_trace
+    from tests.views.synthetic import differing, make_trace
+
+    made = differing(make_trace(new_tokens=60, seed=4, hostile=False), 20)
+    info = site.session.info
+    file = tmp_path / "differs.jsonl"
+    with file.open("w") as stream:
+        write_trace(replace(made, header=replace(made.header, base=info.base, drafter=info.drafter)), stream)
+    page = open_page()
+    assert page.locator("[data-act=exactly]").is_hidden(), "both lanes agree"
+    show_example(page, "Differs")
+    assert page.locator("[data-act=exactly]").is_hidden(), "another pair's run"
+    before = page.get_attribute(".rp-app", "data-run")
+    view(page, "traces")
+    page.set_input_files("#rp-tracefile", str(file))
+    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
+    view(page, "live")
+    before = page.get_attribute(".rp-app", "data-run")
+    revision = page.evaluate("ReDrafter.store.status.revision")
+    page.click("[data-act=exactly]")
+    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
+    page.wait_for_selector(".rp-app[data-state=done]")
+    assert page.evaluate("ReDrafter.store.status.revision") > revision
+    assert page.inner_text("[data-figure=parity]").startswith("✓ Identical")
+    assert page.locator("[data-act=exactly]").is_hidden()
 
 
 def test_the_first_steps_are_muted(open_page: OpenPage, site: Site) -> None:

@@ -62,6 +62,26 @@ def test_it_shows_the_traces_text_counts_and_trees(open_file: OpenFile) -> None:
     assert f"{rate:.1f}" in page.inner_text("[data-figure=redrafter]")
 
 
+def test_its_numbers_say_where_they_come_from(open_file: OpenFile) -> None:
+    trace = make_trace(new_tokens=40, seed=4)
+    page = open_file(trace)
+    page.hover("[data-figure=perstep]")
+    page.wait_for_selector(".rp-source:visible")
+    steps = trace.steps
+    words = f"emitted / steps = {sum(len(step.emitted) for step in steps)} / {len(steps)}"
+    assert page.inner_text(".rp-source") == f"Computed from the trace: {words}"
+
+
+def test_a_light_trace_draws_without_its_beams(open_file: OpenFile) -> None:
+    from playground.trace import in_detail
+
+    page = open_file(in_detail(make_trace(new_tokens=40, seed=4), "light"))
+    page.click("[data-view=steps]")
+    page.wait_for_selector(".rp-steps .rp-tree[data-nodes]")
+    assert page.inner_text(".rp-beamsbox") == "No beams stand in this step's record."
+    assert "were not recorded" in page.inner_text(".rp-saving")
+
+
 def test_it_scrubs_and_every_view_draws(open_file: OpenFile) -> None:
     trace = read_trace(EXAMPLES[0])
     page = open_file(trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from playground.cli import parser
 from playground.config import BeamShape, EngineOptions
 from playground.footprint import Footprint
+from playground.sources.catalogue import resolve_base
 from tests.e2e.conftest import Site, run_prompt, serving, view
 
 OpenPage = Callable[..., Any]
@@ -28,17 +31,18 @@ def test_without_a_drafter_the_example_shows_and_says_how_to_train_one(browser: 
         lack = page.locator(".rp-lack")
         lack.wait_for(state="visible")
         assert "No drafter for" in lack.inner_text() and "recorded example" in lack.inner_text()
-        assert "python -m playground train --base" in lack.inner_text()
+        chosen = parser().parse_args(shlex.split(lack.locator(".rp-mono").inner_text())[3:])
+        assert resolve_base(chosen.base).path == tiny_base.resolve()  # the hint, pasted, finds this very folder
         assert "no drafter" in page.inner_text(".rp-pairname")
         page.click(".rp-pairdetails summary")
-        assert "No drafter" in page.inner_text(".rp-cards")
+        assert "No drafter" in page.inner_text(".rp-cards") and str(tiny_base) in page.inner_text(".rp-cards")
 
         assert page.locator(".rp-live .rp-node").count() > 1  # the demo trace, and its views work
         view(page, "steps")
         page.wait_for_selector(".rp-beams tbody tr")
         page.click("#rp-run")
         page.wait_for_selector(".rp-notice.is-error")
-        assert "python -m playground train" in page.inner_text(".rp-notice")
+        assert f"python -m playground train --base {tiny_base.resolve()}" in page.inner_text(".rp-notice")
         assert page.get_attribute(".rp-app", "data-run").startswith("example-")
         page.close()
 

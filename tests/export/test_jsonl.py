@@ -92,6 +92,14 @@ def test_a_trace_of_the_first_version_is_read() -> None:
     assert all(step.budget is None and step.unsent is None and step.tree.origin == () for step in old.steps)
 
 
+def test_a_trace_of_the_second_version_is_read() -> None:
+    """Recorded before details: every digit, and 32 candidates that were not sent."""
+    old = read_trace(OLD.with_name("trace-1.1.jsonl"))
+    assert old.header.schema_version == "1.1" and old.header.detail == "full" and len(old.steps) == 3
+    assert all(step.unsent is not None and len(step.unsent.token) == 32 for step in old.steps)
+    assert old.steps[0].ms.draft == pytest.approx(1.5, abs=1.5) and old.plain[2].index == 2
+
+
 def test_newer_major_version_is_refused(trace: Trace, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     lines = lines_of(trace, path)

@@ -143,14 +143,21 @@ def flat(summary: object) -> dict[str, object]:
 
 def test_a_sweeps_cell_is_its_runs_figures() -> None:
     race, alone = make_trace(width=4, length=3, new_tokens=40), make_trace(width=2, length=2, new_tokens=30, seed=3)
-    cell, totals = sweep_cell(race, race), RunTotals.of(race)
+    cell, totals = sweep_cell([race]), RunTotals.of(race)
     assert (cell.width, cell.length, cell.new_tokens, cell.identical) == (4, 3, totals.redrafter.tokens, True)
     assert cell.speedup == totals.speedup and cell.tokens_per_step == totals.steps.tokens_per_step
     assert cell.step_ms.total == pytest.approx(totals.steps.stage_ms.total / len(race.steps))
-    other = sweep_cell(alone, race)
-    assert other.identical is False and other.speedup == other.tokens_per_second / (
-        totals.plain.tokens_per_second or 0.0
-    )
-    without = sweep_cell(alone, None)
+    assert (cell.repeats, cell.speedup_least, cell.speedup_most) == (1, cell.speedup, cell.speedup)
+    settings = replace(alone.header.settings, race=False)
+    unraced = replace(alone, header=replace(alone.header, settings=settings), plain=[])
+    without = sweep_cell([unraced])
     assert without.identical is None and without.speedup is None
-    assert fastest([]) is None and fastest([cell, other]) is max(cell, other, key=lambda one: one.tokens_per_second)
+    slow = replace(race, steps=[replace(step, clock_ms=2 * step.clock_ms) for step in race.steps])
+    slowest = replace(race, steps=[replace(step, clock_ms=3 * step.clock_ms) for step in race.steps])
+    three = sweep_cell([slowest, race, slow])
+    assert three.repeats == 3 and three.tokens_per_second == sweep_cell([slow]).tokens_per_second
+    assert (three.speedup_most, three.speedup_least) == (cell.speedup, sweep_cell([slowest]).speedup)
+    assert three.speedup == sweep_cell([slow]).speedup
+    other = replace(cell, width=2, speedup=0.5, tokens_per_second=2 * cell.tokens_per_second)
+    assert fastest([]) is None and fastest([cell, other]) is cell, "by speed-up, which noise touches less"
+    assert fastest([without, other]) is max(without, other, key=lambda one: one.tokens_per_second)

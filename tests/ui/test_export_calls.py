@@ -24,22 +24,23 @@ def calls() -> dict[str, Any]:
 
 
 def test_an_export_carries_its_name_and_bytes(calls: dict[str, Any]) -> None:
-    made = calls["export_run"](["example-0", "csv", 1, "nodes"])
+    made = calls["export_run"](["example-0", "csv", 1, "nodes", "full"])
     assert made["name"] == "redrafter-synthetic8-nodes.csv" and made["mediaType"] == "text/csv"
-    picture = calls["export_run"](["example-0", "svg", 1, "steps"])
+    picture = calls["export_run"](["example-0", "svg", 1, "steps", "full"])
     assert picture["name"].endswith("-step-2.svg")
-    whole = base64.b64decode(calls["export_run"](["example-0", "graphml", 1, "steps"])["base64"])
+    whole = base64.b64decode(calls["export_run"](["example-0", "graphml", 1, "steps", "full"])["base64"])
     assert whole == export(make_trace(new_tokens=20), "graphml")
 
 
 @pytest.mark.parametrize(
     ("call", "sent", "message"),
     [
-        ("export_run", ["example-0", "pdf", 0, "steps"], "Format is 'pdf'"),
-        ("export_run", ["example-0", "svg", 999, "steps"], "Step is 999"),
-        ("export_run", ["example-0", "csv", 0, "rows"], "Table is 'rows'"),
-        ("export_run", ["gone", "csv", 0, "steps"], "That run is gone"),
-        ("export_run", ["example-0", "csv", True, "steps"], "something else than it should"),
+        ("export_run", ["example-0", "pdf", 0, "steps", "full"], "Format is 'pdf'"),
+        ("export_run", ["example-0", "svg", 999, "steps", "full"], "Step is 999"),
+        ("export_run", ["example-0", "csv", 0, "rows", "full"], "Table is 'rows'"),
+        ("export_run", ["example-0", "jsonl", 0, "steps", "fine"], "Detail is 'fine', but must be one of: full, light"),
+        ("export_run", ["gone", "csv", 0, "steps", "full"], "That run is gone"),
+        ("export_run", ["example-0", "csv", True, "steps", "full"], "something else than it should"),
         ("export_run", None, "something else than it should"),
         ("draw_chart", ["example-0", "pie", "light"], "Chart is 'pie'"),
         ("draw_chart", ["example-0", "rates", "pink"], "Theme is 'pink'"),
@@ -49,6 +50,8 @@ def test_an_export_carries_its_name_and_bytes(calls: dict[str, Any]) -> None:
         ("draw_honesty", [[3], "honesty", "light"], "something else than it should"),
         ("draw_surface", [[1], [2], [[3.0]], "rate", "cube", "light"], "Kind is 'cube'"),
         ("draw_surface", [[1], [2], [["x"]], "rate", "map", "light"], "sent no heat map"),
+        ("side_by_side", ["example-0", "gone"], "That run is gone"),
+        ("side_by_side", ["example-0"], "something else than it should"),
         ("draw_surface", [[1] * 99, [2], [[3.0]] * 99, "rate", "map", "light"], "99 widths"),
         ("draw_surface", [[1], [2], [[3.0]], "heat", "map", "light"], "Measure is 'heat'"),
     ],

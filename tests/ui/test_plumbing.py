@@ -16,6 +16,7 @@ import gradio.queueing
 import pytest
 
 from playground.config import BeamShape, EngineOptions, Message, PlaygroundError, RunRequest
+from playground.engine_options import exactly
 from playground.line import LIMIT, Line, Place
 from playground.trace import Record, SweepRecord, Trace
 from playground.ui.callbacks import LONG
@@ -36,7 +37,7 @@ class Scripted:
 
     def __init__(self, trace: Trace, seconds: float = 0.0) -> None:
         self.trace, self.seconds = trace, seconds
-        self.info = SimpleNamespace()
+        self.info = SimpleNamespace(device="cpu")
         self.line = Line()
         self.running = 0
         self.most = 0
@@ -67,10 +68,11 @@ def pages_of(session: Any) -> Pages:
     host.start()
     until(lambda: host.status.state == "ready")
 
-    def no_sweep(*_: Any) -> Iterator[SweepRecord]:
-        raise PlaygroundError("No sweep here.")
-
     return Pages(host, no_sweep)
+
+
+def no_sweep(*_: Any) -> Iterator[SweepRecord]:
+    raise PlaygroundError("No sweep here.")
 
 
 def until(true: Any) -> None:
@@ -314,7 +316,7 @@ def test_a_full_line_is_told_at_once() -> None:
 def test_gradio_lets_in_more_than_the_line_takes() -> None:
     page = build(SessionHost(lambda *_: Scripted(make_trace(new_tokens=6))))
     long = [function for function in page.fns.values() if function.concurrency_limit == LONG["concurrency_limit"]]
-    assert len(long) == 3  # run, follow up, sweep
+    assert len(long) == 4  # run, follow up, sweep, run again
     assert LONG["concurrency_limit"] > LIMIT + 1 and "concurrency_id" not in LONG
 
 
@@ -327,6 +329,31 @@ def test_another_pair_stands_in_the_same_line() -> None:
     host.open("other", None, EngineOptions())
     until(lambda: host.session is sessions[1])
     assert sessions[1].line is sessions[0].line
+
+
+def test_a_pair_is_loaded_again_exactly() -> None:
+    wanted: list[tuple[str | None, EngineOptions]] = []
+    session = Scripted(make_trace(new_tokens=6))
+
+    def opener(base: str | None, _drafter: str | None, options: EngineOptions, _progress: Any) -> Any:
+        wanted.append((base, options))
+        return session
+
+    host = SessionHost(opener, "mine", None, EngineOptions(dtype="bfloat16", engine="eager", threads=2))
+    pages = Pages(host, no_sweep)
+    with pytest.raises(PlaygroundError, match="still loading"):
+        pages.load_exactly("a")
+    host.start()
+    until(lambda: host.status.state == "ready")
+    pages.load_exactly("a")
+    until(lambda: host.status.revision == 2)
+    assert wanted[1] == ("mine", EngineOptions(dtype="float32", engine="auto", threads=2))
+    on_cuda = exactly(EngineOptions(dtype="bfloat16"), "cuda:0")
+    assert (on_cuda.exact, on_cuda.kernels, on_cuda.dtype) == (True, "triton", "bfloat16")
+    spread = exactly(EngineOptions(device_map="auto"), "cuda:0")
+    assert (spread.exact, spread.dtype, spread.engine) == (False, "float32", "eager")
+    with pytest.raises(PlaygroundError, match="--allow-loading"):
+        Pages(host, no_sweep, may_load=False).load_exactly("a")
 
 
 def test_a_refused_request_starts_nothing() -> None:

@@ -80,10 +80,26 @@ def test_a_sweep_has_a_map_for_each_measure() -> None:
     record = SweepRecord((1, 4), (2, 3), (cell(1, 2, 11.0), cell(4, 2, 14.0)), 10.0, "x", False)
     info = sweep_info(record)
     speed = info.measures[0]
-    assert speed.values == ((1.1, None), (1.4, None)) and info.best == (4, 2) and (info.done, info.total) == (2, 4)
+    assert speed.values == ((1.1, None), (1.4, None)) and (info.done, info.total) == (2, 4)
+    assert info.best is None, "one run each: noise may have chosen"
     assert info.words == "Fastest of the 2 of 4 shapes measured: 4 beams × 2, 14.0 tok/s, 1.40× plain decoding."
     assert sweep_info(replace(record, cells=())).words == "Nothing measured yet."
     assert json.dumps(surface_picture(info))
+
+
+def test_noise_gets_no_crown() -> None:
+    def cell(width: int, median: float, least: float, most: float) -> SweepCell:
+        ms = StageMs(1, 0, 5, 0, 0)
+        return SweepCell(width, 2, 1.5, 10 * median, median, 7.0, ms, 32, True, 3, least, most)
+
+    far = SweepRecord((1, 4), (2,), (cell(1, 0.9, 0.8, 1.0), cell(4, 1.4, 1.3, 1.5)), 10.0, "x", True, 3, 0.04)
+    info = sweep_info(far)
+    assert info.best == (4, 2) and not info.warning and (info.done, info.total) == (6, 6)
+    assert info.words.endswith("1.40× plain decoding (median of 3 runs, 1.30× to 1.50×).")
+    assert info.measures[0].spans == (((0.8, 1.0),), ((1.3, 1.5),)) and not info.measures[1].spans
+    near = sweep_info(replace(far, cells=(cell(1, 1.38, 1.2, 1.6), far.cells[1]), plain_spread=0.22))
+    assert near.best is None and near.words.endswith("1 other shape came within that range: too close to call.")
+    assert "varied by 22% between runs" in near.warning
 
 
 def test_pictures_are_strict_json(trace: Trace) -> None:

@@ -67,7 +67,7 @@ class Corpus:
             return self
         stop = int(self.starts[rows])
         arrays = (self.ids[:stop], self.assistant[:stop], self.greedy[:stop], self.row[:stop], self.starts[: rows + 1])
-        return Corpus(*arrays, about=self.about, content_hash=f"{self.content_hash}-{rows}")
+        return Corpus(*arrays, about=self.about, content_hash=f"{self.content_hash.partition('-')[0]}-{rows}")
 
 
 def require_corpus_of(about: dict[str, Any], ids: np.ndarray, expected: dict[str, Any], where: Path) -> None:

@@ -58,7 +58,7 @@ def write_own_corpus(
             return elapsed + writer.row_seconds <= seconds(written / elapsed if written else 0.0)
 
         shards = Shards(lambda number: number % processes.world == processes.rank, processes.rank, may_start)
-        total = options.rows * options.row_tokens if options.rows < ENDLESS_ROWS else None
+        total = options.rows * options.row_tokens if seconds is None else None
         try:
             with bars.stage(stage, total, "tok", before) as count:
                 write_corpus(

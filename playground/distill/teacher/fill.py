@@ -54,19 +54,24 @@ def fill(
     done: int,
     report: Callable[[int, int], None] = lambda done, total: None,
     say: Callable[[str], None] = lambda line: None,
-) -> None:
+    enough: Callable[[int], bool] = lambda done: False,
+) -> int:
     """Compute hidden states, taps and best next tokens from token `done` on; resumable after every batch.
 
     Args:
         done: tokens already filled, always the end of a row.
         report: called with tokens done and tokens in all.
         say: a line for the person who waits.
+        enough: asked after every batch, with the tokens done: whether to leave it at that.
+
+    Returns:
+        Tokens filled, from the first on.
 
     Raises:
         PlaygroundError: there is no memory for a single row.
     """
     row, most, total = int(np.searchsorted(corpus.starts, done)), reader.batch_tokens, corpus.tokens
-    while row < corpus.rows:
+    while row < corpus.rows and not enough(done):
         last = _last_of_batch(corpus, row, most)
         try:
             _fill_rows(reader, corpus, states, row, last, partial(report, int(corpus.starts[row]), total))
@@ -78,7 +83,8 @@ def fill(
         stop = int(corpus.starts[last + 1])
         states.mark(stop)
         report(stop, total)
-        row = last + 1
+        row, done = last + 1, stop
+    return done
 
 
 def _last_of_batch(corpus: Corpus, first: int, most: int) -> int:

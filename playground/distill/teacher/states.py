@@ -108,6 +108,11 @@ class TeacherStates:
         """Write down that the first `done` tokens are filled."""
         write_json(self.folder / "states.json", asdict(self.info) | {"done": done}, indent=None)
 
+    def end_at(self, info: StatesInfo) -> None:
+        """Keep the first `info.tokens` tokens, all of them filled: they are what a shorter corpus is read as."""
+        self.info = info
+        self.mark(info.tokens)
+
     def hidden_states(self, index: Tensor) -> Tensor:
         """[..., H (1 + taps)] bfloat16 at tokens `index` [...]: final norm first, then the taps."""
         arrays = (self.hidden, *self.taps)

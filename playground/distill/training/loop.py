@@ -1,7 +1,8 @@
 """The training loop: many cheap steps on stored teacher states, resumable at any checkpoint.
 
-Learning rate: linear warm-up, a plateau, a linear decay over the last part; so a run can be lengthened as
-long as it stands on the plateau. Several processes under `accelerate launch` average their gradients.
+Learning rate: linear warm-up, a plateau, a linear decay over the last part. A run can be given another length at any
+step: on the plateau the decay moves, and where it can no longer, it goes on from the rate of that step to nothing at
+the new end. Several processes under `accelerate launch` average their gradients.
 Knows neither how the corpus was made nor what happens to the drafter afterwards.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,9 +25,10 @@ from playground.distill.corpus.corpus import Corpus
 from playground.distill.training.batches import BatchSource
 from playground.distill.training.objective import Objective
 from playground.distill.training.processes import Processes
-from playground.distill.training.simulate import simulate
+from playground.distill.training.simulate import held_out_places, simulate
 from playground.drafter.cell import Drafter
 from playground.files import write_text, written_whole
+from playground.memory import is_out_of_memory
 from playground.progress import Stopped
 
 STATE_FILE = "training.pt"
@@ -33,6 +36,17 @@ LOG_FILE = "training.jsonl"
 
 _SAVE_SECONDS = 60.0  # of work an interruption may cost
 _WARM_UP_STEPS = 3
+_MEASURED_STEPS, _MEASURED_SECONDS = 8, 10.0
+_MEASURED_PLACES = 64  # of a measurement's, to tell what the whole takes
+_RECENT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Cooling:
+    """A decay of the learning rate that begins where the length of a run was changed."""
+
+    step: int
+    share: float  # of the peak rate at that step
 
 
 @dataclass(frozen=True)
@@ -46,23 +60,31 @@ class TrainOptions:
     checkpoint_every: int = 1000
     clip_norm: float = 1.0
     shapes: tuple[BeamShape, ...] = (BeamShape(8, 5, None), *(BeamShape(8, 5, nodes) for nodes in (6, 16, 48)))
+    cooling: Cooling | None = None  # instead of a decay over the last share of the steps
 
     @property
     def decay_from(self) -> float:
         """The step at which the plateau ends."""
-        return self.steps * (1 - self.decay_share)
+        return self.cooling.step if self.cooling else self.steps * (1 - self.decay_share)
 
     def of_length(self, steps: int, now: int) -> TrainOptions:
-        """With other steps, where the learning rates up to step `now` are the same all the same."""
-        other = replace(self, steps=steps)
-        return other if now < min(self.decay_from, other.decay_from) else self
+        """With other steps; the learning rates up to step `now` stay what they were."""
+        other = replace(self, steps=max(steps, now))
+        if self.cooling is None and now < min(self.decay_from, other.decay_from):
+            return other
+        return replace(other, cooling=Cooling(now, self._cooled(now)))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
-        decay_from = self.decay_from
         warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
-        cool = 1.0 if step < decay_from else max(0.0, (self.steps - step) / (self.steps - decay_from))
-        return self.learning_rate * min(warm, cool)
+        return self.learning_rate * min(warm, self._cooled(step))
+
+    def _cooled(self, step: int) -> float:
+        """What is left of the peak rate at a step, its warm-up aside."""
+        decay_from, share = self.decay_from, self.cooling.share if self.cooling else 1.0
+        if step < decay_from:
+            return share
+        return share * max(0.0, (self.steps - step) / max(self.steps - decay_from, 1e-9))
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,7 @@ class TrainProgress:
 
     step: int
     loss: float
+    places: int  # trained on by this run
     places_per_second: float
 
 
@@ -85,55 +108,89 @@ def train(
     *,
     checkpointed: Callable[[dict[str, Any]], None] = lambda entry: None,
     stop: Callable[[], bool] = lambda: False,
-    revise: Callable[[int, int], int] = lambda step, steps: steps,
+    halved: Callable[[int], None] = lambda size: None,
+    revise: Callable[[int, TrainOptions, float], TrainOptions] = lambda step, options, seconds: options,
 ) -> list[dict[str, Any]]:
     """Train in place; checkpoints and a log go to `out`. Resumes from a checkpoint found there.
 
     Args:
         checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
-        stop: asked between steps; where it is true the state is saved and `Stopped` raised.
-        revise: given the step and the planned steps, as long as the learning rate stands on its plateau: the steps
-            from now on.
+        stop: asked after every step; where it is true the state is saved and `Stopped` raised.
+        halved: told the places of a batch from now on, where those before had no room in memory.
+        revise: given the step, the options and the seconds of a step lately: the options from now on.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
 
     Raises:
-        PlaygroundError: the loss became NaN or infinite; the last checkpoint stays.
+        PlaygroundError: the loss became NaN or infinite, or there is no memory for the smallest batch; the last
+            checkpoint stays.
     """
     run = _Run(drafter, source, objective, options)
-    main = run.processes.main
     run.resume(out)
-    while run.step < run.options.steps:
-        run.one_step()
-        over = run.step == run.options.steps
-        if run.step % 10 == 0 or over:
-            report(run.progress())
-            if run.processes.agree(stop()) and not over:
-                if main:
-                    run.save(out)
-                raise Stopped
-            run.options = run.options.of_length(revise(run.step, run.options.steps), run.step)
-        measured = run.step % options.checkpoint_every == 0 or over
-        if measured and main:
-            run.measure(corpus)
-        if main and (measured or run.seconds_unsaved > _SAVE_SECONDS):
+
+    def keep() -> None:
+        if not run.processes.main:
+            return
+        due = run.due
+        if due:
+            run.measure(corpus, out, stop)
+        if due or run.seconds_unsaved > _SAVE_SECONDS:
             run.save(out)
-        if measured and main:
+        if due:
             checkpointed(run.log[-1])
+
+    keep()  # a checkpoint that an earlier run reached and was stopped in
+    while not run.over:
+        if not run.one_step_in_memory():
+            halved(run.source.size)
+            continue
+        report(run.progress())
+        if run.processes.agree(stop()) and not run.over:
+            if run.processes.main:
+                run.save(out)
+            raise Stopped
+        run.options = revise(run.step, run.options, run.recent_seconds)
+        keep()
     return run.log
 
 
 def seconds_per_step(
-    drafter: Drafter, source: BatchSource, objective: Objective, options: TrainOptions, steps: int = 8
+    drafter: Drafter,
+    source: BatchSource,
+    objective: Objective,
+    options: TrainOptions,
+    tick: Callable[[], None] = lambda: None,
 ) -> float:
-    """Measured on a drafter that is thrown away afterwards: this trains it."""
-    run, began = _Run(drafter, source, objective, options), 0.0
-    for step in range(_WARM_UP_STEPS + steps):
-        if step == _WARM_UP_STEPS:
-            began = time.perf_counter()
+    """Measured over a few steps, or over fewer where they are slow; this trains the drafter, so throw it away.
+
+    Args:
+        tick: called after every step; may raise.
+    """
+    run, times = _Run(drafter, source, objective, options), list[float]()
+    while len(times) < _WARM_UP_STEPS + _MEASURED_STEPS and not (len(times) > 1 and sum(times) > _MEASURED_SECONDS):
         run.one_step()
-    return (time.perf_counter() - began) / steps
+        times.append(run.recent[-1])
+        tick()
+    timed = times[_WARM_UP_STEPS:] or times[1:]
+    return sum(timed) / len(timed)
+
+
+def seconds_per_checkpoint(
+    drafter: Drafter,
+    source: BatchSource,
+    corpus: Corpus,
+    options: TrainOptions,
+    tick: Callable[[], None] = lambda: None,
+) -> float:
+    """What a log entry takes, estimated from a few of its places."""
+    places = len(held_out_places(corpus, source.unroll))
+    if not places:
+        return 0.0
+    began = time.perf_counter()
+    with torch.autocast(drafter.device.type, dtype=torch.bfloat16):
+        simulate(drafter, source, corpus, options.shapes, _MEASURED_PLACES, tick)
+    return (time.perf_counter() - began) * max(1.0, places / _MEASURED_PLACES)
 
 
 def read_log(out: Path) -> list[dict[str, Any]]:
@@ -158,8 +215,9 @@ class _Run:
         self.optimizer = torch.optim.AdamW(drafter.parameters(), lr=rate, weight_decay=0.0, fused=True)
         self.step, self.log = 0, list[dict[str, Any]]()
         self._losses: list[float] = []  # since the log's newest entry
-        self._first, self._began = 0, time.perf_counter()
-        self._saved = self._began
+        self.recent: deque[float] = deque(maxlen=100)  # seconds of the latest steps
+        self.places = 0  # trained on by this run
+        self._began = self._saved = time.perf_counter()
 
     def resume(self, out: Path) -> None:
         """Take up the checkpoint in `out`, if there is one."""
@@ -169,38 +227,97 @@ class _Run:
             state = torch.load(file, map_location=self.drafter.device, weights_only=True)
             self.drafter.load_state_dict(state["drafter"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.step = self._first = int(state["step"])
+            self.step = int(state["step"])
+            self._losses = list(state.get("losses", ()))
             self.log = [entry for entry in read_log(out) if entry["step"] <= self.step]
         self._began = self._saved = time.perf_counter()
 
+    @property
+    def over(self) -> bool:
+        """Whether all steps are done."""
+        return self.step >= self.options.steps
+
+    @property
+    def due(self) -> bool:
+        """Whether the log lacks an entry of this step."""
+        logged = self.log[-1]["step"] if self.log else 0
+        return self.step > logged and (self.over or self.step % self.options.checkpoint_every == 0)
+
+    @property
+    def recent_seconds(self) -> float:
+        """Of a step, over the latest half minute."""
+        total, count = 0.0, 0
+        for seconds in reversed(self.recent):
+            total, count = total + seconds, count + 1
+            if total > _RECENT_SECONDS:
+                break
+        return total / max(count, 1)
+
+    def one_step_in_memory(self) -> bool:
+        """One optimiser step; where it has no room, batches are halved instead and False is returned.
+
+        Raises:
+            PlaygroundError: batches are as small as they can be, or other processes have the same size.
+        """
+        try:
+            self.one_step()
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if self.source.size == 1 or self.processes.world > 1:
+                raise PlaygroundError(
+                    f"There is no room in memory to train on {self.source.size} places at once. Use a smaller --batch, "
+                    "or free some memory."
+                ) from error
+        else:
+            return True
+        self.optimizer.zero_grad(set_to_none=True)
+        self.source = self.source.resized(self.source.size // 2)
+        if self.drafter.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return False
+
     def one_step(self) -> None:
         """One optimiser step."""
+        began = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.rate(self.step)
         processes = self.processes
         batch = self.source.batch(self.step * processes.world + processes.rank).to(self.drafter.device)
         with torch.autocast(self.drafter.device.type, dtype=torch.bfloat16):
             loss = self.objective(batch)
-        if not math.isfinite(loss.cross_entropy):
-            raise self._not_finite(f"The loss became {loss.cross_entropy}")
+        if not math.isfinite(loss.value):
+            raise self._not_finite(f"The loss became {loss.value}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         processes.average(self.drafter)
         nn.utils.clip_grad_norm_(self.drafter.parameters(), self.options.clip_norm)
         self.optimizer.step()
-        self._losses.append(loss.cross_entropy)
+        self._losses.append(loss.value)
         self.step += 1
+        self.places += self.source.size * processes.world
+        self.recent.append(time.perf_counter() - began)
 
     def progress(self) -> TrainProgress:
         """Where this run stands."""
-        rate = (self.step - self._first) / (time.perf_counter() - self._began)
         latest = self._losses[-100:]
-        return TrainProgress(self.step, sum(latest) / len(latest), rate * self.source.size * self.processes.world)
+        rate = self.places / (time.perf_counter() - self._began)
+        return TrainProgress(self.step, sum(latest) / max(len(latest), 1), self.places, rate)
 
-    def measure(self, corpus: Corpus) -> None:
-        """A log entry: where training stands, on held-out text."""
+    def measure(self, corpus: Corpus, out: Path, stop: Callable[[], bool]) -> None:
+        """A log entry: where training stands, on held-out text.
+
+        Raises:
+            Stopped: on request, the state saved, where this process is alone: others would wait for it.
+        """
+
+        def tick() -> None:
+            if self.processes.world == 1 and stop():
+                self.save(out)
+                raise Stopped
+
         with torch.autocast(self.drafter.device.type, dtype=torch.bfloat16):
-            found = simulate(self.drafter, self.source, corpus, self.options.shapes)
+            found = simulate(self.drafter, self.source, corpus, self.options.shapes, tick=tick)
         loss, seconds = sum(self._losses) / max(len(self._losses), 1), time.perf_counter() - self._began
         self.log.append({"step": self.step, "loss": round(loss, 4), "seconds": round(seconds)} | asdict(found))
         self._losses = []
@@ -214,7 +331,8 @@ class _Run:
         """Write the checkpoint and the log."""
         if not all(bool(weight.isfinite().all()) for weight in self.drafter.parameters()):
             raise self._not_finite("A weight became NaN or infinite")
-        state = {"drafter": self.drafter.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        state: dict[str, Any] = {"drafter": self.drafter.state_dict(), "optimizer": self.optimizer.state_dict()}
+        state |= {"step": self.step, "losses": self._losses}
         with written_whole(out / STATE_FILE) as partial:
             torch.save(state, partial)
         write_text(out / LOG_FILE, "".join(json.dumps(entry) + "\n" for entry in self.log))

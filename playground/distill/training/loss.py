@@ -1,9 +1,11 @@
-"""The training loss: cross-entropy against the base model's own distribution (distillation).
+"""The training loss: a mix of distillation from the base model's own distribution and of acceptance by it.
 
-    -sum_v p(v) log q(v),  p the base model's distribution cut to its k best tokens in V'
+    cross-entropy  -sum_v p(v) log q(v),      p the base model's distribution cut to its k best tokens in V'
+    acceptance     -log sum_v min(p(v), q(v)), the chance that a sampled draft is accepted (Leviathan et al.,
+                   arXiv 2211.17192, section 3.2), as LK losses train for it
 
-A softmax over V' for every unrolled step is the cost of training, so the cross-entropy computes its
-own gradient in chunks and never keeps a [rows, V'] tensor. Knows nothing of corpora or optimisers.
+A softmax over V' for every unrolled step is the cost of training, so the loss computes its own gradient
+in chunks and never keeps a [rows, V'] tensor. Knows nothing of corpora or optimisers.
 """
 
 from __future__ import annotations
@@ -43,8 +45,20 @@ class Beyond:
     there: Tensor  # [R] bool, the row has such a token
 
 
-class _SoftCrossEntropy(torch.autograd.Function):
-    """Weighted sum over rows of -sum p log softmax(o E^T + bonus)."""
+@dataclass(frozen=True)
+class Mix:
+    """How much each part of the loss counts."""
+
+    entropy: float = 1.0
+    acceptance: float = 0.0
+
+
+LEAST_OVERLAP = 1e-3
+"""Below it -log goes on along its tangent: a row the drafter misses altogether does not pull without bound."""
+
+
+class _DistillationLoss(torch.autograd.Function):
+    """Weighted sum over rows of the mix, q = softmax(o E^T + bonus)."""
 
     @staticmethod
     def forward(
@@ -60,6 +74,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         scale: float,
         softcap: float | None,
         beyond: Beyond | None,
+        mix: Mix,
     ) -> Tensor:
         wide = torch.float32 if projected.device.type == "mps" else torch.float64  # MPS has no float64
         total = torch.zeros((), dtype=wide, device=projected.device)
@@ -83,8 +98,14 @@ class _SoftCrossEntropy(torch.autograd.Function):
             picked = logits.gather(1, ids[rows])
             slope = logits.exp_()
             norm = slope.sum(-1, keepdim=True)
-            total += (share * p * (norm.log() - picked)).masked_fill(p == 0, 0.0).sum()
-            slope.mul_(share * p.sum(-1, keepdim=True) / norm).scatter_add_(1, ids[rows], -p * share)
+            total += mix.entropy * (share * p * (norm.log() - picked)).masked_fill(p == 0, 0.0).sum()
+            pull, target = mix.entropy * p.sum(-1, keepdim=True), mix.entropy * p
+            if mix.acceptance:
+                met = _met(p, picked.exp() / norm)
+                total -= mix.acceptance * (share * met.log_overlap).sum()
+                pull = pull + mix.acceptance * met.short.sum(-1, keepdim=True)
+                target = target + mix.acceptance * met.short
+            slope.mul_(share * pull / norm).scatter_add_(1, ids[rows], -target * share)
             grad_bonus[rows] = slope.gather(1, column)[:, 0].to(grad_bonus.dtype)
             slope = slope if bend is None else slope.mul_(bend)
             slope = slope if scale == 1.0 else slope.mul_(scale)
@@ -102,7 +123,26 @@ class _SoftCrossEntropy(torch.autograd.Function):
     def backward(ctx: torch.autograd.function.FunctionCtx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         grad, grad_bonus, grad_weight = ctx.saved_tensors  # type: ignore[attr-defined]
         weight = grad_weight * upstream if grad_weight is not None else None
-        return grad * upstream.to(grad.dtype), weight, grad_bonus * upstream, *[None] * 8
+        return grad * upstream.to(grad.dtype), weight, grad_bonus * upstream, *[None] * 9
+
+
+@dataclass(frozen=True)
+class _Met:
+    """How far a drafter's q meets the teacher's p in r rows.
+
+    d -log_overlap / d logit j is q_j sum(short) - short_j."""
+
+    log_overlap: Tensor  # [r, 1], 0 for rows that teach nothing
+    short: Tensor  # [r, k] q over the overlap where q falls short of p, else 0
+
+
+def _met(p: Tensor, q: Tensor) -> _Met:
+    """p and q [r, k] at the teacher's best tokens."""
+    overlap = torch.minimum(p, q).sum(-1, keepdim=True)
+    bounded = overlap.clamp_min(LEAST_OVERLAP)
+    log_overlap = bounded.log() + (overlap - bounded) / bounded
+    taught = p.sum(-1, keepdim=True) > 0
+    return _Met(torch.where(taught, log_overlap, 0.0), torch.where(q < p, q / bounded, 0.0))
 
 
 def _rows_of(beyond: Beyond | None, rows: slice) -> Beyond | None:
@@ -133,7 +173,7 @@ class OutputRows:
     softcap: float | None = None
 
 
-def soft_cross_entropy(
+def distillation_loss(
     projected: Tensor,
     head: OutputRows,
     teacher: Teacher,
@@ -141,8 +181,9 @@ def soft_cross_entropy(
     copied: Copied,
     bonus: Tensor | None,
     beyond: Beyond | None = None,
+    mix: Mix = Mix(),
 ) -> Tensor:
-    """Weighted sum over rows of the cross-entropy against the teacher.
+    """Weighted sum over rows of the loss against the teacher.
 
     Args:
         projected: [R, D] what the output rows are multiplied with, in the dtype of the rows.
@@ -155,6 +196,6 @@ def soft_cross_entropy(
     else:
         gated = torch.where(copied.found, bonus.float(), 0.0)
     rows = (teacher.ids, teacher.probabilities, row_weight)
-    shape = (head.bias, head.scale, head.softcap, beyond)
-    apply: Callable[..., Tensor] = _SoftCrossEntropy.apply
+    shape = (head.bias, head.scale, head.softcap, beyond, mix)
+    apply: Callable[..., Tensor] = _DistillationLoss.apply
     return apply(projected, head.weight, gated, copied.ids, *rows, *shape)

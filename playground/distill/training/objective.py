@@ -5,7 +5,7 @@ The drafter's own `begin` and `feed` run here, the same that decode. Knows nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -13,11 +13,19 @@ from torch import Tensor
 
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import Batch, teacher_rows
-from playground.distill.training.loss import Beyond, Copied, OutputRows, Teacher, soft_cross_entropy
+from playground.distill.training.loss import Beyond, Copied, Mix, OutputRows, Teacher, distillation_loss
 from playground.drafter.cell import Drafter, HeadInput
 
-STEP_DECAY = 0.9
-"""Step k weighs STEP_DECAY ** (k - 1): an early miss makes later hits worthless."""
+
+@dataclass(frozen=True)
+class Aim:
+    """What training is for."""
+
+    mix: Mix = field(default_factory=Mix)
+    step_decay: float = 0.9  # step k weighs step_decay ** (k - 1): an early miss makes later hits worthless
+
+
+DEFAULT_AIM = Aim()
 
 
 @dataclass(frozen=True)
@@ -37,10 +45,10 @@ class UnrolledRows:
 
 @dataclass(frozen=True)
 class StepLoss:
-    """The loss of a batch, and its cross-entropy part for the progress line."""
+    """The loss of a batch, and its value for the progress line."""
 
     total: Tensor
-    cross_entropy: float
+    value: float
 
 
 class BaseHead(Protocol):
@@ -59,16 +67,16 @@ class BaseHead(Protocol):
 class Objective:
     """Loss of a drafter on batches of a teacher's states: cross-entropy against the base model's own distribution."""
 
-    def __init__(self, drafter: Drafter, states: TeacherStates, head: BaseHead | None) -> None:
+    def __init__(self, drafter: Drafter, states: TeacherStates, head: BaseHead | None, aim: Aim = DEFAULT_AIM) -> None:
         """head: the base's, for a tied head; None for a drafter with a projection of its own."""
-        self.drafter, self.states, self.head = drafter, states, head
+        self.drafter, self.states, self.head, self.aim = drafter, states, head, aim
         self.draft_of = draft_ids_of_all(drafter)  # [V], on the host like the states
 
     def __call__(self, batch: Batch) -> StepLoss:
         rows = self.rows(batch)
-        entropy = self.cross_entropy(rows)
+        loss = self.against_teacher(rows)
         scale = rows.weight.sum().clamp(min=1e-6)
-        return StepLoss(entropy / scale, float(entropy.detach() / scale))
+        return StepLoss(loss / scale, float(loss.detach() / scale))
 
     def rows(self, batch: Batch) -> UnrolledRows:
         """The drafter unrolled over a batch."""
@@ -76,7 +84,7 @@ class Objective:
         features = torch.cat([head.features for head in heads])  # [R, exit_dim]
         bonuses = [head.bonus for head in heads if head.bonus is not None]
         own = self.head is None
-        decay = STEP_DECAY ** torch.arange(batch.tokens.shape[1], device=batch.taught.device)
+        decay = self.aim.step_decay ** torch.arange(batch.tokens.shape[1], device=batch.taught.device)
         copied = Copied(torch.cat([head.copied for head in heads]), torch.cat([head.found for head in heads]))
         beyond, beyond_ids = None, _beyond_ids(heads)
         if beyond_ids is not None and self.head is not None:
@@ -96,12 +104,11 @@ class Objective:
             weight=(batch.taught * decay).T.reshape(-1).float(),
         )
 
-    def cross_entropy(self, rows: UnrolledRows) -> Tensor:
-        """Weighted sum over rows of the cross-entropy against the teacher."""
-        projected = rows.projected.to(torch.bfloat16)
-        return soft_cross_entropy(
-            projected, rows.head, self.teacher(rows), rows.weight, rows.copied, rows.bonus, rows.beyond
-        )
+    def against_teacher(self, rows: UnrolledRows) -> Tensor:
+        """Weighted sum over rows of the loss against the teacher."""
+        projected, teacher = rows.projected.to(torch.bfloat16), self.teacher(rows)
+        lookup = (rows.copied, rows.bonus, rows.beyond)
+        return distillation_loss(projected, rows.head, teacher, rows.weight, *lookup, self.aim.mix)
 
     def teacher(self, rows: UnrolledRows) -> Teacher:
         """What each row should predict."""

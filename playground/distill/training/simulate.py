@@ -6,6 +6,7 @@ draft would have got accepted. Exact for greedy rows; the fast yardstick of trai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,12 @@ class Simulated:
     steps: int
 
 
-def held_out_places(corpus: Corpus, length: int, limit: int) -> Tensor:
+_AT_ONCE = 256
+HELD_OUT_PLACES = 2500
+"""At most, of one measurement."""
+
+
+def held_out_places(corpus: Corpus, length: int, limit: int = HELD_OUT_PLACES) -> Tensor:
     """Places in held-out greedy rows from which `length` tokens are the assistant's own, row after row."""
     stop = corpus.tokens - length - 2
     good = np.zeros(corpus.tokens, bool)
@@ -41,11 +47,19 @@ def held_out_places(corpus: Corpus, length: int, limit: int) -> Tensor:
 
 @torch.inference_mode()
 def simulate(
-    drafter: Drafter, source: BatchSource, corpus: Corpus, shapes: tuple[BeamShape, ...], limit: int = 2500
+    drafter: Drafter,
+    source: BatchSource,
+    corpus: Corpus,
+    shapes: tuple[BeamShape, ...],
+    limit: int = HELD_OUT_PLACES,
+    tick: Callable[[], None] = lambda: None,
 ) -> Simulated:
     """Measure on up to `limit` held-out places; all zero where there are none.
 
     A budget of "auto" counts as `DEFAULT_NODES`: there is no machine here whose costs it could go by.
+
+    Args:
+        tick: called now and then; may raise.
     """
     longest = max(shape.depth for shape in shapes)
     places = held_out_places(corpus, max(longest, source.unroll), limit)
@@ -56,7 +70,11 @@ def simulate(
     rates, rates_no_loops = {}, {}
     steps = 0
     for shape in shapes:
-        accepted = torch.cat([accepted_at(drafter, source, part, shape, corpus).cpu() for part in places.split(256)])
+        found = []
+        for part in places.split(_AT_ONCE):
+            found.append(accepted_at(drafter, source, part, shape, corpus).cpu())
+            tick()
+        accepted = torch.cat(found)
         every, clean, steps = _walk(places, accepted, looped)
         rates[shape_name(shape)], rates_no_loops[shape_name(shape)] = every, clean
     return Simulated(_top1(drafter, source, places), rates, rates_no_loops, steps)

@@ -69,7 +69,7 @@ def test_resuming_equals_not_stopping(tiny: Training, unbroken: Drafter, tmp_pat
 def test_stopping_on_request_equals_not_stopping(tiny: Training, unbroken: Drafter, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         run(tiny, tmp_path, stop=lambda: True)
-    assert trained_steps(tmp_path) == 10
+    assert trained_steps(tmp_path) == 1
     assert same(run(tiny, tmp_path), unbroken)
 
 
@@ -96,7 +96,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tiny: Training, tmp_path: Pat
 
     def breaking(batch: Any) -> StepLoss:  # the step before a checkpoint: its loss is still finite
         found = objective(batch)
-        return found if next(calls) != 11 else StepLoss(found.total * float("inf"), found.cross_entropy)
+        return found if next(calls) != 11 else StepLoss(found.total * float("inf"), found.value)
 
     with pytest.raises(PlaygroundError, match="A weight became NaN or infinite at step 12"):
         train(drafter, source, tiny.corpus, breaking, OPTIONS, tmp_path)  # type: ignore[arg-type]
@@ -213,3 +213,41 @@ def test_the_schedule_warms_up_holds_and_decays() -> None:
     rates = [options.rate(step) for step in range(100)]
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert set(rates[10:80]) == {1.0} and rates[90] == pytest.approx(0.5) and rates[99] == pytest.approx(0.05)
+
+
+def test_batches_are_halved_where_memory_is_short(tiny: Training, tmp_path: Path) -> None:
+    """Steps go on with smaller batches, no step is lost, and it is told once a halving."""
+    drafter, source, objective = tiny.assemble()
+    sizes: list[int] = []
+
+    def short(batch: Any) -> StepLoss:
+        if len(batch.tokens) > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        sizes.append(len(batch.tokens))
+        return objective(batch)
+
+    told: list[int] = []
+    log = train(drafter, source, tiny.corpus, short, OPTIONS, tmp_path, halved=told.append)  # type: ignore[arg-type]
+    assert told == [32, 16] and sizes == [16] * OPTIONS.steps and log[-1]["step"] == OPTIONS.steps
+
+
+def test_memory_for_no_batch_at_all_is_said(tiny: Training, tmp_path: Path) -> None:
+    drafter, source, _ = tiny.assemble()
+
+    def none(_batch: Any) -> StepLoss:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(PlaygroundError, match=r"no room in memory to train on 1 places.*smaller --batch"):
+        train(drafter, source, tiny.corpus, none, OPTIONS, tmp_path)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_that_a_stop_cut_off_is_measured_on_resuming(
+    tiny: Training, unbroken: Drafter, tmp_path: Path
+) -> None:
+    asked = itertools.count()
+    with pytest.raises(Stopped):  # at the end of step 6, while its checkpoint is measured
+        run(tiny, tmp_path, stop=lambda: next(asked) == 6)
+    assert trained_steps(tmp_path) == 6 and not (tmp_path / "training.jsonl").read_text()
+    assert same(run(tiny, tmp_path), unbroken)
+    entries = [json.loads(line) for line in (tmp_path / "training.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in entries] == [6, 12] and all(entry["loss"] > 0 for entry in entries)

@@ -1,12 +1,14 @@
-"""The hand-made gradient of the distillation loss against autograd of its plain definition in float64."""
+"""The hand-made gradient of the training loss against autograd of its plain definition in float64."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from playground.distill.training.loss import Beyond, Copied, OutputRows, Teacher, soft_cross_entropy
+from playground.distill.training.loss import LEAST_OVERLAP, Beyond, Copied, Mix, OutputRows, Teacher, distillation_loss
 
 ROWS, WIDTH, VOCABULARY, BEST = 300, 12, 40, 6  # more rows than one chunk holds
 
@@ -19,8 +21,10 @@ def plain_loss(
     copied: Copied,
     bonus: Tensor | None,
     beyond: Beyond | None,
+    mix: Mix,
 ) -> Tensor:
-    """-sum_r w_r sum_v p(v) log softmax(softcap(scale (W x + b)) + bonus)_v, written out."""
+    """sum_r w_r (-a sum_v p(v) log q(v) - b log sum_v min(p(v), q(v))), q = softmax(softcap(scale (W x + b)) + bonus),
+    written out."""
     logits = projected @ head.weight.T
     logits = logits if head.bias is None else logits + head.bias
     if beyond is not None:
@@ -36,16 +40,24 @@ def plain_loss(
         outside = torch.nn.functional.pad(~beyond.there[:, None], (VOCABULARY, 0))
         logits = logits.masked_fill(outside, -1e30)
     target = torch.zeros_like(logits).scatter_add(1, teacher.ids, teacher.probabilities.to(logits.dtype))
-    return -(row_weight[:, None] * target * logits.log_softmax(-1)).sum()
+    entropy = -(row_weight[:, None] * target * logits.log_softmax(-1)).sum()
+    taught = target.sum(-1) > 0
+    overlap = torch.minimum(target, logits.softmax(-1))[taught].sum(-1)
+    tangent = math.log(LEAST_OVERLAP) + (overlap - LEAST_OVERLAP) / LEAST_OVERLAP
+    log_overlap = torch.where(overlap > LEAST_OVERLAP, overlap.log(), tangent)
+    return mix.entropy * entropy - mix.acceptance * (row_weight[taught] * log_overlap).sum()
 
 
+@pytest.mark.parametrize("mix", [Mix(), Mix(0.0, 1.0), Mix(0.5, 2.0)], ids=["", "acceptance", "mixed"])
 @pytest.mark.parametrize("copies", [False, True], ids=["", "beyond"])
 @pytest.mark.parametrize("bonused", [False, True], ids=["", "bonus"])
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 @pytest.mark.parametrize(
     ("scale", "softcap"), [(1.0, None), (0.25, None), (1.0, 3.0), (2.0, 5.0)], ids=["", "scale", "softcap", "both"]
 )
-def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bonused: bool, copies: bool) -> None:
+def test_value_and_gradient(
+    scale: float, softcap: float | None, bias: bool, bonused: bool, copies: bool, mix: Mix
+) -> None:
     make = torch.Generator().manual_seed(7)
 
     def randn(*shape: int) -> Tensor:
@@ -69,11 +81,11 @@ def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bon
         head = OutputRows(own["weight"], None if offset is None else offset.to(dtype), scale, softcap)
         bonus = own["bonus"] if bonused else None
         beyond = Beyond(own_rows.to(dtype), row_bias.to(dtype) if bias else None, there) if copies else None
-        value = loss(own["projected"], head, teacher, row_weight, copied, bonus, beyond)  # type: ignore[operator]
+        value = loss(own["projected"], head, teacher, row_weight, copied, bonus, beyond, mix)  # type: ignore[operator]
         (3.0 * value).backward()
         return value.detach(), {name: leaf.grad for name, leaf in own.items()}
 
-    value, gradients = run(torch.float32, soft_cross_entropy)
+    value, gradients = run(torch.float32, distillation_loss)
     expected, true = run(torch.float64, plain_loss)
     assert abs(float(value) - float(expected)) < 1e-4 * abs(float(expected))
     for name, gradient in gradients.items():
@@ -84,3 +96,14 @@ def test_value_and_gradient(scale: float, softcap: float | None, bias: bool, bon
         torch.testing.assert_close(gradient.double(), true[name], rtol=1e-3, atol=2e-5)
     if bonused:
         assert gradients["bonus"] is not None and not gradients["bonus"][~copied.found].any()
+
+
+def test_a_row_that_is_missed_altogether_pulls_no_harder_than_allowed() -> None:
+    """q is all but zero where p is: -log of the overlap would pull without bound."""
+    projected = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    head = OutputRows(torch.eye(2))
+    teacher = Teacher(torch.tensor([[1, 0]]), torch.tensor([[1.0, 0.0]]))
+    nothing = Copied(torch.zeros(1, dtype=torch.int64), torch.zeros(1, dtype=torch.bool))
+    loss = distillation_loss(projected, head, teacher, torch.ones(1), nothing, None, mix=Mix(0.0, 1.0))
+    loss.backward()
+    assert float(loss) < 8 and projected.grad is not None and bool(projected.grad.isfinite().all())

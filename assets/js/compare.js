@@ -1,0 +1,251 @@
+// Two runs side by side: what agrees, both texts aligned where they part, steps by their place in the text, both trees.
+(() => {
+  /** @typedef {import("./types").SidesPicture} SidesPicture */
+  /** @typedef {import("./types").ClaimPicture} ClaimPicture */
+  /** @typedef {import("./types").MeetingPicture} MeetingPicture */
+  /** @typedef {import("./types").Failure} Failure */
+  const RD = window.ReDrafter;
+  const { h } = RD;
+  const NAMES = ["First", "Second"];
+
+  /** One of the two: its text in two parts, its step, its tree. */
+  class Side {
+    constructor(name, server, tell, goTo) {
+      this.store = new RD.Store(server);
+      this.store.tell = tell;
+      const box = (words) => h("div", { class: "rp-sidetext", role: "region", "aria-label": `${name} run, ${words}` });
+      this.boxes = [box("up to the first difference"), box("from the first difference on")];
+      this.texts = this.boxes.map((one) => new RD.TextView(one, { onstep: (step) => goTo(this.placeOf(step)) }));
+      this.title = h("h3", {});
+      this.where = h("p", { class: "rp-quiet", role: "status", "data-figure": "verdict" });
+      this.treeBox = h("div", { class: "rp-treebox" });
+      this.tree = new RD.TreeView(this.treeBox, this.store, () => 340);
+      this.treePart = h("section", { class: "rp-sidetree", "aria-label": `Tree of the ${name.toLowerCase()} run` }, this.where, this.treeBox);
+      this.store.on("step", () => this.drawStep());
+      this.store.on("light", () => this.tree.light());
+    }
+
+    take(run, name) {
+      this.store.run = run;
+      RD.say(this.title, `${name}: ${RD.runName(run)}`);
+    }
+
+    get items() {
+      return this.store.run?.text ?? [];
+    }
+
+    /** The first new token that a step wrote. */
+    placeOf(step) {
+      return Math.max(0, this.items.findIndex(([, , from]) => from === step));
+    }
+
+    /** The step that wrote the token at a place, the last one behind the text's end. */
+    stepAt(place) {
+      return Math.max(0, this.items[Math.min(place, this.items.length - 1)]?.[2] ?? 0);
+    }
+
+    goTo(place) {
+      this.store.goTo(this.stepAt(place));
+    }
+
+    /** @param {number} parts the place where the text is cut in two */
+    drawText(parts, differs) {
+      const { index } = this.store;
+      this.texts[0].draw(this.items.slice(0, parts), { step: index });
+      this.texts[1].draw(this.items.slice(parts), { step: index, differs: differs ? 0 : null });
+      const [first] = this.boxes[1].children;
+      if (differs && first) first.title = "The runs differ from here on";
+    }
+
+    drawStep() {
+      const { run, index, step } = this.store;
+      if (step) this.tree.draw(step);
+      RD.say(this.where, run ? `Step ${index + 1} of ${run.steps}. ${step?.verdict ?? ""}` : "");
+    }
+  }
+
+  class CompareView {
+    /** @param {(key: string) => void} again runs a trace again on the loaded pair */
+    constructor(store, again) {
+      this.store = store;
+      this.again = again;
+      this.place = 0;
+      this.sides = NAMES.map((name) => new Side(name, store.server, (tone, message) => store.tell(tone, message), (place) => this.goTo(place)));
+      this.picks = NAMES.map((name) => h("select", { class: "rp-select", "aria-label": `${name} run`, onchange: () => this.choose() }));
+      this.said = h("p", { class: "rp-verdict", role: "status", "data-figure": "claims" });
+      this.claims = h("ul", { class: "rp-claims", "data-figure": "claims" });
+      this.words = h("ul", { class: "rp-comparison", "data-figure": "claims" });
+      this.figures = h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "Figures of both runs" });
+      this.settings = h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "What is set or loaded differently" });
+      this.range = h("input", { type: "range", min: 0, value: 0, class: "rp-range", "aria-label": "Place in the text", oninput: () => this.goTo(Number(this.range.value)) });
+      this.meeting = h("p", { class: "rp-meeting", role: "status", "data-figure": "meeting" });
+      const step = (by, label, text) => h("button", { type: "button", class: "rp-icon", "aria-label": label, title: label, onclick: () => this.move(by) }, text);
+      const grid = (name, ...cells) => h("div", { class: `rp-sides ${name}` }, cells);
+      this.body = h(
+        "div",
+        { class: "rp-twobody", hidden: true },
+        this.claims,
+        this.words,
+        grid("rp-sidetitles", this.sides.map((side) => side.title)),
+        h("div", { class: "rp-sidescroll", tabindex: 0, role: "region", "aria-label": "Both texts" }, grid("", this.sides.map((side) => side.boxes[0]), this.sides.map((side) => side.boxes[1]))),
+        h("div", { class: "rp-row" }, step(-1, "Step before, of the first run", "‹"), this.range, step(1, "Next step, of the first run", "›")),
+        this.meeting,
+        grid("", this.sides.map((side) => side.treePart)),
+        h("details", { open: true }, h("summary", {}, "Figures beside each other"), this.figures),
+        h("details", {}, h("summary", {}, "What is set or loaded differently"), this.settings),
+      );
+      this.element = h("section", { class: "rp-panel rp-two", "aria-label": "Two runs" }, h("h2", {}, "Two runs side by side"), h("div", { class: "rp-row" }, this.picks), this.said, this.body);
+      this.known = new Set(); // runs made again that were shown
+      /** @type {SidesPicture | null} */
+      this.found = null;
+      store.on("runs", () => this.arrived());
+      store.on("notice", () => this.refused());
+    }
+
+    /** Run a trace again here; when it is over both stand side by side. */
+    verify(run) {
+      this.waiting = run;
+      this.asked = true;
+      this.again(run.key);
+      RD.say(this.said, "Running it again with its settings, on the loaded pair…");
+      this.body.hidden = true;
+    }
+
+    /** It could not be run again: the notice says why. */
+    refused() {
+      const { notice } = this.store;
+      if (!this.waiting || notice?.tone !== "error") return;
+      this.waiting = null;
+      RD.say(this.said, `It was not run again. ${notice.message}`);
+    }
+
+    /** The run made again is over. */
+    arrived() {
+      const made = this.waiting && this.store.runs.find((run) => run.again === this.waiting.key && !run.busy && run.figures?.finish && !this.known.has(run));
+      if (!made) return;
+      this.known.add(made);
+      const { waiting } = this;
+      this.waiting = null;
+      this.show(waiting, made);
+    }
+
+    choose() {
+      const [left, right] = this.picks.map((pick) => this.store.runs.find((run) => run.key === pick.value));
+      if (left && right) this.show(left, right);
+    }
+
+    /** Put two runs side by side. */
+    async show(left, right) {
+      this.pair = [left, right];
+      this.asked = true;
+      this.offer();
+      RD.say(this.said, "Comparing…");
+      /** @type {SidesPicture | Failure} */
+      const found = await this.store.server.side_by_side([left.key, right.key]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
+      if (this.pair[0] !== left || this.pair[1] !== right) return;
+      if ("error" in found) {
+        RD.say(this.said, found.error);
+        return;
+      }
+      this.found = found;
+      this.sides.forEach((side, at) => side.take(this.pair[at], NAMES[at]));
+      this.body.hidden = false;
+      this.fill(found, right.again === left.key);
+      this.goTo(found.firstDifference ?? 0);
+      this.element.dataset.pair = `${left.key} ${right.key}`;
+    }
+
+    /** @param {SidesPicture} found */
+    fill(found, verified) {
+      const differ = found.claims.filter((claim) => claim.agrees === false).map((claim) => claim.what);
+      const verdict = differ.length ? `Run again here: ${differ.join(", ")} came out otherwise.` : "Run again here: everything that was recorded came out the same.";
+      RD.say(this.said, verified ? `${verdict} ${found.expectation}` : apart(found));
+      this.claims.hidden = !verified;
+      RD.put(this.claims, found.claims.map(claimItem));
+      RD.put(this.words, found.words.map((line) => h("li", {}, h("bdi", {}, line))));
+      const head = (names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
+      const rows = (all, source) => h("tbody", {}, all.map(([name, ...cells]) => h("tr", source(name), h("th", { scope: "row", ...source(name) }, name), cells.map((cell) => h("td", {}, h("bdi", {}, cell))))));
+      const sources = new Map(found.sources.map(([name, left, right]) => [name, `First run, ${left}. Second run, ${right}.`]));
+      RD.put(this.figures, h("table", { class: "rp-table" }, head(found.columns), rows(found.rows, (name) => ({ "data-source": sources.get(name.split(".")[0]) }))));
+      RD.put(this.settings, found.differences.length ? h("table", { class: "rp-table" }, head(["What", ...NAMES]), rows(found.differences, () => ({ "data-source": "As the headers of both traces say" }))) : h("p", { class: "rp-quiet" }, "Nothing."));
+      this.range.max = Math.max(0, ...this.sides.map((side) => side.items.length - 1));
+    }
+
+    /** Both runs at the same new token. */
+    goTo(place) {
+      this.place = Math.max(0, Math.min(place, Number(this.range.max)));
+      this.range.value = this.place;
+      for (const side of this.sides) side.goTo(this.place);
+      this.drawPlace();
+    }
+
+    /** To the first run's step before or after. */
+    move(by) {
+      const [first] = this.sides;
+      this.goTo(first.placeOf(Math.max(0, Math.min(first.store.run.steps - 1, first.store.index + by))));
+    }
+
+    drawPlace() {
+      const { firstDifference: parts } = this.found;
+      const shortest = Math.min(...this.sides.map((side) => side.items.length));
+      for (const side of this.sides) side.drawText(parts ?? shortest, parts !== null);
+      RD.say(this.meeting, this.meetingWords());
+      Object.assign(this.element.dataset, { place: this.place, left: this.sides[0].store.index, right: this.sides[1].store.index });
+      this.bring();
+    }
+
+    meetingWords() {
+      const [left, right] = this.sides.map((side) => side.store.index);
+      const where = `New token ${this.place + 1}: written by step ${left + 1} of the first run and step ${right + 1} of the second. `;
+      /** @type {MeetingPicture | undefined} */
+      const met = this.found.meetings.find((one) => one.left === left && one.right === right);
+      if (met) return `${where}Both steps start at the same place: ${met.sameTree ? "the same tree" : "another tree"}, ${met.samePicks ? "the same picks" : "other picks"}.`;
+      const parts = this.found.firstDifference;
+      return where + (parts !== null && this.place >= parts ? "The texts have parted." : "The steps start at different places.");
+    }
+
+    /** Scroll the texts, never the page, to the step shown. */
+    bring() {
+      const scroll = this.body.querySelector(".rp-sidescroll");
+      const now = scroll.querySelector(".is-now");
+      if (!now || scroll.scrollHeight <= scroll.clientHeight) return;
+      const top = now.getBoundingClientRect().top - scroll.getBoundingClientRect().top + scroll.scrollTop;
+      if (top < scroll.scrollTop || top + 24 > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = top - scroll.clientHeight / 3;
+    }
+
+    /** The view is seen: lists anew, and trees that had no room. */
+    draw() {
+      this.offer();
+      if (!this.body.hidden) for (const side of this.sides) side.drawStep();
+    }
+
+    offer() {
+      const runs = this.store.runs.filter((run) => run.head && !run.busy);
+      const keys = runs.map((run) => run.key).join();
+      if (this.offered !== keys) {
+        this.offered = keys;
+        for (const pick of this.picks) RD.put(pick, h("option", { value: "" }, "Choose a run"), runs.map((run) => h("option", { value: run.key }, RD.runName(run))));
+      }
+      this.picks.forEach((pick, at) => (pick.value = this.pair?.[at].key ?? ""));
+      if (!this.asked) RD.say(this.said, runs.length < 2 ? "Make or open a second run, then choose two." : "Choose two runs, or press Compare at one of them.");
+    }
+  }
+
+  /**
+   * What two runs were set to.
+   * @param {SidesPicture} found
+   */
+  function apart({ samePrompt, differences }) {
+    const names = differences.map(([name]) => name.replace("settings.", ""));
+    const prompt = samePrompt ? "The same prompt" : "Two prompts";
+    return `${prompt}, ${names.length ? `set or loaded differently: ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}.` : "the same settings and models."}`;
+  }
+
+  /** @param {ClaimPicture} claim */
+  function claimItem({ what, agrees, words }) {
+    const [sign, said, kind] = agrees === null ? ["–", "not compared", "none"] : agrees ? ["✓", "the same", "same"] : ["≠", "different", "different"];
+    return h("li", { class: `is-${kind}`, "data-claim": what, "data-agrees": String(agrees) }, h("b", {}, `${sign} ${what}: ${said}`), h("span", { class: "rp-quiet" }, words));
+  }
+
+  RD.CompareView = CompareView;
+})();
