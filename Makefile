@@ -1,6 +1,7 @@
 # make run [ARGS="--port 7861 --no-browser"]   the page
 # make test [ARGS="tests/decode"]              lint, types, tests
-# make trust [TRUST_SCALE=6]                   the promises of docs/security.md, at length
+# make trust [TRUST_SCALE=6]                   the promises of docs/security.md, at length; every family in every dtype,
+#            [REDRAFTER_SECOND_BASE=DIR]       and with a real model's folder a drafter for it from nothing
 # All create .venv and install what is pinned; running them again skips that.
 
 .DEFAULT_GOAL := help
@@ -14,7 +15,7 @@ FIND_PYTHON := for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done
 PYTHON ?= $(shell $(FIND_PYTHON))
 
-.PHONY: help run test trust lint lock clean
+.PHONY: help run test trust lint lint-page lock clean
 
 help:
 	@echo 'make run  [ARGS="--port 7861 --no-browser"]   open the playground on http://127.0.0.1:7860'
@@ -32,7 +33,8 @@ test: lint
 # Six times the short form's cases: more than 10,000.
 TRUST_SCALE ?= 6
 TRUST_TESTS := tests/trust tests/ui tests/export tests/sources tests/cli tests/drafter tests/decode tests/base_model \
-	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py
+	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py \
+	tests/distill/test_families.py tests/distill/test_interrupts.py tests/distill/test_second_base.py
 
 trust: $(VENV)/.test-installed
 	TRUST_SCALE=$(TRUST_SCALE) $(BIN)/python -m pytest -m "trust or not trust" $(TRUST_TESTS) $(ARGS)
@@ -41,6 +43,21 @@ lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@$(MAKE) --no-print-directory lint-page
+
+# The page's scripts. Their tools come from npm, as package-lock.json pins them; the page itself needs none of them.
+lint-page:
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory node_modules/.installed && npm run --silent lint; \
+	elif [ -n "$$CI" ]; then \
+		echo 'CI needs npm to check the scripts of the page. On Debian: apt install npm.' >&2; exit 1; \
+	else \
+		echo 'No npm here, so the scripts of the page were not checked. On Debian: apt install npm.'; \
+	fi
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --ignore-scripts
+	@touch $@
 
 $(VENV)/.created:
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -67,4 +84,4 @@ lock:
 		--no-emit-index-url -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -166,12 +166,12 @@
       else if (frame.kind === "said") this.store.tell(frame.tone, frame.message);
       else if (frame.kind === "loading") this.status.takeAsked(frame.status);
       else if (frame.kind === "sweep") {
-        this.store.sweep = frame.state === "failed" && !frame.surface ? { ...this.store.sweep, ...frame, surface: this.store.sweep?.surface } : frame;
+        this.store.sweep = frame.state === "failed" && !("surface" in frame && frame.surface) ? { ...this.store.sweep, ...frame, surface: this.store.sweep?.surface } : frame;
         if (frame.state === "failed") this.store.tell("error", frame.message);
         this.store.emit("sweep");
       } else {
         if (frame.state === "queued" || frame.state === "prompt") this.store.tell(null, null);
-        if (frame.state === "queued" || (frame.state === "prompt" && !frame.head)) this.comeIntoView();
+        if (frame.state === "queued" || (frame.state === "prompt" && !("head" in frame && frame.head))) this.comeIntoView();
         this.store.takeFrame(frame);
         this.status.expect(frame);
       }

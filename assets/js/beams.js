@@ -1,6 +1,6 @@
 // The beams table: one guess a row, best score first; a row lights its path, a lit node lights its rows.
 (() => {
-  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").StepPicture & { blind?: boolean }} SeenStep blind: before its verdict may be seen */
   /** @typedef {import("./types").BeamPicture} BeamPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
@@ -34,7 +34,7 @@
       this.draw(step);
     }
 
-    /** @param {StepPicture | null} step */
+    /** @param {SeenStep | null} step */
     draw(step) {
       if (step === this.step) return this.light();
       this.step = step;
@@ -61,7 +61,7 @@
     }
 
     /**
-     * @param {StepPicture} step
+     * @param {SeenStep} step
      * @param {BeamPicture} beam
      */
     row(step, beam) {
@@ -81,7 +81,7 @@
         {
           tabindex: 0,
           "data-beam": beam.b,
-          "aria-label": `Beam ${beam.b + 1}: ${beam.nodes.map((node) => step.nodes.label[node]).join(" ")}; ${beam.accepted} accepted`,
+          "aria-label": `Beam ${beam.b + 1}: ${beam.nodes.map((node) => step.nodes.label[node]).join(" ")}${step.blind ? "" : `; ${beam.accepted} accepted`}`,
           onpointerenter: light,
           onpointerleave: dark,
           onfocus: light,

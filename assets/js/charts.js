@@ -11,7 +11,9 @@
    * @param {Rates | null | undefined} rates
    */
   RD.drawRates = (box, rates) => {
-    const lanes = [["redrafter", "ReDrafter", rates?.redrafter ?? []], ["plain", "Plain", rates?.plain ?? []]].filter(([, , points]) => points.length > 1);
+    /** @type {[string, string, [number, number][]][]} */
+    const known = [["redrafter", "ReDrafter", rates?.redrafter ?? []], ["plain", "Plain", rates?.plain ?? []]];
+    const lanes = known.filter(([, , points]) => points.length > 1);
     if (!lanes.length) return RD.put(box, h("p", { class: "rp-quiet" }, "The rate appears after a few steps."));
     const [width, height, left, right, bottom] = [340, 128, 34, 62, 20];
     const all = lanes.flatMap(([, , points]) => points);

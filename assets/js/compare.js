@@ -95,6 +95,9 @@
         h("details", {}, h("summary", {}, "What is set or loaded differently"), this.settings),
       );
       this.element = h("section", { class: "rp-panel rp-two", "aria-label": "Two runs" }, h("h2", {}, "Two runs side by side"), h("div", { class: "rp-row" }, this.picks), this.said, this.body);
+      this.known = new Set(); // runs made again that were shown
+      /** @type {SidesPicture | null} */
+      this.found = null;
       store.on("runs", () => this.arrived());
       store.on("notice", () => this.refused());
     }
@@ -118,9 +121,9 @@
 
     /** The run made again is over. */
     arrived() {
-      const made = this.waiting && this.store.runs.find((run) => run.again === this.waiting.key && !run.busy && run.figures?.finish && !this.known?.has(run));
+      const made = this.waiting && this.store.runs.find((run) => run.again === this.waiting.key && !run.busy && run.figures?.finish && !this.known.has(run));
       if (!made) return;
-      (this.known ??= new Set()).add(made);
+      this.known.add(made);
       const { waiting } = this;
       this.waiting = null;
       this.show(waiting, made);
@@ -140,7 +143,7 @@
       /** @type {SidesPicture | Failure} */
       const found = await this.store.server.side_by_side([left.key, right.key]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
       if (this.pair[0] !== left || this.pair[1] !== right) return;
-      if (found.error) {
+      if ("error" in found) {
         RD.say(this.said, found.error);
         return;
       }

@@ -46,7 +46,7 @@
       const wanted = format === "png" ? "svg" : format;
       /** @type {Exported | Failure} */
       const answer = await server.export_run([run.key, wanted, index, this.table.value, this.detail.value]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
-      if (answer.error) return RD.say(this.said, answer.error);
+      if ("error" in answer) return RD.say(this.said, answer.error);
       const made = format === "png" ? await pngOf(answer) : answer;
       await RD.saveBlob(made.name, blobOf(made));
       return RD.say(this.said, `Saved ${made.name}.`);

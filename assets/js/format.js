@@ -4,14 +4,16 @@
   /** @typedef {import("./types").Verdict} Verdict */
   const RD = window.ReDrafter;
 
-  /** @type {Record<StatusCode | "k", { name: string, title: string, glyph: string }>} */
+  /** @type {Record<StatusCode | "k" | "g", { name: string, title: string, glyph: string }>} */
   RD.STATUS = {
     r: { name: "root", title: "Root", glyph: "◆" },
     a: { name: "accepted", title: "Accepted", glyph: "✓" },
     x: { name: "rejected", title: "Rejected", glyph: "✕" },
     u: { name: "unreached", title: "Never reached", glyph: "○" },
     k: { name: "picked", title: "Base model's pick", glyph: "★" },
+    g: { name: "open", title: "Not told yet", glyph: "?" },
   };
+  RD.TOLD = ["r", "a", "x", "u", "k"]; // what a legend explains
   RD.STAGES = ["draft", "tree", "verify", "accept", "commit"];
   /** @type {Record<Verdict, string>} */
   RD.VERDICTS = { win: "faster", even: "about even", loss: "slower" };

@@ -13,7 +13,13 @@
      * @param {() => void} redraw asks the view for its own drawing, or for this one's
      */
     constructor(box, store, name, redraw) {
-      Object.assign(this, { box, store, name, redraw, wanted: false, plot: null, of: "" });
+      this.box = box;
+      this.store = store;
+      this.name = name;
+      this.redraw = redraw;
+      this.wanted = false;
+      this.plot = null;
+      this.of = "";
       store.on("step", () => this.of && this.takes()); // another theme
       for (const interest of ["pointerenter", "focusin"]) box.addEventListener(interest, () => this.want());
     }
@@ -55,7 +61,7 @@
       try {
         /** @type {[any, ChartPicture | Failure]} */
         const [library, chart] = await Promise.all([RD.plotly(this.store.server), this.store.server.draw_chart([run.key, this.name, this.theme])]);
-        if (chart.error || this.store.run !== run || run.busy || this.asked !== of) return;
+        if ("error" in chart || this.store.run !== run || run.busy || this.asked !== of) return;
         await this.show(library, chart, of);
       } catch {
         this.wanted = false; // the page's own drawing stays; the next interest asks again

@@ -26,6 +26,7 @@
     /** @param {Hello["glossary"]} glossary */
     setGlossary(glossary) {
       this.glossary = glossary;
+      RD.setTerms(glossary);
       this.drawTerms();
     }
 
@@ -42,7 +43,13 @@
   class Tour {
     /** @param {Hello["tour"]} stops */
     constructor(root, store, stops, openExample) {
-      Object.assign(this, { root, store, stops, openExample, at: -1 });
+      this.root = root;
+      this.store = store;
+      this.stops = stops;
+      this.openExample = openExample;
+      this.at = -1;
+      /** @type {{ run: any, focus: HTMLElement | null } | null} */
+      this.before = null;
       this.ring = h("div", { class: "rp-ring", hidden: true, "aria-hidden": "true" });
       this.title = h("h2", { id: "rp-tourtitle" });
       this.words = h("p", { id: "rp-tourwords" });
@@ -61,7 +68,7 @@
     }
 
     async start() {
-      this.before = { run: this.store.run, focus: document.activeElement };
+      this.before = { run: this.store.run, focus: /** @type {HTMLElement | null} */ (document.activeElement) };
       await this.openExample();
       this.store.goTo(this.store.bestStep());
       this.go(0);

@@ -7,7 +7,11 @@
     constructor(store) {
       this.store = store;
       const part = (name) => h("div", { class: `rp-${name}` });
-      [this.treeBox, this.cardBox, this.ratesBox, this.positionsBox, this.textBox] = ["treebox", "nodecard", "rates", "positions", "textbox"].map(part);
+      this.treeBox = part("treebox");
+      this.cardBox = part("nodecard");
+      this.ratesBox = part("rates");
+      this.positionsBox = part("positions");
+      this.textBox = part("textbox");
       this.textBox.setAttribute("tabindex", "0");
       this.textBox.setAttribute("role", "region");
       this.textBox.setAttribute("aria-label", "Text that the run wrote");
@@ -84,7 +88,7 @@
     h(
       "ul",
       { class: "rp-legend rp-statuslegend", "aria-label": "Signs" },
-      Object.values(RD.STATUS).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
+      RD.TOLD.map((code) => RD.STATUS[code]).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
       h("li", {}, h("span", { class: "rp-dash is-base" }), "base model's p"),
       h("li", {}, h("span", { class: "rp-dash is-drafter" }), "drafter's p"),
     );

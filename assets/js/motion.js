@@ -8,7 +8,12 @@
   class StepMotion {
     /** @param {HTMLElement} textBox where the accepted tokens land */
     constructor(tree, textBox, store) {
-      Object.assign(this, { tree, textBox, store, time: 1, asked: null, drawn: null });
+      this.tree = tree;
+      this.textBox = textBox;
+      this.store = store;
+      this.time = 1;
+      this.asked = null;
+      this.drawn = null;
       this.flyers = [];
       this.range = h("input", { type: "range", min: 0, max: 1000, value: 1000, step: 1, class: "rp-range", "aria-label": "Moment within the step", oninput: () => this.seek(Number(this.range.value) / 1000) });
       this.face = h("button", { type: "button", class: "rp-icon is-small", "data-act": "film", onclick: () => this.toggle() }, RD.icon("play"));

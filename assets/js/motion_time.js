@@ -1,6 +1,7 @@
 // When what happens in a step's film: five phases on a clock from 0 to 1. Pure.
 (() => {
   const RD = window.ReDrafter;
+  /** @type {[string, number][]} name and share of the whole */
   const PHASES = [
     ["draft", 0.32],
     ["merge", 0.18],

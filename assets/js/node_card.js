@@ -1,11 +1,11 @@
 // Everything about one node: token, both models' probabilities, the reason in words; bytes and ids folded away.
 (() => {
-  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").StepPicture & { blind?: boolean }} SeenStep blind: before its verdict may be seen */
   const RD = window.ReDrafter;
   const { h } = RD;
   let open = false; // the folded part, for every card of the page
 
-  /** @param {StepPicture | null} step */
+  /** @param {SeenStep | null} step */
   RD.drawNodeCard = (box, step, light) => {
     if (!step) {
       RD.put(box, h("p", { class: "rp-quiet" }, "Why each token lived or died is told here, once there is a step."));
@@ -20,7 +20,7 @@
     const status = isPick ? RD.STATUS.k : RD.STATUS[step.nodes.status[node]];
     const value = (name) => (isPick ? item[name] : step.nodes[name][node]);
     const facts = [];
-    if (node) facts.push(["Base model's p", RD.percent(value("base"))], ["Its rank there", RD.ordinal(value("rank"))]);
+    if (node && !step.blind) facts.push(["Base model's p", RD.percent(value("base"))], ["Its rank there", RD.ordinal(value("rank"))]);
     const copied = !isPick && step.nodes.origin[node] === "c";
     if (copied) facts.push(["Origin", "copied from earlier in the text"]);
     if (!isPick && node) facts.push([copied ? "Its chance" : "Drafter's p", RD.percent(step.nodes.draft[node])]);
@@ -31,7 +31,7 @@
     RD.put(
       box,
       h("div", { class: `rp-cardhead is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`), h("bdi", { class: "rp-cardtoken rp-mono" }, value("label"))),
-      h("p", { class: "rp-reason" }, value("reason"), !pointed && h("span", { class: "rp-quiet" }, " Point at any node, or walk the tree with Tab and the arrow keys.")),
+      h("p", { class: "rp-reason" }, RD.explained(value("reason")), !pointed && h("span", { class: "rp-quiet" }, " Point at any node, or walk the tree with Tab and the arrow keys.")),
       h("div", { class: "rp-cardfacts" }, facts.length > 0 && list(facts), details),
     );
   };

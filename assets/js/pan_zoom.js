@@ -9,7 +9,11 @@
      * @param {(free: boolean) => void} tell whether a part of the drawing is out of sight
      */
     constructor(svg, show, tell) {
-      Object.assign(this, { svg, show, tell, fingers: new Map(), moved: false });
+      this.svg = svg;
+      this.show = show;
+      this.tell = tell;
+      this.fingers = new Map();
+      this.moved = false;
       svg.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       svg.addEventListener("pointerdown", (event) => this.down(event));
       svg.addEventListener("pointermove", (event) => this.move(event));
@@ -18,7 +22,10 @@
 
     /** A new drawing: fit it. */
     place(drawing, room, keep, least) {
-      Object.assign(this, { drawing, room, keep, least });
+      this.drawing = drawing;
+      this.room = room;
+      this.keep = keep;
+      this.least = least;
       this.fit();
     }
 

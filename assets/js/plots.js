@@ -1,6 +1,9 @@
 // Charts of the shown run that can be zoomed, read off and saved: plotly.js, fetched from this server when first opened.
 (() => {
   /** @typedef {import("./types").ChartPicture} ChartPicture */
+  /** @typedef {import("./types").ComparePicture} ComparePicture */
+  /** @typedef {import("./types").HonestyPicture} HonestyPicture */
+  /** @typedef {import("./types").Failure} Failure */
   const RD = window.ReDrafter;
   const { h } = RD;
   const CHARTS = [["rates", "Rate over time"], ["positions", "Accepted by position"], ["histogram", "Accepted per step"], ["stages", "Time by stage"], ["all-steps", "All steps"], ["honesty", "Is the drafter honest?"], ["misses", "Where it misses"]];
@@ -103,7 +106,7 @@
         const theme = document.body.classList.contains("dark") ? "dark" : "light";
         /** @type {[any, ChartPicture | ComparePicture | Failure]} */
         const [library, answer] = await Promise.all([RD.plotly(server), this.ask(wanted, surface, theme)]);
-        if (answer.error) return RD.say(this.said, answer.error);
+        if ("error" in answer) return RD.say(this.said, answer.error);
         if (wanted === this.name) await this.show(library, answer);
       } catch {
         RD.say(this.said, "The server does not answer. Is it still running?");
@@ -180,11 +183,8 @@
     }
   }
 
-  /** A run by its prompt and shape. */
-  RD.runName = ({ head }) => {
-    const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
-    return `${head.width} × ${head.length}, ${RD.clip(prompt, 40)} (${head.created.slice(11, 19)})`;
-  };
+  /** A run by its shape, and its name or prompt. */
+  RD.runName = (run) => `${run.head.width} × ${run.head.length}, ${RD.clip(RD.names.told(run), 40)} (${run.head.created.slice(11, 19)})`;
 
   RD.ChartsDialog = ChartsDialog;
 })();

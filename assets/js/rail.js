@@ -26,12 +26,13 @@
       const back = h("button", { type: "button", class: "rp-chip is-small", "data-act": "take-back", onclick: () => this.takeBack() }, "Use this run's settings");
       this.note = h("div", { class: "rp-railnote", role: "status", hidden: true }, this.words, back);
       this.fold = h("button", { type: "button", class: "rp-chip rp-settingsfold", "aria-expanded": "false", onclick: () => this.flip() }, "Settings");
-      document.addEventListener("input", (event) => event.target.closest?.("#rp-prompt") && this.draw());
+      document.addEventListener("input", (event) => event.target instanceof Element && event.target.closest("#rp-prompt") && this.draw());
       store.on("settings", () => this.draw());
     }
 
     get prompt() {
-      return document.querySelector("#rp-prompt textarea")?.value ?? "";
+      const box = document.querySelector("#rp-prompt textarea");
+      return box instanceof HTMLTextAreaElement ? box.value : "";
     }
 
     draw() {

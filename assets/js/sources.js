@@ -49,11 +49,14 @@
    * @param {Element} element
    */
   RD.sourceOf = (store, element) => {
+    /** @type {HTMLElement | null} */
     const shown = element.closest(SELECTOR);
     if (!shown) return "";
     if (shown.dataset.source) return shown.dataset.source;
     const name = named(shown);
-    const row = shown.closest("tr[data-key]")?.dataset.key;
+    /** @type {HTMLElement | null} */
+    const line = shown.closest("tr[data-key]");
+    const row = line?.dataset.key;
     const run = row ? store.runs.find((item) => item.key === row) : store.run;
     /** @type {SourceItem | undefined} */
     const source = (run?.figures?.sources ?? []).find(([known]) => known === name);

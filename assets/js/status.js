@@ -55,7 +55,7 @@
      * @param {number} revision
      */
     async next(revision) {
-      while (loading(this.store.status)) await new Promise((resolve) => setTimeout(resolve, ASK_MS / 2));
+      while (loading(this.store.status)) await pause(ASK_MS / 2);
       return this.store.status.revision > revision;
     }
 
@@ -67,7 +67,7 @@
         const status = await this.store.server.pair_status("").catch(() => null);
         if (status) this.take(status);
         if (!loading(status ?? this.store.status)) break;
-        await new Promise((resolve) => setTimeout(resolve, ASK_MS));
+        await pause(ASK_MS);
       }
       this.watching = false;
     }
@@ -140,6 +140,12 @@
   /** @param {PairPicture} pair */
   function named(pair) {
     return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
+  }
+
+  function pause(ms) {
+    return new Promise((resolve) => {
+      setTimeout(resolve, ms);
+    });
   }
 
   RD.StatusView = StatusView;

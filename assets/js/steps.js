@@ -17,12 +17,13 @@
       this.verdict = h("p", { class: "rp-verdict is-large", "data-tour": "verdict" });
       this.saving = h("p", { class: "rp-saving", "data-tour": "saving" });
       this.toggle = h("button", { type: "button", class: "rp-chip", "aria-pressed": "false", onclick: () => this.flip() }, "Tree as a table");
+      this.guess = new RD.GuessPanel(store, () => this.drawStep());
       this.element = h(
         "div",
         { class: "rp-steps" },
         h("section", { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "1 · Draft beams")), this.beamsBox),
         h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("div", { class: "rp-row" }, h("h2", {}, "2 · Prefix tree"), this.toggle), this.saving), this.treeBox, this.tableBox),
-        h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "3 · Verdict")), this.verdict, this.cardBox, h("h2", {}, "Time of this step"), this.stageBox),
+        h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "3 · Verdict"), this.guess.switch), this.guess.element, this.verdict, this.cardBox, h("h2", {}, "Time of this step"), this.stageBox),
       );
       this.tree = new RD.TreeView(this.treeBox, store);
       this.beams = new RD.BeamsView(this.beamsBox, store);
@@ -41,19 +42,21 @@
     }
 
     drawStep() {
-      const { step } = this.store;
-      if (!step) return;
+      const happened = this.store.step;
+      this.guess.draw(happened);
+      if (!happened) return;
+      const step = this.guess.seen(happened);
       this.tree.draw(step);
       this.beams.draw(step);
       this.drawTable();
-      RD.say(this.verdict, step.verdict);
-      RD.say(this.saving, step.saving);
+      RD.sayExplained(this.verdict, step.verdict);
+      RD.sayExplained(this.saving, step.saving);
       RD.drawStages(this.stageBox, step.ms);
       this.drawLight();
     }
 
     drawTable() {
-      const { step } = this.store;
+      const step = this.store.step && this.guess.seen(this.store.step);
       if (this.asTable && step && this.tabled !== step) {
         this.tabled = step;
         RD.put(this.tableBox, RD.treeTable(step));
@@ -63,6 +66,7 @@
     drawLight() {
       this.tree.light();
       this.beams.light();
+      if (this.store.step) this.guess.drawChoice(this.store.step);
       RD.drawNodeCard(this.cardBox, this.tree.step, this.store.light);
     }
   }

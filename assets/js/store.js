@@ -15,9 +15,22 @@
   class Run {
     /** @param {string} key */
     constructor(key) {
-      Object.assign(this, { key, head: null, state: "done", message: "", position: 0, steps: 0 });
-      Object.assign(this, { text: [], plainText: [], strip: [], figures: null, rates: null, positions: [] });
-      Object.assign(this, { replay: null, cache: new Map(), wanted: new Set(), name: "" });
+      this.key = key;
+      this.head = null;
+      this.state = "done";
+      this.message = "";
+      this.position = 0;
+      this.steps = 0;
+      this.text = [];
+      this.plainText = [];
+      this.strip = [];
+      this.figures = null;
+      this.rates = null;
+      this.positions = [];
+      this.replay = null;
+      this.cache = new Map();
+      this.wanted = new Set();
+      this.name = "";
     }
 
     get busy() {

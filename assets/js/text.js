@@ -14,7 +14,10 @@
   };
 
   class TextView {
-    /** @param {(step: number) => void} [onstep] called when a token is clicked */
+    /**
+     * @param {HTMLElement} box
+     * @param {{ onstep?: ((step: number) => void) | null }} [how] `onstep` is called when a token is clicked
+     */
     constructor(box, { onstep = null } = {}) {
       this.box = box;
       this.onstep = onstep;
@@ -25,7 +28,8 @@
       box.setAttribute("dir", "auto");
       if (onstep) {
         box.addEventListener("click", (event) => {
-          const step = event.target.closest("[data-step]")?.dataset.step;
+          const token = event.target instanceof Element ? event.target.closest("[data-step]") : null;
+          const step = token instanceof HTMLElement ? token.dataset.step : undefined;
           if (step !== undefined && Number(step) >= 0) onstep(Number(step));
         });
       }

@@ -20,6 +20,8 @@
       this.compare = new RD.CompareView(store, again);
       this.input = h("input", { type: "file", accept: ".jsonl,.json,application/jsonl", class: "rp-hidden", id: "rp-tracefile", onchange: () => this.read(this.input.files[0]) });
       this.list = h("tbody");
+      this.renamed = null; // the run whose name is being typed
+      this.field = h("input", { class: "rp-input", maxlength: 60, "aria-label": "Name of this run", onkeydown: (event) => this.typed(event), onblur: () => this.rename(true) });
       const drop = h(
         "div",
         { class: "rp-drop", ondragover: (event) => event.preventDefault(), ondrop: (event) => (event.preventDefault(), this.read(event.dataTransfer.files[0])) },
@@ -64,13 +66,13 @@
       const [loaded] = this.store.runs.filter((run) => run.key === answer.key);
       loaded.loaded = true;
       // One row a trace: the same run, loaded before or made here and taken in again, gives way to the newest.
-      for (const run of [...this.store.runs]) if (run !== loaded && run.head?.run === loaded.head.run && run.loaded) this.store.remove(run);
+      for (const run of [...this.store.runs]) if (run !== loaded && run.head?.run === loaded.head.run && run.loaded) this.forget(run);
       return this.store.emit("runs");
     }
 
     /** @param {RunFrame | Failure} answer */
     take(answer) {
-      if (answer.error) return this.store.tell("error", answer.error);
+      if ("error" in answer) return this.store.tell("error", answer.error);
       this.store.takeFrame({ ...answer, message: "" });
       return this.store.tell("info", answer.message);
     }
@@ -79,12 +81,54 @@
       const answer = await this.store.server.download(run.key);
       if (answer.error) return this.store.tell("error", answer.error);
       const url = URL.createObjectURL(new Blob([answer.text], { type: "application/jsonl" }));
-      const link = h("a", { href: url, download: `redrafter-${run.head.run.slice(0, 12)}.jsonl` });
+      const link = h("a", { href: url, download: `${RD.fileName(RD.names.of(run), run.head.run)}.jsonl` });
       link.click();
       return setTimeout(() => URL.revokeObjectURL(url), 10_000);
     }
 
+    /** Off the list and off the server; where it was shown, the newest other run is shown. */
+    async delete(run) {
+      const other = this.store.runs.filter((item) => item !== run && item.head).at(-1);
+      if (run === this.store.run && other) this.store.show(other);
+      await this.forget(run);
+    }
+
+    async forget(run) {
+      this.store.remove(run);
+      if (run.key.startsWith("example-")) return;
+      const answer = await this.store.server.forget_trace(run.key).catch(() => ({ error: "The server does not answer. Is it still running?" }));
+      if (answer.error) this.store.tell("error", answer.error);
+    }
+
+    startRenaming(run) {
+      this.renamed = null;
+      this.draw();
+      this.renamed = run;
+      this.field.value = RD.names.of(run);
+      this.field.placeholder = RD.clip(RD.names.told(run), 60);
+      RD.put(this.list.querySelector(`tr[data-key="${CSS.escape(run.key)}"] th`), this.field);
+      this.field.focus();
+    }
+
+    typed(event) {
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.rename(event.key === "Enter");
+    }
+
+    rename(keep) {
+      const run = this.renamed;
+      if (!run) return;
+      this.renamed = null; // first: taking the field away blurs it
+      if (keep) RD.names.give(run, this.field.value);
+      this.draw();
+      this.list.querySelector(`tr[data-key="${CSS.escape(run.key)}"] [data-act=rename]`)?.focus();
+    }
+
     draw() {
+      if (this.renamed && this.store.runs.includes(this.renamed)) return; // drawn again once the name is typed
+      this.renamed = null;
       const { runs, run: shown } = this.store;
       RD.put(this.list, [...runs].reverse().map((run) => this.row(run, run === shown)));
       this.compare.draw();
@@ -94,15 +138,17 @@
       const { head, figures } = run;
       const { run: shown } = this.store;
       if (!head) return null;
-      const prompt = head.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "";
+      const told = RD.names.told(run);
+      const short = RD.clip(told, 40);
+      const alone = current && this.store.runs.filter((item) => item.head).length < 2;
       const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
       const nodes = head.nodes === "beams" ? "" : `, ${head.nodes} nodes`;
       const same = figures?.identical;
       return h(
         "tr",
         { class: current ? "is-current" : null, "data-key": run.key },
-        h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${RD.clip(prompt, 40)}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
-        h("th", { scope: "row", dir: "auto" }, RD.clip(prompt, 60), origin(run)),
+        h("td", {}, h("button", { type: "button", class: "rp-chip", "aria-pressed": String(current), "aria-label": `Show ${short}`, onclick: () => this.store.show(run) }, current ? "● Shown" : "Show")),
+        h("th", { scope: "row", dir: "auto" }, RD.clip(told, 60), origin(run)),
         h("td", { "data-figure": "made" }, when(head.created)),
         h("td", { "data-figure": "setting" }, `${head.width} × ${head.length}${nodes}`, h("br"), sampling),
         h("td", { "data-figure": "steps" }, run.steps),
@@ -111,14 +157,23 @@
         h("td", { "data-figure": "parity" }, same === true ? "✓ yes" : same === false ? "≠ no" : "–"),
         h(
           "td",
-          { class: "rp-rowtools" },
-          !current && !run.busy && shown?.head && !shown.busy && h("button", { type: "button", class: "rp-chip is-small", "data-act": "compare", "aria-label": `Compare the run shown with ${RD.clip(prompt, 40)}`, onclick: () => this.compare.show(shown, run) }, "Compare"),
-          !run.busy && h("button", { type: "button", class: "rp-chip is-small", "data-act": "again", title: "Run it again with its settings, here, and say what agrees", "aria-label": `Run again and verify ${RD.clip(prompt, 40)}`, onclick: () => this.compare.verify(run) }, "Run again"),
-          h("button", { type: "button", class: "rp-chip is-small", "data-act": "download", "aria-label": `Download ${RD.clip(prompt, 40)}`, onclick: () => this.download(run) }, "Download"),
-          !current && h("button", { type: "button", class: "rp-chip is-small", "data-act": "remove", "aria-label": `Take ${RD.clip(prompt, 40)} off this list`, onclick: () => this.store.remove(run) }, "Remove"),
+          {},
+          h(
+            "div",
+            { class: "rp-rowtools" },
+            !current && !run.busy && shown?.head && !shown.busy && tool("compare", "Compare", `Compare the run shown with ${short}`, () => this.compare.show(shown, run)),
+            !run.busy && tool("again", "Run again", `Run again and verify ${short}`, () => this.compare.verify(run), "Run it again with its settings, here, and say what agrees"),
+            tool("download", "Download", `Download ${short}`, () => this.download(run)),
+            tool("rename", "Rename", `Rename ${short}`, () => this.startRenaming(run)),
+            !run.busy && !alone && tool("remove", "Delete", `Delete ${short}`, () => this.delete(run)),
+          ),
         ),
       );
     }
+  }
+
+  function tool(act, does, label, onclick, title = null) {
+    return h("button", { type: "button", class: "rp-chip is-small", "data-act": act, title, "aria-label": label, onclick }, does);
   }
 
   /** Where a run came from, when it was not made on this page. */

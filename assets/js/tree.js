@@ -16,7 +16,13 @@
   class TreeView {
     /** @param {() => number} tall the most pixels the drawing may take downwards */
     constructor(box, store, tall = () => Math.max(280, Math.min(560, window.innerHeight * 0.6)), { steady = false } = {}) {
-      Object.assign(this, { box, store, tall, steady, step: null, whole: false, opened: new Set() });
+      this.box = box;
+      this.store = store;
+      this.tall = tall;
+      this.steady = steady;
+      this.step = null;
+      this.whole = false;
+      this.opened = new Set();
       this.svg = s("svg", { class: "rp-tree", role: "group", "aria-label": "Prefix tree" });
       this.tools = this.toolbar();
       this.box.append(this.svg, h("div", { class: "rp-treefoot" }, RD.legend(), this.tools));

@@ -1,10 +1,10 @@
 // One pill of the prefix tree, one edge: what they say and how they look. Knows no layout.
 (() => {
-  /** @typedef {import("./types").StepPicture} StepPicture */
+  /** @typedef {import("./types").StepPicture & { blind?: boolean }} SeenStep blind: before its verdict may be seen */
   const RD = window.ReDrafter;
   const { s } = RD;
 
-  /** @param {StepPicture} step */
+  /** @param {SeenStep} step */
   RD.labelOf = (step, item) => {
     if (item.node === null) return `+${item.count}`;
     return item.status === "k" ? step.pick.label : step.nodes.label[item.node];
@@ -20,16 +20,18 @@
     return s("path", { class: `rp-edge is-${name}`, "data-to": item.node, d: `M${x0} ${y0}C${x0 + bend} ${y0} ${x1 - bend} ${y1} ${x1} ${y1}` });
   };
 
-  /** @param {StepPicture} step */
+  /** @param {SeenStep} step */
   RD.treePill = (step, item, place, at, size) => {
-    if (item.node === null) return foldPill(item, place, at, size);
+    if (item.node === null) return foldPill(item, place, at, size, step.blind);
     const picked = item.status === "k";
     const status = RD.STATUS[item.status];
     const label = RD.labelOf(step, item);
     const base = picked ? step.pick.base : item.node ? step.nodes.base[item.node] : null;
     const drafted = picked ? null : step.nodes.draft[item.node];
+    const share = step.blind ? drafted : base;
     const copied = !picked && step.nodes.origin[item.node] === "c";
-    const told = item.node ? `, base model ${RD.percent(base)}${drafted === null ? "" : `, ${copied ? "chance of the copy" : "drafter"} ${RD.percent(drafted)}`}` : "";
+    const own = step.blind ? "" : `, base model ${RD.percent(base)}`;
+    const told = item.node ? `${own}${drafted === null ? "" : `, ${copied ? "chance of the copy" : "drafter"} ${RD.percent(drafted)}`}` : "";
     const group = frame(place, at, size, {
       class: `rp-node is-${status.name}${copied ? " is-copied" : ""}`,
       "data-node": item.node,
@@ -37,15 +39,15 @@
       role: "img",
       "aria-label": `${status.title}: ${label}${copied ? ", copied from earlier in the text" : ""}${told}${picked ? ". Next root." : ""}`,
     });
-    const middle = size.pill / 2 - (base === null ? 0 : 2); // room for the bars below
+    const middle = size.pill / 2 - (share === null ? 0 : 2); // room for the bars below
     group.append(
       s("text", { class: "rp-glyph", x: 13, y: middle }, status.glyph),
       s("text", { class: "rp-label", x: 24, y: middle }, RD.clip(label, size.letters)),
     );
-    if (base === null) return group;
+    if (share === null) return group;
     const width = place.widths[at];
-    group.append(s("text", { class: "rp-share", x: width - 9, y: middle }, RD.percent(base)));
-    bar(group, "rp-level is-base", width, base, size.pill - 4.6);
+    group.append(s("text", { class: "rp-share", x: width - 9, y: middle }, RD.percent(share)));
+    if (base !== null) bar(group, "rp-level is-base", width, base, size.pill - 4.6);
     if (drafted !== null) bar(group, "rp-level is-drafter", width, drafted, size.pill - 2);
     return group;
   };
@@ -55,9 +57,9 @@
     group.append(s("line", { class: name, x1: 13, x2: 13 + Math.max(1, room * share), y1: y, y2: y }));
   }
 
-  function foldPill(item, place, at, size) {
+  function foldPill(item, place, at, size, blind) {
     const behind = item.key.startsWith("behind");
-    const words = behind ? `${RD.plural(item.count, "node")} never reached` : `${RD.plural(item.count, "node")} on rejected branches`;
+    const words = blind ? RD.plural(item.count, "folded node") : behind ? `${RD.plural(item.count, "node")} never reached` : `${RD.plural(item.count, "node")} on rejected branches`;
     const group = frame(place, at, size, { class: "rp-node is-fold", "data-fold": item.key, tabindex: -1, role: "button", "aria-label": `${words}. Unfold.` });
     group.append(s("title", {}, `${words}. Click to unfold.`), s("text", { class: "rp-label", x: place.widths[at] / 2, y: size.pill / 2, "text-anchor": "middle" }, `+${item.count}`));
     return group;

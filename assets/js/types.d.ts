@@ -381,6 +381,11 @@ export interface Download {
   text: string;
 }
 
+/** A trace the server no longer keeps. */
+export interface Forgotten {
+  forgotten: boolean;
+}
+
 /** A run in one of the export formats. */
 export interface Exported {
   /** of the file */

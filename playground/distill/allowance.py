@@ -118,10 +118,10 @@ class Allowance:
         ending = (self.trial_seconds + self.plan.checkpoint_seconds) * pace
         return self.schedule.steps_left(self.spent_seconds(), ending, step_seconds)
 
-    def say_plan(self, tokens: int | None) -> None:
-        """The plan as far as it is known; `tokens` of the corpus once it is written."""
+    def say_plan(self, tokens: int | None, done: int = 0) -> None:
+        """The plan as far as it is known; `tokens` of the corpus once it is written, `done` training steps."""
         steps = self.plan.steps if tokens else None
-        self.say(self.schedule.plan(self.rates, self.trial_seconds, self.spent_seconds(), tokens, steps))
+        self.say(self.schedule.plan(self.rates, self.trial_seconds, self.spent_seconds(), tokens, steps, done))
 
     def writing_seconds(self) -> Callable[[float], float] | None:
         """How long the corpus may take, given the tokens a second so far; None where only rows limit it."""

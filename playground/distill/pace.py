@@ -18,7 +18,7 @@ from playground.distill.corpus.corpus import Corpus
 from playground.distill.plan import Plan
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource
-from playground.distill.training.loop import Cooling, TrainOptions, seconds_per_checkpoint, seconds_per_step
+from playground.distill.training.loop import Cooling, Recent, TrainOptions, seconds_per_checkpoint, seconds_per_step
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import Recipe, assemble
 from playground.memory import is_out_of_memory
@@ -27,6 +27,9 @@ from playground.progress import Bars
 _ENOUGH_STEPS, _FEWEST_PLACES, _FEWEST_STEPS = 1000, 64, 50
 _CHECKPOINT_SHARE = 0.1  # of training, at most: each checkpoint is measured
 _STEPS_TO_JUDGE, _SECONDS_TO_JUDGE = 8, 10.0
+_WINDOW_SHARE, _SHORTEST_WINDOW = 0.15, 20.0
+"""A rate is the mean over a share of the seconds that are left: a short stall early on would end the plateau for good,
+and near the end there is no time to make up for one."""
 _NEAR = 0.02  # of the steps that are left: nothing is changed for less
 _NEWS, _NEWS_SECONDS = 0.1, 60.0  # of the steps: changes are told once they add up to more, and not all the time
 
@@ -113,23 +116,21 @@ class Pace:
             return every
         return max(every, math.ceil(self.plan.checkpoint_seconds / (_CHECKPOINT_SHARE * self.plan.step_seconds)))
 
-    def revise(self, step: int, options: TrainOptions, seconds: float) -> TrainOptions:
-        """Looks now and then whether training still ends in time; see `loop.train`.
-
-        Args:
-            seconds: of a step lately.
-        """
+    def revise(self, step: int, options: TrainOptions, recent: Recent) -> TrainOptions:
+        """Looks now and then whether training still ends in time; see `loop.train`."""
         self._first = step if self._first is None else self._first
         if step - self._first < _STEPS_TO_JUDGE or self._clock() - self._looked < _SECONDS_TO_JUDGE:
             return options
         self._looked = self._clock()
+        left = self.allowance.schedule.seconds - self.allowance.spent_seconds()
+        seconds = recent(max(_SHORTEST_WINDOW, _WINDOW_SHARE * left))
         each = seconds + self.plan.checkpoint_seconds / options.checkpoint_every
         steps = step + self.allowance.steps_left(each)
         if abs(steps - options.steps) <= max(1.0, _NEAR * (options.steps - step)):
             return options
-        return self._change(options.of_length(steps, step), seconds)
+        return self._change(options.of_length(steps, step), step, seconds)
 
-    def _change(self, options: TrainOptions, seconds: float) -> TrainOptions:
+    def _change(self, options: TrainOptions, step: int, seconds: float) -> TrainOptions:
         plan = self.plan
         plan.steps = options.steps
         plan.cooling = (options.cooling.step, options.cooling.share) if options.cooling else None
@@ -139,7 +140,7 @@ class Pace:
         if abs(options.steps - self._told) > _NEWS * self._told and now - self._told_at >= _NEWS_SECONDS:
             self._told, self._told_at = options.steps, now
             self.allowance.rates = replace(self.allowance.rates, step_seconds=seconds)
-            self.allowance.say_plan(plan.corpus_tokens)
+            self.allowance.say_plan(plan.corpus_tokens, step)
         return options
 
 

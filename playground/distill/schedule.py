@@ -66,11 +66,14 @@ class Schedule:
         """
         return int(max(self.seconds - spent - ending, 0.0) / max(step_seconds, 1e-9))
 
-    def plan(self, rates: Rates, trial: float, spent: float, tokens: int | None, steps: int | None) -> str:
+    def plan(
+        self, rates: Rates, trial: float, spent: float, tokens: int | None, steps: int | None, done: int = 0
+    ) -> str:
         """The plan as a line, as far as it is known.
 
         Args:
             tokens: of the corpus, once it is written. steps: of training, once they are decided.
+            done: of these steps.
         """
         parts = []
         if tokens is None:
@@ -86,8 +89,9 @@ class Schedule:
             parts.append(f"the base model's states {spoken(reading)} ({rates.read:,.0f} tokens a second)")
             parts.append(f"training {spoken(max(left, 0.0))}")
         else:
-            training = f"{steps:,} steps at {rates.step_seconds:.2g} s"
-            parts.append(f"training {spoken(steps * rates.step_seconds)} ({training})")
+            which = f"steps {done:,} to {steps:,}" if done else f"{steps:,} steps"
+            seconds = (steps - done) * rates.step_seconds
+            parts.append(f"training {spoken(seconds)} ({which} at {rates.step_seconds:.2g} s)")
         parts.append(f"trial {spoken(trial)}")
         return f"Plan for {self.hours:g} hours, {spoken(spent)} of them gone: {', '.join(parts)}."
 

@@ -25,8 +25,8 @@ from playground.views.token_text import visible
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SCRIPTS = (
     "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree_pills", "tree", "motion_time",
-    "motion", "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale", "map", "scrubber",
-    "steps", "live", "race", "sources", "offline",
+    "motion", "terms", "guess", "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale",
+    "map", "scrubber", "steps", "live", "race", "sources", "offline",
 )  # fmt: skip
 STYLES = ("frame", "base", "tree", "views", "sources")
 OWN_STYLE = """

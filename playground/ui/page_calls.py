@@ -10,7 +10,7 @@ import gradio as gr
 from playground.ui.answers import answer, given
 from playground.ui.gate import PAGE
 from playground.ui.pages import Pages
-from playground.views.page import Download, Failure, RunFrame, StatusPicture, StepPicture
+from playground.views.page import Download, Failure, Forgotten, RunFrame, StatusPicture, StepPicture
 
 
 def page_calls(pages: Pages) -> list[Callable[..., Any]]:
@@ -39,6 +39,13 @@ def page_calls(pages: Pages) -> list[Callable[..., Any]]:
     def download(key: Any) -> Download | Failure:
         return answer(lambda: Download(text=pages.download(*given([key], str))))
 
+    def forget_trace(key: Any) -> Forgotten | Failure:
+        def make() -> Forgotten:
+            pages.store.drop(*given([key], str))
+            return {"forgotten": True}
+
+        return answer(make)
+
     def load_exactly(_: Any, request: gr.Request) -> StatusPicture | Failure:
         owner = str(request.scope.get(PAGE, ""))
 
@@ -48,4 +55,4 @@ def page_calls(pages: Pages) -> list[Callable[..., Any]]:
 
         return answer(make)
 
-    return [pair_status, load_exactly, step, open_trace, load_trace, download]
+    return [pair_status, load_exactly, step, open_trace, load_trace, download, forget_trace]

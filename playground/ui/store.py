@@ -74,6 +74,12 @@ class TraceStore:
             for key in [key for key, (who, _) in self._traces.items() if who == owner]:
                 self._drop(key)
 
+    def drop(self, key: str) -> None:
+        """Forget one trace; examples stay, and a key that is not kept is forgotten already."""
+        with self._lock:
+            if key in self._traces:
+                self._drop(key)
+
     def _drop(self, key: str) -> None:
         del self._traces[key], self._sizes[key]
 

@@ -336,6 +336,12 @@ class Download(TypedDict):
     text: str
 
 
+class Forgotten(TypedDict):
+    """A trace the server no longer keeps."""
+
+    forgotten: bool
+
+
 class Exported(TypedDict):
     """A run in one of the export formats."""
 

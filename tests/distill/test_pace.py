@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -60,12 +59,17 @@ class Run:
         self.machine.now = HOUR / 8
         self.plan.checkpoint_seconds, self.plan.step_seconds, self.plan.corpus_tokens = CHECKPOINT, STEP, 70_000
         self.plan.steps, self.plan.checkpoint_every = int(0.9 * self.allowance.steps_left(STEP)), 400
-        options, step, recent = self.pace.options(1.0), 0, deque[float](maxlen=60)
+        options, step, times = self.pace.options(1.0), 0, list[float]()
+
+        def recent(window: float) -> float:
+            count = next((n for n in range(1, len(times)) if sum(times[-n:]) > window), len(times))
+            return sum(times[-count:]) / count
+
         while step < options.steps:
             self.rates.append(options.rate(step))
-            recent.append(self.machine.work(STEP))
+            times.append(self.machine.work(STEP))
             step += 1
-            options = self.pace.revise(step, options, sum(recent) / len(recent))
+            options = self.pace.revise(step, options, recent)
             if step % options.checkpoint_every == 0 or step == options.steps:
                 self.machine.work(CHECKPOINT)
 
@@ -85,6 +89,7 @@ LOADS: dict[str, Load] = {
     "twice as fast": lambda now: 0.5,
     "idle again in the decay": lambda now: 1.0 if now < 1300 else 0.4,
     "now and then": lambda now: 4.0 if int(now / 45) % 3 == 0 else 1.0,
+    "a stall early on": lambda now: 12.0 if 700 < now < 720 else 1.0,
 }
 
 
@@ -104,6 +109,12 @@ def test_the_learning_rate_never_jumps_and_ends_near_nothing(tmp_path: Path, loa
     after = run.rates[warm:]
     falls = [before - now for before, now in pairwise(after)]
     assert min(falls) >= 0 and max(falls) < 0.05 and after[-1] < 0.1
+
+
+def test_a_stall_early_on_does_not_end_the_plateau(tmp_path: Path) -> None:
+    run = Run(tmp_path, LOADS["a stall early on"])
+    run.train()
+    assert 0.55 < run.rates.count(1.0) / len(run.rates) < 0.75
 
 
 def test_news_are_told_and_kept(tmp_path: Path) -> None:

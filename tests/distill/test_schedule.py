@@ -37,6 +37,15 @@ def test_the_plan_in_words() -> None:
         "Plan for 0.5 hours, 15 min of them gone: corpus of 63,000 tokens, training 12 min (3,000 steps at 0.25 s), "
         "trial 60 s."
     )
+    going = schedule.plan(rates, 60.0, 1200.0, 63_000, 3_000, done=1_000)
+    assert "training 8 min (steps 1,000 to 3,000 at 0.25 s), trial 60 s." in going
+
+
+def test_steps_and_the_end_of_reading() -> None:
+    """Of 1,800 s 900 are gone and 100 go to the ending: 800 s hold 1,600 steps of half a second."""
+    schedule = Schedule(0.5, "cpu")
+    assert schedule.steps_left(900.0, 100.0, 0.5) == 1600 and schedule.steps_left(1750.0, 100.0, 0.5) == 0
+    assert schedule.reading_ends(100.0) == pytest.approx(1700 * 0.65)
 
 
 def test_seconds_as_people_say_them() -> None:

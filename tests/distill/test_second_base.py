@@ -9,18 +9,22 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.distill.stopping import INTERRUPTED, Moment, interrupt
+
 BASE = os.environ.get("REDRAFTER_SECOND_BASE", "")
 ROOT = Path(__file__).resolve().parents[2]
-STOPPED, STOPS_WITHIN = 130, 10.0
+MOMENTS = (
+    Moment("", 2.0), Moment("", 10.0), Moment("corpus", 0.5), Moment("corpus", 15.0), Moment("corpus", 30.0),
+    Moment("teacher", 1.0), Moment("teacher", 20.0), Moment("training", 1.0), Moment("training", 20.0),
+    Moment("trial", 2.0),
+)  # fmt: skip
 pytestmark = [
     pytest.mark.trust,
     pytest.mark.timeout(3600),
@@ -57,12 +61,8 @@ def test_trained_stopped_resumed_and_raced(folder: Path) -> None:
     drafter = folder / "drafter"
     asked = ["train", "--base", BASE, "--out", str(drafter), "--rows", "96", "--row-tokens", "256", "--steps", "200"]
     asked += ["--batch", "64", "--trial-prompts", "2", "--trial-tokens", "32", "--json"]
-    written = 0
-    for seconds in (20.0, 10.0, 10.0):
-        assert _stopped_after(asked, drafter / "work", seconds) < STOPS_WITHIN
-        kept = sum(file.stat().st_size for file in drafter.rglob("*") if file.is_file())
-        assert kept >= written  # nothing that was finished is gone
-        written = kept
+    stops = interrupt(command(*asked), drafter / "work", MOMENTS)
+    assert sum(stop.code in INTERRUPTED for stop in stops) >= 8
     made = result(run(*asked))
     assert made["steps"] == 200 and made["corpus_tokens"] == 96 * 256
     assert "2 prompts of" in (drafter / "README.md").read_text()
@@ -76,16 +76,3 @@ def test_trained_stopped_resumed_and_raced(folder: Path) -> None:
 
     raced = result(run("race", lines[0], "--max-new-tokens", "64", *pair, "--json"))
     assert raced["new_tokens"] == 64 and (raced["identical"] or raced["engine"] != "native")
-
-
-def _stopped_after(asked: list[str], work: Path, seconds: float) -> float:
-    """Interrupt a run so long after its work began; how long it took to end."""
-    with subprocess.Popen(command(*asked), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and not work.exists():
-            time.sleep(0.2)
-        time.sleep(seconds)
-        began = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=120)
-    assert process.returncode == STOPPED
-    return time.monotonic() - began

@@ -213,6 +213,24 @@ def set_slider(page: Any, name: str, value: float) -> None:
     box.press("Tab")
 
 
+def box_of(page: Any, selector: str) -> dict[str, float]:
+    """Where the first such element stands, once it is drawn: views are drawn anew at any time, and a locator's own box
+    is None in between."""
+    found = page.evaluate(
+        """async (selector) => {
+          for (let look = 0; look < 100; look++) {
+            const box = document.querySelector(selector)?.getBoundingClientRect();
+            if (box?.width && box?.height) return { x: box.x, y: box.y, width: box.width, height: box.height };
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          }
+          return null;
+        }""",
+        selector,
+    )
+    assert found, f"{selector} is not drawn"
+    return dict(found)
+
+
 def show_example(page: Any, name: str) -> None:
     """Open a bundled example by its name."""
     view(page, "traces")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Site, run_prompt, set_slider, show_example, start_run, view
+from tests.e2e.conftest import Site, box_of, run_prompt, set_slider, show_example, start_run, view
 
 OpenPage = Callable[..., Any]
 SIZES = [(1440, 900), (1280, 800), (1024, 768), (390, 844)]
@@ -40,7 +40,7 @@ def test_the_whole_rail_can_be_reached(open_page: OpenPage, size: tuple[int, int
     unfold_rail(page)
     for widget in ("#rp-load", "#rp-copy", "#rp-run", "#rp-command-text textarea", "#rp-width input[type=number]"):
         page.locator(widget).scroll_into_view_if_needed()
-        box = page.locator(widget).bounding_box()
+        box = box_of(page, widget)
         assert box["x"] >= 0 and box["x"] + box["width"] <= size[0], f"{widget} stands at {box} in {size}"
         assert box["y"] >= 0 and box["y"] + box["height"] <= size[1], f"{widget} stands at {box} in {size}"
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 1
@@ -74,9 +74,7 @@ def test_the_mask_fits_its_panel(open_page: OpenPage, size: tuple[int, int]) -> 
             show_example(page, example)
         view(page, "mask")
         page.wait_for_timeout(100)
-        canvas, panel = (
-            page.locator(f"#rp-view-mask {part}").bounding_box() for part in (".rp-maskcanvas", ".rp-maskbox")
-        )
+        canvas, panel = (box_of(page, f"#rp-view-mask {part}") for part in (".rp-maskcanvas", ".rp-maskbox"))
         assert canvas["x"] + canvas["width"] <= panel["x"] + panel["width"] + 1
         assert canvas["width"] > 0.55 * min(panel["width"], size[1] - 200), f"{example}: the mask is small at {size}"
 
@@ -97,7 +95,7 @@ def test_a_run_is_seen_without_scrolling(open_page: OpenPage, site: Site) -> Non
         assert newest[0] < 8 and newest[1] <= 900 and newest[2] < 8 and newest[3] == 0, newest
         page.wait_for_timeout(80)
     for part in (".rp-hero", ".rp-scrubber", ".rp-textbox", ".rp-live .rp-tree", ".rp-live .rp-treefoot"):
-        box = page.locator(part).bounding_box()
+        box = box_of(page, part)
         assert box["y"] >= 0 and box["y"] + box["height"] <= 900, f"{part} ends at {box['y'] + box['height']}"
 
 
@@ -108,7 +106,7 @@ def test_the_equation_adds_up_and_a_win_looks_like_one(open_page: OpenPage) -> N
     )
     assert speedup == pytest.approx(tokens / cost, abs=0.02)
     assert page.get_attribute(".rp-hero", "data-verdict") == "win"
-    line, gained = (page.locator(part).bounding_box() for part in (".rp-even span", ".rp-part.is-gained"))
+    line, gained = (box_of(page, part) for part in (".rp-even span", ".rp-part.is-gained"))
     assert line["x"] + line["width"] / 2 == pytest.approx(gained["x"], abs=4)
     assert page.locator(".rp-even").is_visible() and page.locator("[data-act=advice]").is_hidden()
 
@@ -198,9 +196,7 @@ def test_a_difference_is_marked_in_both_texts_and_said_once(open_page: OpenPage)
     said = page.locator(".rp-app").inner_text()
     assert said.count("differ from token 21 on") == 1 and said.count("0.11") == 1
     for lane in ("redrafter", "plain"):
-        track, fill = (
-            page.locator(f".rp-lane.is-{lane} {part}").bounding_box() for part in (".rp-lanetrack", ".rp-lanefill")
-        )
+        track, fill = (box_of(page, f".rp-lane.is-{lane} {part}") for part in (".rp-lanetrack", ".rp-lanefill"))
         assert fill["width"] == pytest.approx(track["width"], abs=1)
 
 
@@ -209,7 +205,7 @@ def test_the_map_leads_to_steps_and_zooms(open_page: OpenPage) -> None:
     show_example(page, "Long beams")
     steps = int(page.get_attribute(".rp-app", "data-steps"))
     assert int(page.get_attribute(".rp-map-svg", "data-columns")) == steps
-    box = page.locator(".rp-map-svg").bounding_box()
+    box = box_of(page, ".rp-map-svg")
     spot = lambda share: (box["x"] + box["width"] * share, box["y"] + 20)  # noqa: E731
     page.mouse.click(*spot(0.5))
     page.wait_for_function(
@@ -259,9 +255,9 @@ def test_small_things(open_page: OpenPage) -> None:
     page.wait_for_function(
         "() => document.querySelector('#rp-command-text textarea')?.value.startsWith('python -m playground race ')"
     )
-    shown = page.locator(".rp-logo").bounding_box()
+    shown = box_of(page, ".rp-logo")
     page.click(".rp-pairdetails summary")
-    assert page.locator(".rp-logo").bounding_box() == shown
+    assert box_of(page, ".rp-logo") == shown
     page.click(".rp-pairdetails summary")
     assert page.locator(".rp-rawfacts:not([open])").count() >= 1
     view(page, "learn")
@@ -278,7 +274,7 @@ def test_small_things(open_page: OpenPage) -> None:
 
 def test_on_a_phone_run_and_output_come_first(open_page: OpenPage) -> None:
     page = sized(open_page, (390, 844))
-    run, hero = (page.locator(part).bounding_box() for part in ("#rp-run", ".rp-hero"))
+    run, hero = (box_of(page, part) for part in ("#rp-run", ".rp-hero"))
     assert run["y"] + run["height"] < 844 and hero["y"] < 844
     assert page.locator("#rp-width").is_hidden()
     page.click(".rp-settingsfold")

@@ -149,6 +149,35 @@ def test_a_downloaded_trace_validates_and_loads_again(open_page: OpenPage, tmp_p
     page.wait_for_function("key => !document.querySelector(`tr[data-key='${key}']`)", arg=key)
 
 
+def test_a_run_is_renamed_and_deleted(open_page: OpenPage, site: Site) -> None:
+    page = open_page()
+    run_prompt(page, tokens=12)
+    key = app(page, "run")
+    view(page, "traces")
+    row = page.locator(f"tr[data-key='{key}']")
+    for typed, name in (("  First <b>try</b> ", "First <b>try</b>"), ("", "Hello there"), ("Kept", "Kept")):
+        row.locator("[data-act=rename]").click()
+        page.get_by_label("Name of this run").fill(typed)
+        page.keyboard.press("Enter")
+        page.wait_for_function(
+            "([key, name]) => document.querySelector(`tr[data-key='${key}'] th`).innerText === name", arg=[key, name]
+        )
+    row.locator("[data-act=rename]").click()
+    page.get_by_label("Name of this run").fill("Not this")
+    page.keyboard.press("Escape")
+    assert row.locator("th").inner_text() == "Kept" and app(page, "shown") == "traces"
+    with page.expect_download() as waiting:
+        row.locator("[data-act=download]").click()
+    assert waiting.value.suggested_filename == "kept.jsonl"
+
+    assert site.store.owner(key) is not None and row.get_attribute("class") == "is-current"
+    row.locator("[data-act=remove]").click()
+    page.wait_for_function("key => !document.querySelector(`tr[data-key='${key}']`)", arg=key)
+    site.wait(lambda: site.store.owner(key) is None)
+    assert app(page, "run") == "example-0" and page.locator(".rp-runs [data-act=remove]").count() == 0
+    assert page.locator(".rp-notice").is_hidden()
+
+
 def test_without_the_race_there_is_no_plain_lane(open_page: OpenPage) -> None:
     page = open_page()
     page.get_by_label("Race plain decoding").uncheck()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import show_example, view
+from tests.e2e.conftest import box_of, show_example, view
 from tests.e2e.test_first_minute import sized, sizes
 
 OpenPage = Callable[..., Any]
@@ -65,7 +65,7 @@ def test_the_tree_zooms_and_moves(open_page: OpenPage) -> None:
     tree = page.locator(".rp-live .rp-tree")
     fitted = tree.get_attribute("viewBox")
     scale = float(tree.get_attribute("data-scale"))
-    box = tree.bounding_box()
+    box = box_of(page, ".rp-live .rp-tree")
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(*middle)
     page.keyboard.down("Control")

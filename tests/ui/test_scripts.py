@@ -64,3 +64,21 @@ def test_numbers_read_the_same_in_words_and_on_the_page() -> None:
         whole = int(value)
         here = [number(value, 2), number(value), times(value), percent(value), number(value, 0), ordinal(whole)]
         assert shown == [*here, plural(whole, "node")], value
+
+
+@pytest.mark.parametrize(("environment", "ends"), [({}, 0), ({"CI": "true"}, 2)])
+def test_without_npm_the_scripts_go_unchecked_with_a_sentence_but_not_in_ci(
+    environment: dict[str, str], ends: int
+) -> None:
+    make = shutil.which("make")
+    assert make, "make is how this project is run."
+    done = subprocess.run(
+        [make, "lint-page"],
+        cwd=ASSETS.parent,
+        env={"PATH": "/nowhere", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == ends, done.stderr
+    assert "npm" in (done.stderr if ends else done.stdout) and "apt install npm" in done.stdout + done.stderr

@@ -30,7 +30,6 @@ _LONGEST_BATCH = 60.0
 _MEMORY_SHARE = 0.6
 _LATER_STEPS = 1.2  # times a first step: attention reads more and more
 _MEASURED_STEPS = 2
-_REPORT_EVERY = 4  # positions
 
 
 class EagerWriter:
@@ -61,7 +60,8 @@ class EagerWriter:
         return self._batch_seconds
 
     def write(self, desk: Desk, seed: int) -> None:
-        together = self._together or self.rows_that_fit(desk.options.row_tokens, desk.options.shard_rows)
+        options = desk.options
+        together = self._together or self.rows_that_fit(options.row_tokens, options.shard_rows, lambda: desk.tell(0))
         while rows := [row for _ in range(together) if (row := desk.take()) is not None]:
             for alike in _by_place(rows):
                 began = time.perf_counter()
@@ -78,14 +78,18 @@ class EagerWriter:
                 for row in alike:
                     desk.keep(row)
 
-    def rows_that_fit(self, row_tokens: int, first: int) -> int:
-        """Rows to write together: doubled from `first` on while memory and a measured step allow it."""
+    def rows_that_fit(self, row_tokens: int, first: int, tick: Callable[[], None] = lambda: None) -> int:
+        """Rows to write together: doubled from `first` on while memory and a measured step allow it.
+
+        Args:
+            tick: called after every step that is measured; may raise.
+        """
         room = int(_MEMORY_SHARE * free_bytes(self._device)) // max(1, self._row_bytes(row_tokens))
         most = max(1, min(_MOST_ROWS.get(self._device.type, 1024), room))
         rows = min(first, most)
-        seconds = self._step_seconds(rows, row_tokens)
+        seconds = self._step_seconds(rows, row_tokens, tick)
         while 2 * rows <= most and 2 * seconds * row_tokens <= _LONGEST_BATCH:
-            slower = self._step_seconds(2 * rows, row_tokens)
+            slower = self._step_seconds(2 * rows, row_tokens, tick)
             if slower > 1.9 * seconds:  # nothing gained
                 break
             rows, seconds = 2 * rows, slower
@@ -93,15 +97,17 @@ class EagerWriter:
         return rows
 
     @torch.inference_mode()
-    def _step_seconds(self, rows: int, row_tokens: int) -> float:
+    def _step_seconds(self, rows: int, row_tokens: int, tick: Callable[[], None]) -> float:
         """Of a step of a batch, about; infinite where it has no memory."""
         try:
             cache = rows_cache(self.model.config, row_tokens)
             fed = torch.zeros(rows, 1, dtype=torch.int64, device=self._device)
             self._logits(fed, 0, cache)[:, 0].sum().item()  # waits for the device
+            tick()
             began = time.perf_counter()
             for place in range(1, 1 + _MEASURED_STEPS):
                 self._logits(fed, place, cache)[:, 0].sum().item()
+                tick()
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -122,8 +128,7 @@ class EagerWriter:
         if not rows[0].filled:
             _add(rows, own)
         while rows[0].filled < tokens:
-            if rows[0].filled % _REPORT_EVERY == 0:
-                desk.tell(rows[0].filled * len(rows))
+            desk.tell(rows[0].filled * len(rows))
             place = rows[0].filled
             fed = torch.from_numpy(np.stack([row.ids[fed_to:place] for row in rows])).to(self._device)
             own = self._choose(self._logits(fed, fed_to, cache), rows, seed)

@@ -38,7 +38,10 @@ _SAVE_SECONDS = 60.0  # of work an interruption may cost
 _WARM_UP_STEPS = 3
 _MEASURED_STEPS, _MEASURED_SECONDS = 8, 10.0
 _MEASURED_PLACES = 64  # of a measurement's, to tell what the whole takes
-_RECENT_SECONDS = 30.0
+_REMEMBERED_STEPS = 5000
+
+Recent = Callable[[float], float]
+"""Seconds of a step, the mean over the latest so many seconds of training."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def train(
     checkpointed: Callable[[dict[str, Any]], None] = lambda entry: None,
     stop: Callable[[], bool] = lambda: False,
     halved: Callable[[int], None] = lambda size: None,
-    revise: Callable[[int, TrainOptions, float], TrainOptions] = lambda step, options, seconds: options,
+    revise: Callable[[int, TrainOptions, Recent], TrainOptions] = lambda step, options, recent: options,
 ) -> list[dict[str, Any]]:
     """Train in place; checkpoints and a log go to `out`. Resumes from a checkpoint found there.
 
@@ -117,7 +120,7 @@ def train(
         checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
         stop: asked after every step; where it is true the state is saved and `Stopped` raised.
         halved: told the places of a batch from now on, where those before had no room in memory.
-        revise: given the step, the options and the seconds of a step lately: the options from now on.
+        revise: given the step, the options and what steps took lately: the options from now on.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
@@ -150,7 +153,7 @@ def train(
             if run.processes.main:
                 run.save(out)
             raise Stopped
-        run.options = revise(run.step, run.options, run.recent_seconds)
+        run.options = revise(run.step, run.options, run.recent)
         keep()
     return run.log
 
@@ -170,7 +173,7 @@ def seconds_per_step(
     run, times = _Run(drafter, source, objective, options), list[float]()
     while len(times) < _WARM_UP_STEPS + _MEASURED_STEPS and not (len(times) > 1 and sum(times) > _MEASURED_SECONDS):
         run.one_step()
-        times.append(run.recent[-1])
+        times.append(run.recent(0.0))
         tick()
     timed = times[_WARM_UP_STEPS:] or times[1:]
     return sum(timed) / len(timed)
@@ -215,7 +218,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(drafter.parameters(), lr=rate, weight_decay=0.0, fused=True)
         self.step, self.log = 0, list[dict[str, Any]]()
         self._losses: list[float] = []  # since the log's newest entry
-        self.recent: deque[float] = deque(maxlen=100)  # seconds of the latest steps
+        self._seconds: deque[float] = deque(maxlen=_REMEMBERED_STEPS)  # of the latest steps
         self.places = 0  # trained on by this run
         self._began = self._saved = time.perf_counter()
 
@@ -243,13 +246,12 @@ class _Run:
         logged = self.log[-1]["step"] if self.log else 0
         return self.step > logged and (self.over or self.step % self.options.checkpoint_every == 0)
 
-    @property
-    def recent_seconds(self) -> float:
-        """Of a step, over the latest half minute."""
+    def recent(self, window: float) -> float:
+        """See `Recent`; of the latest step at least."""
         total, count = 0.0, 0
-        for seconds in reversed(self.recent):
+        for seconds in reversed(self._seconds):
             total, count = total + seconds, count + 1
-            if total > _RECENT_SECONDS:
+            if total > window:
                 break
         return total / max(count, 1)
 
@@ -296,7 +298,7 @@ class _Run:
         self._losses.append(loss.value)
         self.step += 1
         self.places += self.source.size * processes.world
-        self.recent.append(time.perf_counter() - began)
+        self._seconds.append(time.perf_counter() - began)
 
     def progress(self) -> TrainProgress:
         """Where this run stands."""

@@ -1,0 +1,108 @@
+"""A run of `train` in a process of its own, interrupted where it stands as a person's Ctrl-C does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from playground.distill.training.loop import trained_steps
+
+ROOT = Path(__file__).resolve().parents[2]
+_STOPS_WITHIN = 10.0  # seconds, of a process that has a core for itself
+INTERRUPTED = (130, -signal.SIGINT)  # the second where Python was still importing
+STAGES = ("corpus", "teacher", "training")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Seconds after a stage's bar was first drawn; after the program began, where the stage is empty."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stop:
+    """How a run ended that was interrupted, or that was over before."""
+
+    code: int
+    seconds: float  # from the signal to the end
+    told: dict[str, float]  # by stage, what its bar said was done last
+    words: str  # standard error
+
+
+def stops_within() -> float:
+    """Seconds from Ctrl-C to the end: ten, and as many times that as there are processes for every core now."""
+    return _STOPS_WITHIN * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def train(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "playground", "train", *arguments]
+
+
+def stopped_at(command: list[str], moment: Moment) -> Stop:
+    """Start the command and interrupt it at that moment."""
+    read: list[bytes] = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        source = process.stderr
+
+        def follow() -> None:
+            while part := source.read1(4096):  # type: ignore[attr-defined]
+                read.append(part)
+
+        reader = threading.Thread(target=follow, daemon=True)
+        reader.start()
+        drawn = re.compile(rf"\b{moment.stage}: +\d+%".encode()) if moment.stage else re.compile(b"")
+        while process.poll() is None and not drawn.search(b"".join(read)):
+            time.sleep(0.02)
+        time.sleep(moment.seconds)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=300)
+        seconds = time.monotonic() - began
+        reader.join(timeout=30)
+    words = b"".join(read).decode("utf-8", "replace")
+    return Stop(code, seconds, {stage: _told(words, stage) for stage in STAGES}, words)
+
+
+def _told(words: str, stage: str) -> float:
+    found = re.findall(rf"{stage}: [^|\r\n]*\|[^|\r\n]*\| *([\d.]+)([kM]?)/", words)
+    return float(found[-1][0]) * {"": 1, "k": 1e3, "M": 1e6}[found[-1][1]] if found else 0.0
+
+
+def kept(work: Path) -> dict[str, int]:
+    """By stage, what is on disk: tokens, tokens, steps."""
+    shards = (work / "corpus").glob("rows-*.npz")
+    tokens = sum(np.load(file)["ids"].size for file in shards)
+    for file in (work / "corpus").glob("unfinished-*.npz"):
+        with np.load(file) as archive:
+            tokens += sum(len(archive[name]) for name in archive.files)
+    states = work / "teacher" / "states.json"
+    read = json.loads(states.read_text())["done"] if states.exists() else 0
+    return {"corpus": tokens, "teacher": read, "training": trained_steps(work / "training")}
+
+
+def interrupt(command: list[str], work: Path, moments: tuple[Moment, ...]) -> list[Stop]:
+    """One run, interrupted and taken up again at every moment: each stop is quick, and nothing told as done is lost."""
+    stops, before = [], kept(work)
+    for moment in moments:
+        stop, now = stopped_at(command, moment), kept(work)
+        assert stop.code in (0, *INTERRUPTED), (moment, stop.words[-2000:])
+        assert stop.seconds < stops_within(), (moment, stop.seconds, stop.words[-2000:])
+        for stage in STAGES:
+            assert now[stage] >= before[stage], (moment, stage, before, now)
+            assert now[stage] >= 0.99 * stop.told[stage], (moment, stage, stop.told, now)
+        stops.append(stop)
+        before = now
+    return stops

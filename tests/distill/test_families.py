@@ -1,0 +1,80 @@
+"""A tiny random model of every tested family, as a user has one: trained for, loaded with its drafter, raced.
+
+In every dtype that its engines offer behind `make trust`, a few of them always.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernels.native.from_transformers import FAMILIES as NATIVE
+from playground.cli import main
+from tests.families import FAMILIES, build
+from tests.tiny import VOCABULARY, tokenizer
+
+EAGER_DTYPES, NATIVE_DTYPES = ("float32", "bfloat16", "float16"), ("float32", "bfloat16", "int8")
+ALWAYS = {
+    ("gemma3-mixed", "native", "int8"),
+    ("gpt2", "eager", "float16"),
+    ("gpt-oss-sinks", "eager", "bfloat16"),
+    ("smollm3-mixed", "native", "bfloat16"),
+}
+TRAIN = ["--rows", "8", "--row-tokens", "64", "--steps", "4", "--batch", "16", "--trial-tokens", "8"]
+
+
+def cases() -> Iterator[Any]:
+    for family in FAMILIES:
+        native = build(family).config.model_type in NATIVE
+        for engine, dtypes in (("eager", EAGER_DTYPES), ("native", NATIVE_DTYPES if native else ())):
+            for dtype in dtypes:
+                case = (family, engine, dtype)
+                yield pytest.param(*case, id="-".join(case), marks=() if case in ALWAYS else pytest.mark.trust)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Of the models saved so far."""
+    return {"": tmp_path_factory.mktemp("families")}
+
+
+def folder_of(family: str, folders: dict[str, Path]) -> Path:
+    if family not in folders:
+        folders[family] = folders[""] / family
+        sizes = {"n_embd": 64, "n_inner": 96} if family == "gpt2" else {"hidden_size": 64, "intermediate_size": 96}
+        if family.startswith("gemma"):
+            sizes |= {"head_dim": 16, "query_pre_attn_scalar": 16}  # the least that the native engine has
+        ends = {"bos_token_id": 256, "pad_token_id": 257, "eos_token_id": 258}
+        if family == "opt":
+            sizes |= {"word_embed_proj_dim": 64, "ffn_dim": 96}
+        build(family, vocab_size=VOCABULARY, **sizes, **ends).save_pretrained(folders[family])
+        tokenizer(chat=False).save_pretrained(folders[family])
+    return folders[family]
+
+
+def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    code, told = main([*arguments, "--json"]), capsys.readouterr()
+    assert code == 0, told.err[-2000:]
+    return dict(json.loads(told.out))
+
+
+@pytest.mark.parametrize(("family", "engine", "dtype"), cases())
+def test_trained_for_and_raced(
+    family: str, engine: str, dtype: str, own_cache: Path, folders: dict[str, Path], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    base, drafter = str(folder_of(family, folders)), str(tmp_path / "drafter")
+    runs_in = ["--device", "cpu", "--engine", engine, "--dtype", dtype]
+    made = result(capsys, "train", "--base", base, "--out", drafter, *runs_in, *TRAIN)
+    assert made["steps"] == 4 and made["corpus_tokens"] == 512 and made["held_out"]["loss"] > 0
+
+    raced = result(
+        capsys, "race", "Hello there", "--base", base, "--drafter", drafter, *runs_in, "--max-new-tokens", "24"
+    )
+    assert (raced["engine"], raced["dtype"]) == (engine, dtype) and raced["new_tokens"] > 0
+    if dtype == "float32" or engine == "native":
+        assert raced["identical"]
