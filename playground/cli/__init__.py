@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from playground.cli.interrupts import INTERRUPTED, ends_on_interrupt
 from playground.config import PlaygroundError
 from playground.files import refusal
 
 LONGEST_ERROR = 300  # characters of what argparse says, which repeats what was typed
-INTERRUPTED = 130  # a shell's code for a program ended by Ctrl-C
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,8 +41,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; the exit code."""
     try:
-        chosen = parser().parse_args(arguments)
-        return int(chosen.verb(chosen))
+        with ends_on_interrupt():
+            chosen = parser().parse_args(arguments)
+            code = int(chosen.verb(chosen))
+        return code
     except PlaygroundError as error:
         print(str(error).encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
         return 2

@@ -53,7 +53,9 @@ def train(*arguments: str) -> list[str]:
 def stopped_at(command: list[str], moment: Moment) -> Stop:
     """Start the command and interrupt it at that moment."""
     read: list[bytes] = []
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=_hears_interrupts
+    ) as process:
         assert process.stderr is not None
         source = process.stderr
 
@@ -69,11 +71,20 @@ def stopped_at(command: list[str], moment: Moment) -> Stop:
         time.sleep(moment.seconds)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=300)
+        try:
+            code = process.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
         seconds = time.monotonic() - began
         reader.join(timeout=30)
     words = b"".join(read).decode("utf-8", "replace")
     return Stop(code, seconds, {stage: _told(words, stage) for stage in STAGES}, words)
+
+
+def _hears_interrupts() -> None:
+    """As in a terminal; a shell's background job is started with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _told(words: str, stage: str) -> float:
