@@ -74,7 +74,7 @@
       this.words = h("p", { class: "rp-guesswords", role: "status" });
       this.take = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "guess-node", onclick: () => this.guess(this.store.selected) });
       this.none = h("button", { type: "button", class: "rp-chip", "data-act": "guess-none", onclick: () => this.guess(0) }, "None survives");
-      this.next = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "guess-next", onclick: () => this.store.goTo(this.store.index + 1) }, "Next step");
+      this.next = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "guess-next", onclick: () => this.store.goTo(this.last ? 0 : this.store.index + 1) });
       this.tally = h("span", { class: "rp-quiet rp-tally" });
       this.again = h("button", { type: "button", class: "rp-chip is-small", "data-act": "guess-again", onclick: () => this.keep({ ...NOBODY }) }, "Reset score");
       this.element = h("div", { class: "rp-guess", hidden: true }, this.words, h("div", { class: "rp-row" }, this.take, this.none, this.next), h("div", { class: "rp-row" }, this.tally, this.again));
@@ -98,6 +98,10 @@
     /** Still to be guessed: a tree of one node leaves nothing to guess. */
     open(step) {
       return step.nodes.parent.length > 1 && !this.guesses.has(this.key(step));
+    }
+
+    get last() {
+      return this.store.index >= this.store.run.steps - 1;
     }
 
     key(step) {
@@ -127,9 +131,10 @@
       const open = this.open(step);
       this.take.hidden = this.none.hidden = !open;
       this.next.hidden = open;
-      this.next.disabled = this.store.index >= this.store.run.steps - 1;
+      this.next.disabled = this.store.run.steps < 2;
+      RD.say(this.next, this.last ? "First step" : "Next step");
       this.element.dataset.mark = open ? "open" : this.mark(step);
-      RD.sayExplained(this.words, open ? "Which branch survives? Point at the last token that the base model will accept, and choose it." : this.told(step));
+      RD.sayExplained(this.words, open ? "Which branch survives? Choose, in the tree, the last token that the base model will accept." : this.told(step));
       const { exact, partly, wrong } = this.score;
       const all = exact + partly + wrong;
       RD.say(this.tally, all ? `Score: ${exact} of ${all} exact, ${partly} partly` : "No guess yet. The score stays in this browser.");

@@ -50,7 +50,7 @@ def misses_figure(info: MissesInfo, theme: Theme = "light") -> Any:
     made.update_layout(
         xaxis={"domain": [0, 0.54], "type": "category", "automargin": True},
         xaxis2={"domain": [0.66, 1], "anchor": "y2", "type": "category", "automargin": True,
-                "title": {"text": "base model's rank of the drafter's favourite"}, **axis},
+                "title": {"text": "rank of its favourite"}, **axis},
         yaxis={"range": [0, 1], "tickformat": ".0%"},
         yaxis2={"anchor": "x2", "rangemode": "tozero", "title": {"text": "misses"}, **axis},
     )  # fmt: skip
