@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +14,6 @@ from playground.config import BeamShape, EngineOptions, Message, RunRequest
 from playground.decode import stages
 from playground.session import Session
 from playground.trace import Footer, Header, ParityRecord, PromptRecord
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -88,30 +82,3 @@ def test_chunks_change_nothing(session: Session, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(stages, "READ_CHUNK", chunk)
         assert text() == whole
     assert whole[1] is True
-
-
-@pytest.mark.trust
-def test_control_c_ends_a_prompt_of_eight_thousand_tokens() -> None:
-    """The default pair in a process of its own, as in a terminal."""
-    command = [sys.executable, "-m", "playground", "generate", "-", "--engine", "eager", "--no-chat-template"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None
-    process.stdin.write("the sea " * 3900)
-    process.stdin.close()
-    wait_until_reading(process)
-    begun = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
-    assert process.returncode == 130 and time.monotonic() - begun < 5  # 1 s on a machine with nothing else to do
-
-
-def wait_until_reading(process: subprocess.Popen[str]) -> None:
-    """Loaded: the last stage has been told, and seconds of its prompt have been read."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("Ready"):
-            break
-    time.sleep(3)
-    assert process.poll() is None, "the prompt was read before it could be stopped"
