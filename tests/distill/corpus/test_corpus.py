@@ -242,7 +242,7 @@ def test_out_of_memory_halves_the_batch(
 
 def test_rows_together_are_as_many_as_are_done_in_time(base: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = {8: 0.4, 16: 0.5, 32: 0.9, 64: 1.75}
-    monkeypatch.setattr(EagerWriter, "_step_seconds", lambda _self, rows, _tokens: seconds[rows])
+    monkeypatch.setattr(EagerWriter, "_step_seconds", lambda _self, rows, _tokens, _tick: seconds[rows])
     with Author(base, TURNS, "t").writer() as writer:
         assert isinstance(writer, EagerWriter)
         assert [writer.rows_that_fit(tokens, 8) for tokens in (10, 40, 100)] == [32, 32, 8]
