@@ -134,6 +134,13 @@
       if (left && right) this.show(left, right);
     }
 
+    /** One of the two was deleted: its steps are gone from the server. */
+    close() {
+      this.pair = null;
+      this.asked = Boolean(this.waiting);
+      this.body.hidden = true;
+    }
+
     /** Put two runs side by side. */
     async show(left, right) {
       this.pair = [left, right];
@@ -142,7 +149,7 @@
       RD.say(this.said, "Comparing…");
       /** @type {SidesPicture | Failure} */
       const found = await this.store.server.side_by_side([left.key, right.key]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
-      if (this.pair[0] !== left || this.pair[1] !== right) return;
+      if (this.pair?.[0] !== left || this.pair[1] !== right) return;
       if ("error" in found) {
         RD.say(this.said, found.error);
         return;
@@ -221,10 +228,12 @@
 
     offer() {
       const runs = this.store.runs.filter((run) => run.head && !run.busy);
-      const keys = runs.map((run) => run.key).join();
-      if (this.offered !== keys) {
-        this.offered = keys;
-        for (const pick of this.picks) RD.put(pick, h("option", { value: "" }, "Choose a run"), runs.map((run) => h("option", { value: run.key }, RD.runName(run))));
+      if (this.pair?.some((run) => !this.store.runs.includes(run))) this.close();
+      const names = runs.map((run) => [run.key, RD.runName(run)]);
+      const offered = JSON.stringify(names);
+      if (this.offered !== offered) {
+        this.offered = offered;
+        for (const pick of this.picks) RD.put(pick, h("option", { value: "" }, "Choose a run"), names.map(([value, name]) => h("option", { value }, name)));
       }
       this.picks.forEach((pick, at) => (pick.value = this.pair?.[at].key ?? ""));
       if (!this.asked) RD.say(this.said, runs.length < 2 ? "Make or open a second run, then choose two." : "Choose two runs, or press Compare at one of them.");

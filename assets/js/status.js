@@ -139,6 +139,7 @@
 
   /** @param {PairPicture} pair */
   function named(pair) {
+    if (pair.drafter?.toLowerCase() === pair.base.toLowerCase()) return `${pair.base} with its drafter`; // of one name
     return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
   }
 

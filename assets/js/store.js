@@ -158,8 +158,7 @@
 
     /** The step that accepted most: what a newcomer should see first. */
     bestStep() {
-      const strip = this.run?.strip ?? [];
-      return strip.reduce((best, [accepted], at) => (accepted > strip[best][0] ? at : best), 0);
+      return bestStep(this.run?.strip ?? []);
     }
 
     setView(view) {
@@ -224,6 +223,18 @@
     return strip.length - 1;
   }
 
+  /**
+   * The step that accepted most; of several, the one with most branches left behind: a lone chain shows no choice.
+   * @param {[number, number, number][]} strip
+   */
+  function bestStep(strip) {
+    return strip.reduce((best, [accepted, nodes], at) => {
+      const [most, others] = strip[best];
+      return accepted > most || (accepted === most && nodes > others) ? at : best;
+    }, 0);
+  }
+
+  RD.bestStep = bestStep;
   RD.tellingStep = tellingStep;
   RD.Store = Store;
   RD.Run = Run;

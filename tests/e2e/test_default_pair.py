@@ -44,7 +44,8 @@ def test_an_example_is_there_before_the_model(page: Any) -> None:
 
 def test_the_default_pair_does_the_main_job(page: Any) -> None:
     page.wait_for_selector(".rp-pair[data-pair=ready]", timeout=300_000)
-    assert "SmolLM2-135M-Instruct" in page.inner_text(".rp-pairname")
+    assert page.inner_text(".rp-pairname").startswith("SmolLM2-135M-Instruct with its drafter · ")
+    assert page.evaluate("document.querySelector('.rp-pairname').getClientRects().length") == 1  # one line
     start_run(page, "Count from one to ten in words.", tokens=24)
     page.wait_for_selector(".rp-app[data-state=done]", timeout=240_000)
     assert page.locator(".rp-textbox .rp-token.is-accepted").count() > 0

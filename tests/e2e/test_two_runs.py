@@ -175,3 +175,22 @@ def writer(trace: Trace, place: int) -> int:
         if place < written:
             return step.index
     return trace.steps[-1].index
+
+
+def test_names_reach_the_lists_and_a_deleted_run_ends_its_comparison(open_page: OpenPage) -> None:
+    page = open_page()
+    run_prompt(page, tokens=12)
+    key = page.get_attribute(".rp-app", "data-run")
+    view(page, "traces")
+    page.click(".rp-runs tr:not(.is-current) [data-act=compare]")
+    page.wait_for_selector(".rp-twobody:not([hidden])")
+    page.click(f".rp-runs tr[data-key='{key}'] [data-act=rename]")
+    page.get_by_label("Name of this run").fill("Mine")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('select[aria-label="First run"] option')]
+          .some(({ text, selected }) => selected && text.includes('Mine'))"""
+    )
+    page.click(f".rp-runs tr[data-key='{key}'] [data-act=remove]")
+    page.wait_for_selector(".rp-twobody", state="hidden")
+    assert "Make or open a second run" in page.inner_text(".rp-two .rp-verdict")
