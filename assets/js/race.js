@@ -92,7 +92,6 @@
         ["nodes", "Nodes per step", RD.number(figures.meanNodes)],
         ["saving", "Beam slots saved by merging", RD.percent(figures.saving)],
         ["prompt", "Prompt (not in the rates)", RD.ms(figures.promptMs)],
-        ["memory", "Peak memory", RD.bytes(figures.peakMemory)],
       ];
       return RD.put(this.facts, facts.map(([figure, name, value]) => h("div", {}, h("dt", {}, name), h("dd", { "data-figure": figure }, value))));
     }
