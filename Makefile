@@ -34,6 +34,7 @@ test: lint
 TRUST_SCALE ?= 6
 TRUST_TESTS := tests/trust tests/ui tests/export tests/sources tests/cli tests/drafter tests/decode tests/base_model \
 	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py \
+	tests/e2e/test_soak.py \
 	tests/distill/test_families.py tests/distill/test_interrupts.py tests/distill/test_second_base.py
 
 trust: $(VENV)/.test-installed
