@@ -7,12 +7,21 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Iterator
 
 import pytest
 
 from playground import cli
 from playground.cli.interrupts import INTERRUPTED, ends_on_interrupt
 from playground.config import PlaygroundError
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """As in a terminal: a shell that starts the tests in the background lets them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_swallowed_interrupt_comes_at_the_end_of_the_block() -> None:
@@ -41,6 +50,7 @@ def test_who_does_not_end_is_ended() -> None:
     code = """
 import signal, time
 from playground.cli.interrupts import ends_on_interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with ends_on_interrupt():
     try:
         signal.raise_signal(signal.SIGINT)

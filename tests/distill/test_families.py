@@ -62,7 +62,7 @@ def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any
     return dict(json.loads(told.out))
 
 
-@pytest.mark.parametrize(("family", "engine", "dtype"), cases())
+@pytest.mark.parametrize(("family", "engine", "dtype"), list(cases()))
 def test_trained_for_and_raced(
     family: str, engine: str, dtype: str, own_cache: Path, folders: dict[str, Path], tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
