@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Site, box_of, run_prompt, set_slider, show_example, start_run, view
+from playground.config import EngineOptions
+from tests.e2e.conftest import Site, box_of, run_prompt, serving, set_slider, show_example, start_run, view
 
 OpenPage = Callable[..., Any]
 SIZES = [(1440, 900), (1280, 800), (1024, 768), (390, 844)]
@@ -131,32 +132,46 @@ def test_a_loss_looks_like_a_loss_and_one_click_tries_what_would_win(open_page: 
     assert page.input_value("#rp-prompt textarea").startswith("Why is the sky blue?")
 
 
-def test_one_click_runs_a_differing_run_again_exactly(open_page: OpenPage, site: Site, tmp_path: Path) -> None:
+def test_one_click_runs_a_differing_run_again_exactly(browser: Any, site: Site, tmp_path: Path) -> None:
     from playground.export import write_trace
     from tests.views.synthetic import differing, make_trace
 
     made = differing(make_trace(new_tokens=60, seed=4, hostile=False), 20)
     info = site.session.info
-    file = tmp_path / "differs.jsonl"
-    with file.open("w") as stream:
-        write_trace(replace(made, header=replace(made.header, base=info.base, drafter=info.drafter)), stream)
-    page = open_page()
-    assert page.locator("[data-act=exactly]").is_hidden(), "both lanes agree"
-    show_example(page, "Differs")
-    assert page.locator("[data-act=exactly]").is_hidden(), "another pair's run"
-    before = page.get_attribute(".rp-app", "data-run")
-    view(page, "traces")
-    page.set_input_files("#rp-tracefile", str(file))
-    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
-    view(page, "live")
-    before = page.get_attribute(".rp-app", "data-run")
-    revision = page.evaluate("ReDrafter.store.status.revision")
-    page.click("[data-act=exactly]")
-    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
-    page.wait_for_selector(".rp-app[data-state=done]")
-    assert page.evaluate("ReDrafter.store.status.revision") > revision
-    assert page.inner_text("[data-figure=parity]").startswith("✓ Identical")
-    assert page.locator("[data-act=exactly]").is_hidden()
+    other, mine = tmp_path / "other.jsonl", tmp_path / "mine.jsonl"
+    for file, base, drafter in ((other, made.header.base, made.header.drafter), (mine, info.base, info.drafter)):
+        with file.open("w") as stream:
+            write_trace(replace(made, header=replace(made.header, base=base, drafter=drafter)), stream)
+    asked: list[EngineOptions] = []
+
+    def opener(_base: str | None, _drafter: str | None, options: EngineOptions, _progress: Any) -> Any:
+        asked.append(options)
+        return site.session
+
+    site.session.seconds = 0.0
+    with serving(opener) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector(".rp-app[data-state=done]")
+        page.wait_for_selector(".rp-pair[data-pair=ready]")
+        assert page.locator("[data-act=exactly]").is_hidden(), "both lanes agree"
+        for file, offered in ((other, False), (mine, True)):
+            before = page.get_attribute(".rp-app", "data-run")
+            view(page, "traces")
+            page.set_input_files("#rp-tracefile", str(file))
+            page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
+            view(page, "live")
+            assert page.locator("[data-act=exactly]").is_visible() == offered, "offered for this pair's own runs"
+        before = page.get_attribute(".rp-app", "data-run")
+        page.click("[data-act=exactly]")
+        page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
+        page.wait_for_selector(".rp-app[data-state=done]")
+        assert len(asked) == 2 and asked[1].dtype == "float32"
+        page.wait_for_function(
+            "() => document.querySelector('[data-figure=parity]').innerText.startsWith('✓ Identical')"
+        )
+        assert page.locator("[data-act=exactly]").is_hidden()
+        page.close()
 
 
 def test_the_first_steps_are_muted(open_page: OpenPage, site: Site) -> None:
