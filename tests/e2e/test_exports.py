@@ -229,6 +229,11 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
         page.click(f"[data-chart={kind}]")
         page.wait_for_selector(f".rp-plot[data-chart={kind}]", timeout=60_000)
         assert page.evaluate("document.querySelector('.rp-plot').data[0].type") == part
+        if part == "heatmap":
+            page.evaluate("Plotly.Fx.hover(document.querySelector('.rp-plot'), { xval: 1, yval: 0 })")
+            page.wait_for_function(
+                "() => document.querySelector('.rp-plot .hoverlayer').textContent.includes('width 1, length 3')"
+            )
         assert_the_mode_bar_saves(page, tmp_path)
     page.get_by_label("Measure of the beam shapes").select_option("nodes")
     page.wait_for_function("() => document.querySelector('.rp-plottable th').textContent.startsWith('Tree nodes')")
