@@ -30,10 +30,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.screen_browser import chromium, open_page, page_figures, watch_run
-from playground.config import BeamShape, EngineOptions, Message, RunRequest
+from playground.config import BeamShape, EngineOptions, Message, RunRequest, nodes_name
 from playground.line import Line, Place
 from playground.session import Session
 from playground.trace import Record, StepRecord
+from playground.ui.settings import Widgets
 
 PROMPT = "Write a short story about a lighthouse keeper who finds a message in a bottle."
 Made = TypeVar("Made")
@@ -133,10 +134,21 @@ def read(url: str, request: RunRequest) -> Seen:
 def widget_values(request: RunRequest) -> list[Any]:
     """The rail's values for a request, in the order of `settings.Widgets`."""
     shape, sampling = request.shape, request.sampling
-    return [
-        request.prompt, shape.width, shape.length, request.max_new_tokens, sampling.temperature, sampling.top_p,
-        sampling.top_k, sampling.seed, request.race, request.chat_template, "",
-    ]  # fmt: skip
+    widgets = Widgets(
+        prompt=request.prompt,
+        width=shape.width,
+        length=shape.length,
+        nodes=nodes_name(shape.nodes),
+        new_tokens=request.max_new_tokens,
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        top_k=sampling.top_k,
+        seed=sampling.seed,
+        race=request.race,
+        chat_template=request.chat_template,
+        system="",
+    )
+    return list(vars(widgets).values())
 
 
 def measure(pairs: int, request: RunRequest, *, browse: bool) -> dict[str, Any]:
