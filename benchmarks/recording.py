@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from benchmarks.cpu.machine import processor
 from playground.cli.trace_file import TraceFile
 from playground.config import EngineOptions, Message, RunRequest
 from playground.session import Session
@@ -101,7 +102,7 @@ def main() -> None:
     told = report(found, chosen.trace_detail)
     for name, value in told.items():
         print(f"{name:>20}  {value}")
-    print(json.dumps(told))
+    print(json.dumps({**processor(), **told}))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from benchmarks.cpu.machine import processor
 from benchmarks.screen_browser import chromium, open_page, page_figures, watch_run
 from playground.config import BeamShape, EngineOptions, Message, RunRequest, nodes_name
 from playground.line import Line, Place
@@ -227,7 +228,7 @@ def main() -> None:
         commit = subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
         ).stdout.strip()
-        told = {"command": command, "commit": commit, "unit": "tokens/s", **result}
+        told = {"command": command, "commit": commit, **processor(), "unit": "tokens/s", **result}
         chosen.out.write_text(json.dumps(told, indent=1) + "\n")
 
 

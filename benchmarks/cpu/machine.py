@@ -16,11 +16,10 @@ TELLING = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "
 
 def machine(session: Session) -> dict[str, Any]:
     """The processor with the flags that matter, and how the pair runs on it."""
-    base, flags = session.pair.base, set(build.processor_features().split())
+    base = session.pair.base
     assert isinstance(base, NativeBase)
     return {
-        "processor": _name(),
-        "flags": [flag for flag in TELLING if flag in flags],
+        **processor(),
         "kernels": base.kernels,
         "threads": base.model.library.threads,
         "format": base.format,
@@ -28,6 +27,12 @@ def machine(session: Session) -> dict[str, Any]:
         "shape": session.info.shape,
         "versions": dict(session.info.versions),
     }
+
+
+def processor() -> dict[str, Any]:
+    """Its name, and the flags that matter."""
+    flags = set(build.processor_features().split())
+    return {"processor": _name(), "flags": [flag for flag in TELLING if flag in flags]}
 
 
 def load() -> float:
