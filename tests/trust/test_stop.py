@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from playground.progress import silent
 from playground.sources.default_base import ensure_default_base
+from tests.trust.conftest import Note
 from tests.trust.tabs import ROOT, Tab, server
 
 pytestmark = [pytest.mark.trust, pytest.mark.timeout(1800)]
@@ -51,7 +52,7 @@ def test_the_prompt_is_as_long_as_it_says() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_control_c_is_heard(engine: str) -> None:
+def test_control_c_is_heard(engine: str, record_property: Note) -> None:
     """A process of its own, as in a terminal; its computing from the signal to its end, its own winding up included."""
     command = [sys.executable, "-m", "playground", "generate", "-", "--no-chat-template", "--max-new-tokens", "64"]
     process = subprocess.Popen(
@@ -71,13 +72,14 @@ def test_control_c_is_heard(engine: str) -> None:
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     took = used.ru_utime + used.ru_stime - before
-    print(f"{engine}: Ctrl-C to the end, {took:.2f} s of computing, {time.monotonic() - begun:.2f} s by the clock")
+    record_property("seconds of computing from Ctrl-C to the end", f"{took:.2f}")
+    record_property("by the clock", f"{time.monotonic() - begun:.2f}")
     assert process.returncode == 130, rest
     assert took < TO_THE_PROCESS_END[engine]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_pages_stop_is_heard(engine: str) -> None:
+def test_the_pages_stop_is_heard(engine: str, record_property: Note) -> None:
     """The server's computing from the click to the last frame; the next run is answered."""
     with server("--engine", engine, "--threads", "1") as (url, pid):
         seen, tab, done = psutil.Process(pid), Tab(url), threading.Event()
@@ -97,7 +99,8 @@ def test_the_pages_stop_is_heard(engine: str) -> None:
         tab.stop()
         assert done.wait(120)
         took = computed(seen) - before
-        print(f"{engine}: Stop to the end, {took:.2f} s of computing, {time.monotonic() - begun:.2f} s by the clock")
+        record_property("seconds of computing from Stop to the last frame", f"{took:.2f}")
+        record_property("by the clock", f"{time.monotonic() - begun:.2f}")
         assert states[-1] == "done" and tab.frame.get("steps", 0) == 0
         assert took < SECONDS
         assert [frame["state"] for frame in tab.run("Hi", tokens=4)][-1] == "done"
