@@ -20,7 +20,7 @@ from playground.distill.training.loop import trained_steps
 ROOT = Path(__file__).resolve().parents[2]
 _STOPS_WITHIN = 10.0  # seconds, of a process that has a core for itself
 INTERRUPTED = (130, -signal.SIGINT)  # the second where Python was still importing
-STAGES = ("corpus", "teacher", "training")
+STAGES = ("corpus", "teacher", "training", "trial")
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _told(words: str, stage: str) -> float:
 
 
 def kept(work: Path) -> dict[str, int]:
-    """By stage, what is on disk: tokens, tokens, steps."""
+    """By stage, what is on disk: tokens, tokens, steps, decodings."""
     shards = (work / "corpus").glob("rows-*.npz")
     tokens = sum(np.load(file)["ids"].size for file in shards)
     for file in (work / "corpus").glob("unfinished-*.npz"):
@@ -101,7 +101,14 @@ def kept(work: Path) -> dict[str, int]:
             tokens += sum(len(archive[name]) for name in archive.files)
     states = work / "teacher" / "states.json"
     read = json.loads(states.read_text())["done"] if states.exists() else 0
-    return {"corpus": tokens, "teacher": read, "training": trained_steps(work / "training")}
+    return {"corpus": tokens, "teacher": read, "training": trained_steps(work / "training"), "trial": _tried(work)}
+
+
+def _tried(work: Path) -> int:
+    plan = json.loads(file.read_text()) if (file := work / "plan.json").exists() else {}
+    if trial := plan.get("trial"):
+        return int(trial["prompts"] * (1 + len(trial["shapes"])))
+    return len((plan.get("tried") or {"decodings": []})["decodings"])
 
 
 def interrupt(command: list[str], work: Path, moments: tuple[Moment, ...]) -> list[Stop]:
