@@ -24,6 +24,7 @@ PROMPTS = 80
 UNFINISHED = ROOT / "scratch" / "trust"  # what an interrupted comparison has compared
 LIBRARIES = ("torch", "transformers", "gradio")
 MARKER = "trust or not trust"
+PROPERTIES = ("-o", "junit_family=xunit1")  # the form of report that carries figures
 
 
 def run(part: Part, scale: int) -> Record:
@@ -53,7 +54,7 @@ def _tested(part: Part, scale: int) -> tuple[Outcome, str]:
     told = f'TRUST_SCALE={scale} python -m pytest -m "{MARKER}" {" ".join(part.tests)}'
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-m", MARKER, *part.tests, f"--junitxml={report}"]
+        command = [sys.executable, "-m", "pytest", "-m", MARKER, *part.tests, f"--junitxml={report}", *PROPERTIES]
         code = _ended(command, {"TRUST_SCALE": str(scale)})
         if not report.exists():
             return _broken(f"pytest ended with {code} and left no report"), told

@@ -56,7 +56,16 @@ def test_a_parts_outcome_is_what_pytest_reported(tmp_path: Path) -> None:
     file = tmp_path / "test_made_up.py"
     file.write_text(TESTS)
     out = tmp_path / "report.xml"
-    options = ["-m", run.MARKER, "-p", "no:cacheprovider", f"--junitxml={out}", f"--rootdir={tmp_path}", "-q"]
+    options = [
+        "-m",
+        run.MARKER,
+        "-p",
+        "no:cacheprovider",
+        f"--junitxml={out}",
+        f"--rootdir={tmp_path}",
+        "-q",
+        *run.PROPERTIES,
+    ]
     ini = tmp_path / "pytest.ini"
     ini.write_text("[pytest]\nmarkers =\n    trust: long\n")
     subprocess.run([sys.executable, "-m", "pytest", "-c", str(ini), *options, str(file)], capture_output=True)

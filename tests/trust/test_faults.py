@@ -99,6 +99,7 @@ def test_a_disk_that_fills_costs_no_finished_work(
 
 
 @pytest.mark.trust
+@pytest.mark.timeout(3600)
 def test_a_disk_that_fills_at_any_write(
     undisturbed: tuple[bytes, int],
     tiny_base: Path,
@@ -129,6 +130,7 @@ def test_a_killed_run_goes_on(undisturbed: tuple[bytes, int], tiny_base: Path, t
 
 
 @pytest.mark.trust
+@pytest.mark.timeout(3600)
 def test_a_run_killed_at_any_write_goes_on(
     undisturbed: tuple[bytes, int], tiny_base: Path, tmp_path: Path, record_property: Note
 ) -> None:
