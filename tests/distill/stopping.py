@@ -91,6 +91,8 @@ def _computed(process: subprocess.Popen[bytes]) -> float:
 
 def _end(process: subprocess.Popen[bytes], deadline: float) -> tuple[int, float]:
     """Its exit code and all it computed, once it has ended."""
+    if process.returncode is not None:  # before it was told to
+        return process.returncode, 0.0
     while True:
         pid, status, used = os.wait4(process.pid, os.WNOHANG)
         if pid:
