@@ -106,6 +106,11 @@ PARTS = (
         ("tests/trust/test_stop.py",),
     ),
     Part(
+        "busy",
+        "two threads of the native engine beside three busy processes a core, against one thread",
+        ("tests/trust/test_busy.py",),
+    ),
+    Part(
         "soak",
         "20 tabs of a real Chromium, ten runs in each, then closed: memory, threads, files and kept traces stay flat",
         ("tests/e2e/test_soak.py",),
