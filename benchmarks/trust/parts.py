@@ -75,7 +75,13 @@ PARTS = (
         "faults",
         "a disk without room, and a kill, at every file that a training run puts in its place; afterwards the same "
         "command ends with the weights of an undisturbed run",
-        ("tests/trust/test_faults.py", "tests/distill/test_interrupts.py"),
+        ("tests/trust/test_faults.py",),
+    ),
+    Part(
+        "interrupts",
+        "Ctrl-C at six moments of a small training run: quick, nothing told as done is lost, and the drafter is that of "
+        "an unbroken run",
+        ("tests/distill/test_interrupts.py",),
     ),
     Part(
         "decoding",
