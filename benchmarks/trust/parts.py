@@ -79,7 +79,7 @@ PARTS = (
     ),
     Part(
         "interrupts",
-        "Ctrl-C at six moments of a small training run: quick, nothing told as done is lost, and the drafter is that of "
+        "Ctrl-C at six moments of a small training run: quick, nothing told as done is lost, the drafter is that of "
         "an unbroken run",
         ("tests/distill/test_interrupts.py",),
     ),
