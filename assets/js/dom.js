@@ -24,7 +24,8 @@
   RD.h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 
   /** An SVG element. */
-  RD.s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+  RD.s = (tag, attributes, ...children) =>
+    fill(document.createElementNS(SVG, tag), attributes, children);
 
   /** Replace an element's children. */
   RD.put = (element, ...children) => {

@@ -21,22 +21,41 @@
       this.element = h(
         "div",
         { class: "rp-live" },
-        h("section", { class: "rp-panel rp-textpanel", "aria-label": "Text", "data-tour": "text" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Text"), RD.textLegend()), this.chat, this.textBox),
+        h(
+          "section",
+          { class: "rp-panel rp-textpanel", "aria-label": "Text", "data-tour": "text" },
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "Text"), RD.textLegend()),
+          this.chat,
+          this.textBox,
+        ),
         h(
           "section",
           { class: "rp-panel rp-treepanel", "aria-label": "Prefix tree of this step" },
-          h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree"), this.filmBox, this.verdict),
+          h(
+            "header",
+            { class: "rp-panelhead" },
+            h("h2", {}, "Prefix tree"),
+            this.filmBox,
+            this.verdict,
+          ),
           this.treeBox,
           this.cardBox,
         ),
-        h("section", { class: "rp-panel rp-sidepanel", "aria-label": "Charts" }, h("div", {}, h("h2", {}, "Rate along the run"), this.ratesBox), h("div", {}, h("h2", {}, "Accepted by position"), this.positionsBox)),
+        h(
+          "section",
+          { class: "rp-panel rp-sidepanel", "aria-label": "Charts" },
+          h("div", {}, h("h2", {}, "Rate along the run"), this.ratesBox),
+          h("div", {}, h("h2", {}, "Accepted by position"), this.positionsBox),
+        ),
       );
       this.tree = new RD.TreeView(this.treeBox, store, () => this.tall(), { steady: true });
       this.motion = new RD.StepMotion(this.tree, this.textBox, store);
       this.filmBox.append(this.motion.element);
       if (RD.HandOver) {
         this.rates = new RD.HandOver(this.ratesBox, store, "rates", () => this.drawCharts());
-        this.positions = new RD.HandOver(this.positionsBox, store, "positions", () => this.drawCharts());
+        this.positions = new RD.HandOver(this.positionsBox, store, "positions", () =>
+          this.drawCharts(),
+        );
       }
       this.text = new RD.TextView(this.textBox, { onstep: (step) => store.goTo(step) });
     }
@@ -62,14 +81,35 @@
 
     drawChat(run) {
       this.chatOf = run?.head?.run;
-      RD.put(this.chat, (run?.head?.messages ?? []).map(([role, content]) => h("p", { class: `rp-turn is-${role}` }, h("span", { class: "rp-role" }, role), h("span", { class: "rp-said", dir: "auto", title: RD.clip(content, 600) }, RD.clip(content, 600)))));
+      RD.put(
+        this.chat,
+        (run?.head?.messages ?? []).map(([role, content]) =>
+          h(
+            "p",
+            { class: `rp-turn is-${role}` },
+            h("span", { class: "rp-role" }, role),
+            h(
+              "span",
+              { class: "rp-said", dir: "auto", title: RD.clip(content, 600) },
+              RD.clip(content, 600),
+            ),
+          ),
+        ),
+      );
     }
 
     drawStep() {
       const { run, step, index, following } = this.store;
       const items = run?.text ?? [];
-      const limit = this.store.playing ? items.filter(([, , from]) => from <= index).length : items.length;
-      this.text.draw(items, { step: index, limit, differs: run?.figures?.firstDifference ?? null, follow: Boolean((run?.busy && following) || this.store.playing) });
+      const limit = this.store.playing
+        ? items.filter(([, , from]) => from <= index).length
+        : items.length;
+      this.text.draw(items, {
+        step: index,
+        limit,
+        differs: run?.figures?.firstDifference ?? null,
+        follow: Boolean((run?.busy && following) || this.store.playing),
+      });
       if (step || !run?.steps) this.tree.draw(step);
       RD.say(this.verdict, step ? step.verdict : run?.busy ? "Reading the prompt…" : "");
       this.motion.follow();
@@ -88,7 +128,13 @@
     h(
       "ul",
       { class: "rp-legend rp-statuslegend", "aria-label": "Signs" },
-      RD.TOLD.map((code) => RD.STATUS[code]).map((status) => h("li", { class: `is-${status.name}` }, h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`))),
+      RD.TOLD.map((code) => RD.STATUS[code]).map((status) =>
+        h(
+          "li",
+          { class: `is-${status.name}` },
+          h("span", { class: "rp-badge" }, `${status.glyph} ${status.title}`),
+        ),
+      ),
       h("li", {}, h("span", { class: "rp-dash is-base" }), "base model's p"),
       h("li", {}, h("span", { class: "rp-dash is-drafter" }), "drafter's p"),
     );

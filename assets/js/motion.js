@@ -15,17 +15,43 @@
       this.asked = null;
       this.drawn = null;
       this.flyers = [];
-      this.range = h("input", { type: "range", min: 0, max: 1000, value: 1000, step: 1, class: "rp-range", "aria-label": "Moment within the step", oninput: () => this.seek(Number(this.range.value) / 1000) });
-      this.face = h("button", { type: "button", class: "rp-icon is-small", "data-act": "film", onclick: () => this.toggle() }, RD.icon("play"));
+      this.range = h("input", {
+        type: "range",
+        min: 0,
+        max: 1000,
+        value: 1000,
+        step: 1,
+        class: "rp-range",
+        "aria-label": "Moment within the step",
+        oninput: () => this.seek(Number(this.range.value) / 1000),
+      });
+      this.face = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-icon is-small",
+          "data-act": "film",
+          onclick: () => this.toggle(),
+        },
+        RD.icon("play"),
+      );
       this.words = h("output", { class: "rp-phase" });
-      this.element = h("div", { class: "rp-film", role: "group", "aria-label": "This step in motion" }, this.face, this.range, this.words);
+      this.element = h(
+        "div",
+        { class: "rp-film", role: "group", "aria-label": "This step in motion" },
+        this.face,
+        this.range,
+        this.words,
+      );
       this.label();
     }
 
     /** Only with leave to move, and never while the engine works. */
     get possible() {
       const { step, run } = this.store;
-      return Boolean(step && !run.busy && !RD.calm() && this.tree.step === step && this.tree.box.clientWidth);
+      return Boolean(
+        step && !run.busy && !RD.calm() && this.tree.step === step && this.tree.box.clientWidth,
+      );
     }
 
     get playing() {
@@ -99,7 +125,8 @@
           const at = index.get(node);
           if (at === undefined) continue;
           const y = top + row * gap;
-          if (starts.has(node)) this.ghosts.push({ at, y, element: groups.get(String(node)).cloneNode(true) });
+          if (starts.has(node))
+            this.ghosts.push({ at, y, element: groups.get(String(node)).cloneNode(true) });
           else starts.set(node, y);
         }
       });
@@ -112,9 +139,19 @@
         known: item.status === "k" ? 0.96 : item.node === null ? 0 : decided[item.node],
       }));
       this.length = Math.max(1, ...step.nodes.depth);
-      this.layer = s("g", { class: "rp-ghosts", "aria-hidden": "true" }, this.ghosts.map(({ element }) => element));
+      this.layer = s(
+        "g",
+        { class: "rp-ghosts", "aria-hidden": "true" },
+        this.ghosts.map(({ element }) => element),
+      );
       for (const { element } of this.ghosts) element.classList.add("is-pending", "is-unseen");
-      this.sweep = s("rect", { class: "rp-sweep", width: 26, height: place.height, y: 0, "aria-hidden": "true" });
+      this.sweep = s("rect", {
+        class: "rp-sweep",
+        width: 26,
+        height: place.height,
+        y: 0,
+        "aria-hidden": "true",
+      });
       svg.append(this.layer, this.sweep);
     }
 
@@ -135,7 +172,10 @@
       const { place, size, edges } = this.tree;
       const move = (element, at, from) => {
         const y = from === null ? place.y[at] : from + (place.y[at] - from) * merge;
-        element.setAttribute("transform", `translate(${place.x[at].toFixed(1)} ${(y - size.pill / 2).toFixed(1)})`);
+        element.setAttribute(
+          "transform",
+          `translate(${place.x[at].toFixed(1)} ${(y - size.pill / 2).toFixed(1)})`,
+        );
       };
       for (const { at, item, element, start, known } of this.actors) {
         const root = item.node === 0;
@@ -146,7 +186,8 @@
         move(element, at, start);
       }
       for (const { at, y, element } of this.ghosts) {
-        element.style.opacity = RD.arriving(draft, this.tree.items[at].depth - 1, this.length) * (1 - merge);
+        element.style.opacity =
+          RD.arriving(draft, this.tree.items[at].depth - 1, this.length) * (1 - merge);
         move(element, at, y);
       }
       for (const path of edges.children) {
@@ -183,7 +224,14 @@
       const keys = [...step.path.slice(1).map(String), ...(step.pick ? ["pick"] : [])];
       return spans.slice(0, keys.length).map((span, at) => {
         const pill = groups.get(keys[at]);
-        const element = h("span", { class: `rp-flyer rp-mono ${keys[at] === "pick" ? "is-picked" : "is-accepted"}`, "aria-hidden": "true" }, pill.querySelector(".rp-label").textContent);
+        const element = h(
+          "span",
+          {
+            class: `rp-flyer rp-mono ${keys[at] === "pick" ? "is-picked" : "is-accepted"}`,
+            "aria-hidden": "true",
+          },
+          pill.querySelector(".rp-label").textContent,
+        );
         document.body.append(element);
         return { element, from: pill.getBoundingClientRect(), to: span.getBoundingClientRect() };
       });
@@ -207,7 +255,8 @@
     clear() {
       this.store.filming = false;
       this.land();
-      for (const span of this.textBox.querySelectorAll(".is-coming")) span.classList.remove("is-coming");
+      for (const span of this.textBox.querySelectorAll(".is-coming"))
+        span.classList.remove("is-coming");
       this.layer?.remove();
       this.sweep?.remove();
       delete this.tree.svg.dataset.phase;
@@ -220,7 +269,10 @@
       for (const { at, element } of this.actors) {
         element.removeAttribute("style");
         element.classList.remove("is-pending", "is-unseen");
-        element.setAttribute("transform", `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})`);
+        element.setAttribute(
+          "transform",
+          `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})`,
+        );
       }
       for (const path of edges.children) {
         path.classList.remove("is-pending");

@@ -40,7 +40,9 @@
     const place = new Map(path.map((node, at) => [node, at]));
     return parent.map((above, node) => {
       if (node === 0) return 0;
-      return place.has(above) && status[node] !== "u" ? (place.get(above) + 0.5) / (path.length + 0.5) : 1;
+      return place.has(above) && status[node] !== "u"
+        ? (place.get(above) + 0.5) / (path.length + 0.5)
+        : 1;
     });
   };
 })();

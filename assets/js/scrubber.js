@@ -10,16 +10,63 @@
     constructor(box, store, film) {
       this.store = store;
       this.film = film;
-      const button = (name, act) => h("button", { type: "button", class: "rp-icon", "aria-label": name, title: name, "data-act": act, onclick: () => this.act(act) }, RD.icon(act));
+      const button = (name, act) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "rp-icon",
+            "aria-label": name,
+            title: name,
+            "data-act": act,
+            onclick: () => this.act(act),
+          },
+          RD.icon(act),
+        );
       this.play = button("Play", "play");
-      this.range = h("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Step", class: "rp-range", oninput: () => this.jump(Number(this.range.value)) });
-      const speed = h("select", { class: "rp-select is-small", "aria-label": "Speed of play", onchange: (event) => (store.speed = Number(event.target.value)) }, SPEEDS.map((value) => h("option", { value, selected: value === 1 }, `${value}×`)));
+      this.range = h("input", {
+        type: "range",
+        min: 0,
+        max: 0,
+        value: 0,
+        step: 1,
+        "aria-label": "Step",
+        class: "rp-range",
+        oninput: () => this.jump(Number(this.range.value)),
+      });
+      const speed = h(
+        "select",
+        {
+          class: "rp-select is-small",
+          "aria-label": "Speed of play",
+          onchange: (event) => (store.speed = Number(event.target.value)),
+        },
+        SPEEDS.map((value) => h("option", { value, selected: value === 1 }, `${value}×`)),
+      );
       this.map = new RD.RunMap(store);
       this.where = h("output", { class: "rp-where" });
-      this.follow = h("button", { type: "button", class: "rp-chip is-small rp-followlive", hidden: true, onclick: () => this.jump(Infinity) }, "Follow live");
+      this.follow = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-small rp-followlive",
+          hidden: true,
+          onclick: () => this.jump(Infinity),
+        },
+        "Follow live",
+      );
       RD.put(
         box,
-        h("div", { class: "rp-buttons" }, button("First step", "first"), button("Previous step", "previous"), this.play, button("Next step", "next"), button("Last step", "last"), speed),
+        h(
+          "div",
+          { class: "rp-buttons" },
+          button("First step", "first"),
+          button("Previous step", "previous"),
+          this.play,
+          button("Next step", "next"),
+          button("Last step", "last"),
+          speed,
+        ),
         h("div", { class: "rp-track" }, this.map.element, this.range),
         h("div", { class: "rp-whereabouts" }, this.where, this.map.all, this.follow, mapLegend()),
       );
@@ -67,7 +114,10 @@
 
     /** A step may still be on its way from the server, and is drawn before the next paint. */
     whenDrawn(then) {
-      this.timer = setTimeout(() => this.store.playing && (this.store.step ? then() : this.whenDrawn(then)), 40);
+      this.timer = setTimeout(
+        () => this.store.playing && (this.store.step ? then() : this.whenDrawn(then)),
+        40,
+      );
     }
 
     pause() {
@@ -102,7 +152,13 @@
 
   function mapLegend() {
     const key = (name, words) => h("li", {}, h("span", { class: `rp-swatch is-${name}` }), words);
-    return h("ul", { class: "rp-maplegend", "aria-label": "Columns of the map" }, key("acceptedtoken", "accepted"), key("pickedtoken", "picked"), key("wasted", "wasted nodes"));
+    return h(
+      "ul",
+      { class: "rp-maplegend", "aria-label": "Columns of the map" },
+      key("acceptedtoken", "accepted"),
+      key("pickedtoken", "picked"),
+      key("wasted", "wasted nodes"),
+    );
   }
 
   RD.Scrubber = Scrubber;

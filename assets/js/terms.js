@@ -14,8 +14,12 @@
    */
   RD.setTerms = (glossary) => {
     meanings = new Map(glossary.map(([word, meaning]) => [bare(word), meaning]));
-    const words = [...meanings.keys()].sort((a, b) => b.length - a.length).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    pattern = words.length ? new RegExp(`(?<![\\p{L}\\p{N}])(${words.join("|")})(s?)(?![\\p{L}\\p{N}])`, "giu") : null;
+    const words = [...meanings.keys()]
+      .sort((a, b) => b.length - a.length)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    pattern = words.length
+      ? new RegExp(`(?<![\\p{L}\\p{N}])(${words.join("|")})(s?)(?![\\p{L}\\p{N}])`, "giu")
+      : null;
   };
 
   /** "Beam width (W)" stands in a text as "beam width". */
@@ -30,13 +34,20 @@
    */
   RD.termParts = (text) => {
     if (!pattern) return [{ text }];
-    const quotes = [...text.matchAll(/(?<!\p{L})'[^']*'/gu)].map((found) => [found.index, found.index + found[0].length]);
+    const quotes = [...text.matchAll(/(?<!\p{L})'[^']*'/gu)].map((found) => [
+      found.index,
+      found.index + found[0].length,
+    ]);
     const parts = [];
     const seen = new Set();
     let from = 0;
     for (const found of text.matchAll(pattern)) {
       const word = found[1].toLowerCase();
-      if (seen.has(word) || quotes.some(([start, end]) => found.index >= start && found.index < end)) continue;
+      if (
+        seen.has(word) ||
+        quotes.some(([start, end]) => found.index >= start && found.index < end)
+      )
+        continue;
       seen.add(word);
       if (found.index > from) parts.push({ text: text.slice(from, found.index) });
       parts.push({ text: found[0], meaning: meanings.get(word) });
@@ -49,7 +60,9 @@
   /** The same as elements. */
   RD.explained = (text) => {
     if (shownFor && !shownFor.isConnected) hide();
-    return RD.termParts(String(text)).map((part) => (part.meaning ? wordButton(part.text, part.meaning) : part.text));
+    return RD.termParts(String(text)).map((part) =>
+      part.meaning ? wordButton(part.text, part.meaning) : part.text,
+    );
   };
 
   /** Set explained text only where it changed: an open explanation stays open. */
@@ -58,9 +71,16 @@
   };
 
   function wordButton(text, meaning) {
-    const button = h("button", { type: "button", class: "rp-word", "aria-expanded": "false" }, text);
+    const button = h(
+      "button",
+      { type: "button", class: "rp-word", "aria-expanded": "false" },
+      text,
+    );
     button.addEventListener("click", () => (shownFor === button ? hide() : show(button, meaning)));
-    button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && show(button, meaning));
+    button.addEventListener(
+      "pointerenter",
+      (event) => event.pointerType === "mouse" && show(button, meaning),
+    );
     button.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hide());
     button.addEventListener("blur", hide);
     button.addEventListener("keydown", (event) => {
@@ -82,7 +102,10 @@
     const box = button.getBoundingClientRect();
     const left = Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8));
     const below = box.bottom + 6 + tip.offsetHeight < innerHeight;
-    Object.assign(tip.style, { left: `${left}px`, top: `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px` });
+    Object.assign(tip.style, {
+      left: `${left}px`,
+      top: `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`,
+    });
   }
 
   function hide() {

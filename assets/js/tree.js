@@ -15,7 +15,12 @@
   /** Draws steps into `box`; hovering and focusing a node lights it through the store. */
   class TreeView {
     /** @param {() => number} tall the most pixels the drawing may take downwards */
-    constructor(box, store, tall = () => Math.max(280, Math.min(560, window.innerHeight * 0.6)), { steady = false } = {}) {
+    constructor(
+      box,
+      store,
+      tall = () => Math.max(280, Math.min(560, window.innerHeight * 0.6)),
+      { steady = false } = {},
+    ) {
       this.box = box;
       this.store = store;
       this.tall = tall;
@@ -32,13 +37,32 @@
       this.svg.addEventListener("focusin", (event) => this.point(event));
       this.svg.addEventListener("click", (event) => this.choose(event));
       this.svg.addEventListener("keydown", (event) => this.key(event));
-      this.pan = new RD.PanZoom(this.svg, (view, room) => this.show(view, room), (free) => this.tell(free));
+      this.pan = new RD.PanZoom(
+        this.svg,
+        (view, room) => this.show(view, room),
+        (free) => this.tell(free),
+      );
     }
 
     toolbar() {
       const tool = (label, act, text) =>
-        h("button", { type: "button", class: "rp-icon is-small", "aria-label": label, title: label, onclick: act }, text);
-      this.fold = h("button", { type: "button", class: "rp-chip is-small", "data-act": "fold", onclick: () => this.flip() });
+        h(
+          "button",
+          {
+            type: "button",
+            class: "rp-icon is-small",
+            "aria-label": label,
+            title: label,
+            onclick: act,
+          },
+          text,
+        );
+      this.fold = h("button", {
+        type: "button",
+        class: "rp-chip is-small",
+        "data-act": "fold",
+        onclick: () => this.flip(),
+      });
       this.hint = h("span", { class: "rp-quiet rp-panhint", hidden: true }, "drag to move");
       return h(
         "div",
@@ -54,7 +78,8 @@
     /** @param {StepPicture | null} step */
     draw(step) {
       const room = { width: this.box.clientWidth, height: Math.max(160, this.tall()) };
-      const same = this.room && room.width === this.room.width && Math.abs(room.height - this.room.height) < 2;
+      const same =
+        this.room && room.width === this.room.width && Math.abs(room.height - this.room.height) < 2;
       if (step === this.step && same) return this.light();
       if (room.width <= 0) return undefined; // hidden: drawn when it is seen
       if (step !== this.step) this.opened = new Set();
@@ -84,9 +109,19 @@
       // Painted last: the path lies over its siblings' edges.
       for (const strong of edges.querySelectorAll(".is-accepted, .is-picked")) edges.append(strong);
       const steady = this.steady && window.innerWidth > 860; // on a phone height is dear
-      const height = steady ? room.height : Math.min(room.height, Math.ceil(place.height * Math.min(1, Math.max(LEAST, room.width / place.width))));
+      const height = steady
+        ? room.height
+        : Math.min(
+            room.height,
+            Math.ceil(place.height * Math.min(1, Math.max(LEAST, room.width / place.width))),
+          );
       this.svg.style.height = `${height}px`;
-      Object.assign(this.svg.dataset, { nodes: step.nodes.parent.length, step: step.index, size: size.name, folded: layout.folded });
+      Object.assign(this.svg.dataset, {
+        nodes: step.nodes.parent.length,
+        step: step.index,
+        size: size.name,
+        folded: layout.folded,
+      });
       this.svg.classList.toggle("is-dense", size.name !== "roomy");
       this.svg.replaceChildren(edges, nodes);
       this.edges = edges;
@@ -114,7 +149,10 @@
     }
 
     show({ x, y, scale }, { width, height }) {
-      this.svg.setAttribute("viewBox", `${x.toFixed(1)} ${y.toFixed(1)} ${(width / scale).toFixed(1)} ${(height / scale).toFixed(1)}`);
+      this.svg.setAttribute(
+        "viewBox",
+        `${x.toFixed(1)} ${y.toFixed(1)} ${(width / scale).toFixed(1)} ${(height / scale).toFixed(1)}`,
+      );
       this.svg.dataset.scale = scale.toFixed(3);
     }
 
@@ -135,7 +173,8 @@
         group.classList.toggle("is-lit", lit.has(item.node));
         group.classList.toggle("is-chosen", item.node !== null && store.selected === item.node);
       }
-      for (const path of this.edges.children) path.classList.toggle("is-lit", lit.has(Number(path.dataset.to)));
+      for (const path of this.edges.children)
+        path.classList.toggle("is-lit", lit.has(Number(path.dataset.to)));
     }
 
     point(event) {
@@ -184,7 +223,12 @@
       group.setAttribute("tabindex", "0");
       group.focus({ preventScroll: true });
       const at = this.items.indexOf(item);
-      this.pan.bring({ left: this.place.x[at], right: this.place.x[at] + this.place.widths[at], top: this.place.y[at] - 14, bottom: this.place.y[at] + 14 });
+      this.pan.bring({
+        left: this.place.x[at],
+        right: this.place.x[at] + this.place.widths[at],
+        top: this.place.y[at] - 14,
+        bottom: this.place.y[at] + 14,
+      });
     }
   }
 
@@ -220,7 +264,12 @@
     let made = null;
     for (const size of SIZES) {
       const rows = Math.max(5, Math.floor((room.height - 2 * MARGIN) / (size.row * 0.84)));
-      const layout = RD.layoutTree(step, { rows: Math.min(rows, size === SIZES[0] ? 18 : 26), most: MOST, whole, opened });
+      const layout = RD.layoutTree(step, {
+        rows: Math.min(rows, size === SIZES[0] ? 18 : 26),
+        most: MOST,
+        whole,
+        opened,
+      });
       const place = placement(step, layout, size, room.width);
       made = { size, layout, place };
       const scale = Math.min(room.width / place.width, room.height / place.height);
@@ -240,7 +289,10 @@
       return width;
     });
     const filled = widest.reduce((sum, width) => sum + width, 2 * MARGIN);
-    const gap = Math.min(size.gap, Math.max(size.tight, (room - filled) / Math.max(1, columns - 1)));
+    const gap = Math.min(
+      size.gap,
+      Math.max(size.tight, (room - filled) / Math.max(1, columns - 1)),
+    );
     const left = [MARGIN];
     for (const width of widest) left.push(left.at(-1) + width + gap);
     const x = items.map((item) => left[item.depth]);
