@@ -215,7 +215,7 @@ async def _read(receive: Receive, check: BodyCheck) -> None:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "The request broke off.")
+            raise Refused(400, "The request was cut short.")
         check.take(message.get("body", b""))
         more = message.get("more_body", False)
 
