@@ -236,6 +236,7 @@
             : "Reading the prompt…",
         );
       RD.say(this.caption, caption(run, this.store.status.pair));
+      this.caption.title = this.caption.textContent; // cut short where the window is narrow
       this.hero.element.hidden = !HEROIC.includes(view);
       const { pair } = this.store.status;
       this.hero.draw(
@@ -421,9 +422,8 @@
     if (!head) return "";
     const sampling =
       head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
-    const example = run.key.startsWith("example-") ? "Example, recorded: " : "";
-    const budget =
-      { auto: ", nodes as they pay", beams: "" }[head.nodes] ?? `, ${head.nodes} nodes`;
+    const example = run.key.startsWith("example-") ? "Recorded: " : "";
+    const budget = { auto: ", auto nodes", beams: "" }[head.nodes] ?? `, ${head.nodes} nodes`;
     const cut = run.complete === false && !run.busy ? " · cut off, no summary" : "";
     const own = pair && pair.base === head.base && pair.drafter === head.drafter;
     const names = own ? "" : `${head.base} with ${head.drafter}, `;

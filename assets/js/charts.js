@@ -19,7 +19,9 @@
     const lanes = known.filter(([, , points]) => points.length > 1);
     if (!lanes.length)
       return RD.put(box, h("p", { class: "rp-quiet" }, "The rate appears after a few steps."));
-    const [width, height, left, right, bottom] = [340, 128, 34, 62, 20];
+    // As wide as its box: letters keep their size.
+    const width = Math.max(240, Math.min(380, box.clientWidth || 340));
+    const [height, left, right, bottom] = [128, 34, 62, 20];
     const all = lanes.flatMap(([, , points]) => points);
     const end = Math.max(...all.map(([ms]) => ms));
     const top = niceTop(Math.max(...all.map(([, rate]) => rate)));

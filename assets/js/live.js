@@ -3,9 +3,13 @@
   const RD = window.ReDrafter;
   const { h } = RD;
 
+  const LINE = 25.8; // pixels of the text
+  const MOST_LINES = 8; // beyond the fewest
+
   class LiveView {
     constructor(store) {
       this.store = store;
+      this.more = 0; // lines that short trees leave to the text
       const part = (name) => h("div", { class: `rp-${name}` });
       this.treeBox = part("treebox");
       this.cardBox = part("nodecard");
@@ -60,10 +64,25 @@
       this.text = new RD.TextView(this.textBox, { onstep: (step) => store.goTo(step) });
     }
 
-    /** What is left of the window below the top of the tree, within reason. */
+    /** What is left of the window below the top of the tree, were the text in its fewest lines. */
+    left() {
+      const top = this.treeBox.getBoundingClientRect().top + window.scrollY - this.more * LINE;
+      return window.innerHeight - top - 66;
+    }
+
+    /** The most pixels the tree may take downwards. */
     tall() {
-      const top = this.treeBox.getBoundingClientRect().top + window.scrollY;
-      return Math.max(212, Math.min(520, window.innerHeight - top - 66));
+      return Math.max(212, Math.min(520, this.left()));
+    }
+
+    /** Short trees leave room for more lines of text. */
+    share() {
+      const free = window.innerWidth > 860 ? (this.left() - this.tree.height) / LINE : 0;
+      const more = Math.max(0, Math.min(MOST_LINES, Math.floor(free))) || 0;
+      if (more === this.more) return;
+      this.more = more;
+      this.textBox.style.setProperty("--rp-more", String(more));
+      this.text.bring();
     }
 
     draw() {
@@ -111,6 +130,7 @@
         follow: Boolean((run?.busy && following) || this.store.playing),
       });
       if (step || !run?.steps) this.tree.draw(step);
+      this.share();
       RD.say(this.verdict, step ? step.verdict : run?.busy ? "Reading the prompt…" : "");
       this.motion.follow();
       this.drawLight();

@@ -4,8 +4,9 @@
   const RD = window.ReDrafter;
   const { h } = RD;
   const HEAD = 20;
+  const HEADING = 64; // pixels of the words above the tree's columns
   const GAP = 8; // between the labels, the cached text and the tree
-  const LARGEST = 30; // pixels of a cell
+  const LARGEST = 44; // pixels of a cell
 
   class MaskView {
     constructor(box, store) {
@@ -49,9 +50,10 @@
       const { step, canvas, cell, size } = this;
       if (!step) return;
       const scale = window.devicePixelRatio || 1;
-      canvas.width = Math.ceil((size + this.gutter) * scale);
+      const width = this.gutter + Math.max(size, HEADING);
+      canvas.width = Math.ceil(width * scale);
       canvas.height = Math.ceil((size + HEAD) * scale);
-      canvas.style.width = `${size + this.gutter}px`;
+      canvas.style.width = `${width}px`;
       canvas.style.height = `${size + HEAD}px`;
       const context = canvas.getContext("2d");
       context.scale(scale, scale);

@@ -43,7 +43,13 @@
       this.words = h("p", { class: "rp-verdict", "aria-live": "polite" });
       this.warning = h("p", { class: "rp-warning", role: "status", hidden: true });
       this.picks = h("div", { class: "rp-measures", role: "group", "aria-label": "Measure" });
-      this.mapBox = h("div", { class: "rp-mapbox", "data-tour": "shapes" });
+      this.mapBox = h("div", {
+        class: "rp-mapbox",
+        "data-tour": "shapes",
+        tabindex: 0,
+        role: "region",
+        "aria-label": "Map of beam shapes",
+      });
       this.element = h(
         "div",
         { class: "rp-shapes" },
@@ -108,6 +114,7 @@
           ? `${RD.plural(shapes * REPEATS, "race")}: every shape ${REPEATS} times, in rounds`
           : "Choose at least one of each",
       );
+      if (this.mapBox && !this.store.sweep?.surface) this.drawMap(null);
     }
 
     draw() {
@@ -132,14 +139,7 @@
     drawMap(surface) {
       if (!surface) {
         RD.put(this.picks);
-        RD.put(
-          this.mapBox,
-          h(
-            "p",
-            { class: "rp-quiet" },
-            "Each cell will be the median of three races. Click a cell to set the sliders to its shape.",
-          ),
-        );
+        RD.put(this.mapBox, emptyMap(this.widths.chosen(), this.lengths.chosen()));
         return;
       }
       const known = surface.measures.filter((item) =>
@@ -183,6 +183,45 @@
           ? "Cancelled. "
           : "";
     return lead + (surface?.words ?? "");
+  }
+
+  /** The map before anything is measured: what the chosen shapes will fill. */
+  function emptyMap(widths, lengths) {
+    const says = `Each cell will be the median speed-up of ${REPEATS} races. Click a measured cell to set the sliders to its shape.`;
+    return table(says, widths, lengths, () =>
+      h("td", {}, h("span", { class: "rp-cellempty" }, "·")),
+    );
+  }
+
+  /** @param {(row: number, column: number) => HTMLElement} cell */
+  function table(caption, widths, lengths, cell) {
+    return h(
+      "table",
+      { class: "rp-map" },
+      h("caption", {}, caption),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "width \\ length"),
+          lengths.map((length) => h("th", { scope: "col" }, length)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        widths.map((width, row) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, width),
+            lengths.map((_, column) => cell(row, column)),
+          ),
+        ),
+      ),
+    );
   }
 
   /**
@@ -231,38 +270,17 @@
         ),
       );
     };
-    return h(
-      "table",
-      { class: "rp-map" },
-      h(
-        "caption",
-        {},
-        `${measure.name}${measure.unit && measure.unit !== "×" ? `, ${measure.unit}` : ""}. ${parted ? "Median and range of its races; amber lost, green won. " : ""}★ marks a shape whose slowest race beat all others; click a cell to set the sliders.`,
-      ),
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          h("th", { scope: "col" }, "width \\ length"),
-          surface.lengths.map((length) => h("th", { scope: "col" }, length)),
+    return table(
+      `${measure.name}${measure.unit && measure.unit !== "×" ? `, ${measure.unit}` : ""}. ${parted ? "Median and range of its races; amber lost, green won. " : ""}★ marks a shape whose slowest race beat all others; click a cell to set the sliders.`,
+      surface.widths,
+      surface.lengths,
+      (row, column) =>
+        cell(
+          surface.widths[row],
+          surface.lengths[column],
+          measure.values[row][column],
+          measure.spans[row]?.[column],
         ),
-      ),
-      h(
-        "tbody",
-        {},
-        surface.widths.map((width, row) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, width),
-            surface.lengths.map((length, column) =>
-              cell(width, length, measure.values[row][column], measure.spans[row]?.[column]),
-            ),
-          ),
-        ),
-      ),
     );
   }
 

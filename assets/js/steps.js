@@ -100,6 +100,8 @@
     }
   }
 
+  const SMALL = 14; // nodes
+
   class MaskPage {
     constructor(store) {
       this.store = store;
@@ -132,6 +134,8 @@
     drawStep() {
       const { step } = this.store;
       if (!step) return;
+      // A small tree has a small mask: the room goes to the tree.
+      this.element.classList.toggle("is-small", step.nodes.parent.length <= SMALL);
       this.tree.draw(step);
       this.mask.draw(step);
       this.maskBox.scrollLeft = 0;

@@ -114,6 +114,11 @@
       return this.run?.cache.get(this.index) ?? null;
     }
 
+    /** Played at full speed: as the run was seen while it was written. */
+    get live() {
+      return this.playing && this.speed === Infinity;
+    }
+
     /** @param {(RunState & Partial<RunFrame>) | FailedFrame} frame */
     takeFrame(frame) {
       if (!frame.key) {
@@ -157,6 +162,7 @@
       this.run = run;
       this.following = following;
       this.index = run.steps - 1;
+      if (!run.busy && run.steps) this.rest();
       this.selected = null;
       this.advance();
       this.emit("runs");
@@ -217,7 +223,7 @@
           at >= run.steps ||
           run.cache.has(at) ||
           run.wanted.has(at) ||
-          (run.busy && at !== index)
+          ((run.busy || this.live) && at !== index)
         )
           continue;
         run.wanted.add(at);

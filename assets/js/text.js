@@ -97,16 +97,17 @@
       span.title = "The lanes differ from here on";
     }
 
-    /** Scroll the box, never the page, to the lit tokens. */
+    /** Scroll the box, never the page, to the lit tokens: all of them, or the first ones where not all can be seen. */
     bring() {
-      const span = this.box.querySelector(".is-now");
-      if (!span || this.box.scrollHeight <= this.box.clientHeight) return;
-      const top =
-        span.getBoundingClientRect().top -
-        this.box.getBoundingClientRect().top +
-        this.box.scrollTop;
-      if (top < this.box.scrollTop || top + 24 > this.box.scrollTop + this.box.clientHeight)
-        this.box.scrollTop = top - this.box.clientHeight / 3;
+      const { box } = this;
+      const lit = box.querySelectorAll(".is-now");
+      if (!lit.length || box.scrollHeight <= box.clientHeight) return;
+      const above = box.getBoundingClientRect().top;
+      const top = lit[0].getBoundingClientRect().top - above;
+      const bottom = lit[lit.length - 1].getBoundingClientRect().bottom - above;
+      if (top >= 0 && bottom <= box.clientHeight) return;
+      const margin = Math.max(0, Math.min(box.clientHeight / 3, box.clientHeight - (bottom - top)));
+      box.scrollTop += top - margin;
     }
   }
 

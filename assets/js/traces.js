@@ -216,9 +216,10 @@
       if (this.renamed && this.store.runs.includes(this.renamed)) return; // drawn again once the name is typed
       this.renamed = null;
       const { runs, run: shown } = this.store;
-      RD.put(
+      const told = [...runs].reverse().filter((run) => run.head);
+      RD.putRows(
         this.list,
-        [...runs].reverse().map((run) => this.row(run, run === shown)),
+        told.map((run) => this.row(run, run === shown)),
       );
       this.compare.draw();
     }
@@ -226,7 +227,6 @@
     row(run, current) {
       const { head, figures } = run;
       const { run: shown } = this.store;
-      if (!head) return null;
       const told = RD.names.told(run);
       const short = RD.clip(told, 40);
       const alone = current && this.store.runs.filter((item) => item.head).length < 2;
@@ -245,6 +245,7 @@
             {
               type: "button",
               class: "rp-chip",
+              "data-act": "show",
               "aria-pressed": String(current),
               "aria-label": `Show ${short}`,
               onclick: () => this.store.show(run),
@@ -258,7 +259,8 @@
           "td",
           { "data-figure": "setting" },
           `${head.width} × ${head.length}${nodes}`,
-          h("br"),
+          h("br", { class: "rp-wide" }),
+          h("span", { class: "rp-narrow" }, ", "),
           sampling,
         ),
         h("td", { "data-figure": "steps" }, run.steps),
@@ -284,7 +286,7 @@
               shown?.head &&
               !shown.busy &&
               tool("compare", "Compare", `Compare the run shown with ${short}`, () =>
-                this.compare.show(shown, run),
+                this.compare.show(this.store.run, run),
               ),
             !run.busy &&
               tool(

@@ -45,14 +45,19 @@
       role: "img",
       "aria-label": `${status.title}: ${label}${copied ? ", copied from earlier in the text" : ""}${told}${picked ? ". Next root." : ""}`,
     });
-    const middle = size.pill / 2 - (share === null ? 0 : 2); // room for the bars below
+    const start = size.name === "slim" ? 20 : 24; // of the token
+    const under = size.name === "slim" && share !== null; // the chance stands under the token
+    const middle = under ? size.pill / 2 - 6.5 : size.pill / 2 - (share === null ? 0 : 2); // the bars are below
     group.append(
-      s("text", { class: "rp-glyph", x: 13, y: middle }, status.glyph),
-      s("text", { class: "rp-label", x: 24, y: middle }, RD.clip(label, size.letters)),
+      s("text", { class: "rp-glyph", x: start - 10, y: middle }, status.glyph),
+      s("text", { class: "rp-label", x: start, y: middle }, RD.clip(label, size.letters)),
     );
     if (share === null) return group;
     const width = place.widths[at];
-    group.append(s("text", { class: "rp-share", x: width - 9, y: middle }, RD.percent(share)));
+    const spot = under ? { x: start, y: middle + 11 } : { x: width - 9, y: middle };
+    group.append(
+      s("text", { class: `rp-share${under ? " is-under" : ""}`, ...spot }, RD.percent(share)),
+    );
     if (base !== null) bar(group, "rp-level is-base", width, base, size.pill - 4.6);
     if (drafted !== null) bar(group, "rp-level is-drafter", width, drafted, size.pill - 2);
     return group;
@@ -60,6 +65,8 @@
 
   function bar(group, name, width, share, y) {
     const room = width - 26;
+    if (name.endsWith("is-base"))
+      group.append(s("line", { class: "rp-leveltrack", x1: 13, x2: 13 + room, y1: y, y2: y }));
     group.append(
       s("line", { class: name, x1: 13, x2: 13 + Math.max(1, room * share), y1: y, y2: y }),
     );
