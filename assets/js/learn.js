@@ -4,8 +4,12 @@
   const RD = window.ReDrafter;
   const { h } = RD;
 
+  const INTRO =
+    "A language model writes one token for each pass through all its weights. Recurrent drafting lets a small drafter guess several tokens ahead, in a few beams; the base model then checks all of them in one pass and keeps those that it would have picked itself. So drafting changes how fast the text comes, not what it says: the two lanes can differ only where rounding tips a near tie, and the page tells you where.";
+
   class LearnView {
     constructor(startTour) {
+      this.intro = h("p", {}, INTRO);
       this.terms = h("dl", { class: "rp-glossary" });
       this.filter = h("input", {
         type: "search",
@@ -21,11 +25,7 @@
           "section",
           { class: "rp-panel rp-intro", "aria-label": "Tour" },
           h("h2", {}, "What is recurrent drafting?"),
-          h(
-            "p",
-            {},
-            "A language model writes one token for each pass through all its weights. Recurrent drafting lets a tiny network guess several tokens ahead, in a few variants; the model then checks all of them in one pass and keeps what it would have picked itself. So drafting changes how fast the text comes, not what it says: the two lanes can differ only where rounding tips a near tie, and the page tells you where.",
-          ),
+          this.intro,
           h(
             "button",
             { type: "button", class: "rp-chip is-strong", "data-act": "tour", onclick: startTour },
@@ -46,6 +46,7 @@
     setGlossary(glossary) {
       this.glossary = glossary;
       RD.setTerms(glossary);
+      RD.put(this.intro, RD.explained(INTRO));
       this.drawTerms();
     }
 
@@ -57,7 +58,9 @@
       RD.put(
         this.terms,
         found.length
-          ? found.map(([word, meaning]) => h("div", {}, h("dt", {}, word), h("dd", {}, meaning)))
+          ? found.map(([word, meaning]) =>
+              h("div", {}, h("dt", {}, word), h("dd", {}, RD.explained(meaning, word))),
+            )
           : h("div", {}, h("dt", {}, "Nothing found"), h("dd", {}, "Try another word.")),
       );
     }
@@ -155,7 +158,7 @@
       const [view, , title, words] = this.stops[at];
       this.store.setView(view);
       RD.say(this.title, title);
-      RD.say(this.words, words);
+      RD.put(this.words, RD.explained(words));
       RD.say(this.where, `${at + 1} of ${this.stops.length}`);
       this.back.disabled = at === 0;
       RD.say(this.next, at === this.stops.length - 1 ? "Done" : "Next");

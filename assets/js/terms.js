@@ -30,16 +30,17 @@
   /**
    * A text in parts: what is plain, and words with their meaning. Quoted text is a model's and stays plain. Pure.
    * @param {string} text
+   * @param {string} own the word whose meaning the text is
    * @returns {{ text: string, meaning?: string }[]}
    */
-  RD.termParts = (text) => {
+  RD.termParts = (text, own = "") => {
     if (!pattern) return [{ text }];
     const quotes = [...text.matchAll(/(?<!\p{L})'[^']*'/gu)].map((found) => [
       found.index,
       found.index + found[0].length,
     ]);
     const parts = [];
-    const seen = new Set();
+    const seen = new Set([bare(own)]);
     let from = 0;
     for (const found of text.matchAll(pattern)) {
       const word = found[1].toLowerCase();
@@ -58,9 +59,9 @@
   };
 
   /** The same as elements. */
-  RD.explained = (text) => {
+  RD.explained = (text, own = "") => {
     if (shownFor && !shownFor.isConnected) hide();
-    return RD.termParts(String(text)).map((part) =>
+    return RD.termParts(String(text), own).map((part) =>
       part.meaning ? wordButton(part.text, part.meaning) : part.text,
     );
   };

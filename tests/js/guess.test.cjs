@@ -95,6 +95,13 @@ test("words of the glossary are found whole, once, the longest first, and not in
     ["Beam width", "w"],
     ["base model", "b"],
   ]);
+  assert.deepEqual(
+    plain(RD.termParts("A node above a root.", "Root"))
+      .filter((part) => part.meaning)
+      .map((part) => part.text),
+    ["node"],
+    "a meaning does not explain its own word",
+  );
   const text = "Root and 'node' and nodes, root again.";
   assert.equal(
     plain(RD.termParts(text))
