@@ -3,6 +3,7 @@
 (() => {
   const RD = window.ReDrafter;
   const { h, s } = RD;
+  const FASTEST = 8; // times the usual; what is faster is no longer seen as motion
   const BEAMS = 8; // that are seen growing; the others join when they are merged
 
   class StepMotion {
@@ -29,7 +30,7 @@
         "button",
         {
           type: "button",
-          class: "rp-icon is-small",
+          class: "rp-chip is-small rp-filmplay",
           "data-act": "film",
           onclick: () => this.toggle(),
         },
@@ -39,9 +40,9 @@
       this.element = h(
         "div",
         { class: "rp-film", role: "group", "aria-label": "This step in motion" },
+        this.words,
         this.face,
         this.range,
-        this.words,
       );
       this.label();
     }
@@ -50,7 +51,12 @@
     get possible() {
       const { step, run } = this.store;
       return Boolean(
-        step && !run.busy && !RD.calm() && this.tree.step === step && this.tree.box.clientWidth,
+        step &&
+          !run.busy &&
+          !this.store.live &&
+          !RD.calm() &&
+          this.tree.step === step &&
+          this.tree.box.clientWidth,
       );
     }
 
@@ -66,7 +72,7 @@
 
     toggle() {
       if (this.playing) this.pause();
-      else this.play(this.store.speed ?? 1);
+      else this.play(Math.min(this.store.speed, FASTEST));
     }
 
     /** Play to the end of the step. */
@@ -104,15 +110,13 @@
 
     label() {
       const words = this.playing ? "Pause this step" : "Watch this step";
-      RD.put(this.face, RD.icon(this.playing ? "pause" : "play"));
-      this.face.setAttribute("aria-label", words);
-      this.face.title = words;
+      RD.put(this.face, RD.icon(this.playing ? "pause" : "play"), words);
     }
 
     /** What there is to move: the tree's own pills, and a ghost for every further beam through one of them. */
     prepare() {
       this.clear();
-      const { items, place, groups, step, size, svg, edges } = this.tree;
+      const { items, place, groups, paths, step, size, svg, edges } = this.tree;
       this.drawn = edges;
       const index = new Map(items.map((item, at) => [item.node, at]));
       const beams = step.beams.slice(0, BEAMS);
@@ -126,7 +130,12 @@
           if (at === undefined) continue;
           const y = top + row * gap;
           if (starts.has(node))
-            this.ghosts.push({ at, y, element: groups.get(String(node)).cloneNode(true) });
+            this.ghosts.push({
+              at,
+              y,
+              element: groups.get(String(node)).cloneNode(true),
+              shown: {},
+            });
           else starts.set(node, y);
         }
       });
@@ -135,6 +144,8 @@
         at,
         item,
         element: groups.get(item.key),
+        path: paths.has(item.key) ? { element: paths.get(item.key), shown: {} } : null,
+        shown: {},
         start: starts.get(item.node) ?? null,
         known: item.status === "k" ? 0.96 : item.node === null ? 0 : decided[item.node],
       }));
@@ -169,33 +180,34 @@
     }
 
     showPills(draft, merge, verify, accept) {
-      const { place, size, edges } = this.tree;
-      const move = (element, at, from) => {
-        const y = from === null ? place.y[at] : from + (place.y[at] - from) * merge;
-        element.setAttribute(
-          "transform",
-          `translate(${place.x[at].toFixed(1)} ${(y - size.pill / 2).toFixed(1)})`,
-        );
-      };
-      for (const { at, item, element, start, known } of this.actors) {
-        const root = item.node === 0;
+      const { width, x } = this.tree.place;
+      const seen = verify >= 1 ? Infinity : verify * width;
+      for (const actor of this.actors) {
+        const { at, item, start, known, path } = actor;
+        const pick = item.status === "k";
+        const late = accept < known;
         const drafted = start === null ? merge : RD.arriving(draft, item.depth - 1, this.length);
-        element.style.opacity = root ? 1 : item.status === "k" ? Number(accept >= known) : drafted;
-        element.classList.toggle("is-pending", !root && item.node !== null && accept < known);
-        element.classList.toggle("is-unseen", verify * place.width < place.x[at] && verify < 1);
-        move(element, at, start);
+        set(actor, "opacity", item.node === 0 ? 1 : pick ? Number(!late) : drafted);
+        set(actor, "is-pending", item.node > 0 && late);
+        set(actor, "is-unseen", seen < x[at]);
+        this.move(actor, start, merge);
+        if (!path) continue;
+        set(path, "is-pending", item.status !== "r" && late);
+        set(path, "opacity", pick ? Number(!late) : merge ** 3);
       }
-      for (const { at, y, element } of this.ghosts) {
-        element.style.opacity =
-          RD.arriving(draft, this.tree.items[at].depth - 1, this.length) * (1 - merge);
-        move(element, at, y);
+      for (const ghost of this.ghosts) {
+        const { depth } = this.tree.items[ghost.at];
+        set(ghost, "opacity", RD.arriving(draft, depth - 1, this.length) * (1 - merge));
+        this.move(ghost, ghost.y, merge);
       }
-      for (const path of edges.children) {
-        const to = this.actors.find(({ item }) => String(item.node) === path.dataset.to);
-        const late = to && to.item.status !== "r" && accept < to.known;
-        path.classList.toggle("is-pending", Boolean(late));
-        path.style.opacity = to?.item.status === "k" ? Number(!late) : merge ** 3;
-      }
+    }
+
+    /** Between its row among the beams, if it has one, and its place in the tree. */
+    move(actor, from, merge) {
+      const { place, size } = this.tree;
+      const to = place.y[actor.at];
+      const y = (from === null ? to : from + (to - from) * merge) - size.pill / 2;
+      set(actor, "transform", `translate(${place.x[actor.at].toFixed(1)} ${y.toFixed(1)})`);
     }
 
     showSweep(verify) {
@@ -279,6 +291,15 @@
         path.removeAttribute("style");
       }
     }
+  }
+
+  /** Change how something looks, where it is not so already: what stays the same costs the browser nothing. */
+  function set({ element, shown }, name, value) {
+    if (shown[name] === value) return;
+    shown[name] = value;
+    if (name === "opacity") element.style.opacity = value;
+    else if (name === "transform") element.setAttribute(name, value);
+    else element.classList.toggle(name, value);
   }
 
   RD.StepMotion = StepMotion;

@@ -4,6 +4,7 @@
   const { h } = RD;
   const STILL_MS = 650; // a step that is not in motion
   const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+  const LIVE_MS = 90; // between two pictures at full speed, as while a run is written
 
   class Scrubber {
     /** @param {() => object | null} film of the view shown, if it has one */
@@ -42,6 +43,7 @@
           onchange: (event) => (store.speed = Number(event.target.value)),
         },
         SPEEDS.map((value) => h("option", { value, selected: value === 1 }, `${value}×`)),
+        h("option", { value: Infinity }, "live"),
       );
       this.map = new RD.RunMap(store);
       this.where = h("output", { class: "rp-where" });
@@ -98,6 +100,7 @@
 
     /** One step, in motion where there is a film of it, as a still picture elsewhere; then the next. */
     playStep() {
+      if (this.store.live) return this.playLive();
       const film = this.film();
       const next = () => {
         const { store } = this;
@@ -110,6 +113,27 @@
       };
       if (film?.possible) film.play(this.store.speed, next);
       else this.timer = setTimeout(next, STILL_MS / this.store.speed);
+      return undefined;
+    }
+
+    /** The live view again: the newest step at the pace of the run's own clock, as often as a run is drawn. */
+    playLive() {
+      const { store } = this;
+      const { run } = store;
+      if (run.busy) return this.jump(Infinity);
+      const clocks = RD.stepClocks(run.strip, run.replay?.redrafter ?? []);
+      const begun = performance.now() - clocks[store.index];
+      const tick = () => {
+        if (!store.playing) return;
+        if (!store.live || store.run !== run) this.whenDrawn(() => this.playStep());
+        else {
+          const at = RD.stepAt(clocks, performance.now() - begun);
+          if (at !== store.index) store.goTo(at);
+          if (at >= run.steps - 1) this.pause();
+          else this.timer = setTimeout(tick, LIVE_MS);
+        }
+      };
+      return tick();
     }
 
     /** A step may still be on its way from the server, and is drawn before the next paint. */

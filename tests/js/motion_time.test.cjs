@@ -42,3 +42,22 @@ test("fates are known along the path, those of the never reached last", () => {
   );
   assert.equal(known[5], 1);
 });
+
+test("a run is played at the pace of its own clock", () => {
+  const strip = [
+    [2, 5, 3],
+    [0, 5, 1],
+    [1, 4, 2],
+  ];
+  const events = [
+    [0, 1],
+    [20, 4],
+    [31, 5],
+    [50, 7],
+  ];
+  assert.deepEqual(plain(RD.stepClocks(strip, events)), [20, 31, 50]);
+  assert.deepEqual(plain(RD.stepClocks(strip, [])), [0, 0, 0]);
+  assert.deepEqual(plain(RD.stepClocks(strip, events.slice(0, 3))), [20, 31, 31]);
+  const at = (ms) => RD.stepAt([20, 31, 50], ms);
+  assert.deepEqual([0, 20, 30.9, 31, 50, 900].map(at), [0, 0, 0, 1, 2, 2]);
+});
