@@ -56,7 +56,7 @@ def difference_rows(found: Comparison) -> Iterator[tuple[str, str, str]]:
 def text_words(found: Comparison, left: Trace, right: Trace) -> Iterator[str]:
     """Where the texts part, and how many trees are the same."""
     if not found.same_prompt:
-        yield "The prompts differ, so the texts are not of one question."
+        yield "The prompts differ, so the texts answer different questions."
     if found.identical:
         yield f"Both texts are the same {found.lengths[0]} tokens."
     elif found.first_difference is None:

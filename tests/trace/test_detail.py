@@ -57,7 +57,7 @@ def test_a_candidate_that_was_picked_is_kept_wherever_it_stands(recorded: Trace)
     kept = rounded(replace(step, unsent=unsent)).unsent
     assert kept is not None and len(kept.token) == KEPT_UNSENT + 1 and kept.total == 500
     assert (kept.parent[-1], kept.token[-1], kept.score[-1]) == (last.node, last.token, -3.1)
-    assert "it was scored here, but not sent" in reason_of_pick(replace(step, unsent=kept))
+    assert "it was scored here but not verified" in reason_of_pick(replace(step, unsent=kept))
 
 
 def reason_of_pick(step: StepRecord) -> str:
