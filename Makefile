@@ -1,7 +1,8 @@
 # make run [ARGS="--port 7861 --no-browser"]   the page
 # make test [ARGS="tests/decode"]              lint, types, tests
-# make trust [TRUST_SCALE=6]                   the promises of docs/security.md, at length; every family in every dtype,
-#            [REDRAFTER_SECOND_BASE=DIR]       and with a real model's folder a drafter for it from nothing
+# make trust [TRUST_SCALE=6] [ARGS="--parts …"] the promises of docs/security.md, at length, part by part, and a report;
+#            [REDRAFTER_SECOND_BASE=DIR]       with a real model's folder a drafter for it from nothing;
+#            [REDRAFTER_MT_BENCH=FILE]         with MT-Bench's question.jsonl both lanes over its 80 first turns
 # All create .venv and install what is pinned; running them again skips that.
 
 .DEFAULT_GOAL := help
@@ -30,15 +31,12 @@ run: $(VENV)/.run-installed
 test: lint
 	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest $(ARGS)
 
-# Six times the short form's cases: more than 10,000.
+# Part by part; what has passed with these sources is not run again: ARGS="--again", ARGS="--parts soak,stop". Writes
+# benchmarks/results/trust.md. Six times the short form's cases: more than 10,000.
 TRUST_SCALE ?= 6
-TRUST_TESTS := tests/trust tests/ui tests/export tests/sources tests/cli tests/drafter tests/decode tests/base_model \
-	tests/test_calibration.py tests/test_files.py tests/test_sampling.py tests/test_threads.py tests/e2e/test_foreign_page.py \
-	tests/e2e/test_soak.py \
-	tests/distill/test_families.py tests/distill/test_interrupts.py tests/distill/test_second_base.py
 
 trust: $(VENV)/.test-installed
-	TRUST_SCALE=$(TRUST_SCALE) $(BIN)/python -m pytest -m "trust or not trust" $(TRUST_TESTS) $(ARGS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} TRUST_SCALE=$(TRUST_SCALE) $(BIN)/python -m benchmarks.trust $(ARGS)
 
 lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from playground.cli import main
+from playground.cli.interrupts import end
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -80,8 +80,12 @@ class Allowance:
         """Whether training is as long as the hours allow, instead of as long as was asked."""
         return self.request.steps is None
 
-    def trial_ends(self) -> Callable[[int], bool]:
-        """Whether a trial that begins now has tried enough: all that were asked for, or what its time allows."""
+    def trial_ends(self, known: int = 0) -> Callable[[int], bool]:
+        """Whether a trial that begins or goes on now has tried enough: all asked for, or what its time allows.
+
+        Args:
+            known: prompts of the trial that an earlier run has tried.
+        """
         if self.request.trial.prompts is not None:
             return lambda tried: False
         began, planned = self._clock(), _PATIENCE * self.trial_seconds
@@ -89,7 +93,8 @@ class Allowance:
         def enough(tried: int) -> bool:
             seconds = self._clock() - began
             left = self.schedule.seconds - self.spent_seconds() if self.hours_decide else planned - seconds
-            return tried >= FEWEST_PROMPTS and seconds / tried > left
+            prompt = seconds / (tried - known) if tried > known else self._prompt_seconds
+            return tried >= FEWEST_PROMPTS and prompt > left
 
         return enough
 

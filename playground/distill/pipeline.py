@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,7 +40,7 @@ from playground.distill.training.recipe import (
     coverage,
     taught_vocabulary,
 )
-from playground.distill.trial import Trial, TrialOptions, held_out_prompts, opening_prompts, try_drafter
+from playground.distill.trial import Decoding, Trial, TrialOptions, held_out_prompts, opening_prompts, try_drafter
 from playground.drafter.cell import Drafter
 from playground.drafter.config import DrafterConfig
 from playground.drafter.file import load_drafter, save_drafter
@@ -254,9 +254,20 @@ class Pipeline:
         options = self.allowance.trial_options
         prompts = self._prompts(corpus, options)
         decoders = self.author.decoders(drafter)
-        with self.bars.stage("trial", len(prompts) * (1 + len(options.shapes)), "run") as report:
-            trial = try_drafter(decoders, prompts, options, report, self.allowance.trial_ends())
-        self.plan.trial = asdict(trial) | {"weights": drafter.hashes[0]}
+        of = {"weights": drafter.hashes[0], "new_tokens": options.new_tokens, "shapes": list(map(str, options.shapes))}
+        tried = self.plan.tried or {}
+        known = [Decoding.from_json(one) for one in tried["decodings"]] if tried.get("of") == of else []
+        kinds = 1 + len(options.shapes)
+        known = known[: kinds * len(prompts)]
+
+        def keep(done: Sequence[Decoding]) -> None:
+            self.plan.tried = {"of": of, "decodings": [one.to_json() for one in done]}
+            self._save()
+
+        with self.bars.stage("trial", kinds * len(prompts), "run", len(known)) as report:
+            ends = self.allowance.trial_ends(len(known) // kinds)
+            trial = try_drafter(decoders, prompts, options, report, ends, known=known, keep=keep)
+        self.plan.trial, self.plan.tried = asdict(trial) | {"weights": drafter.hashes[0]}, None
         self._save()
         return trial
 

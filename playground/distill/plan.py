@@ -45,6 +45,7 @@ class Plan:
     elapsed: float = 0.0  # seconds by the clock over all runs, as far as they were written down
     spent: dict[str, Spent] = field(default_factory=dict)
     trial: dict[str, Any] | None = None
+    tried: dict[str, Any] | None = None  # of a trial that is not at its end: of what, and the decodings done
 
     @classmethod
     def open(cls, file: Path, settings: dict[str, Any]) -> Plan:

@@ -6,7 +6,7 @@ machine. Knows decoders; nothing of sessions and of which engine they run on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -96,51 +96,84 @@ class Decoders:
     drafting: Callable[[BeamShape], Runner]
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """One prompt decoded once."""
+
+    clock_ms: float
+    written: int  # tokens after the first
+    steps: StepTotals | None  # None of plain decoding
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Decoding:
+        """Undo `to_json`."""
+        steps = None if kept["steps"] is None else StepTotals.from_json(kept["steps"])
+        return cls(kept["clock_ms"], kept["written"], steps)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "steps": None if self.steps is None else self.steps.to_json()}
+
+
 def try_drafter(
     decoders: Decoders,
     prompts: list[list[int]],
     options: TrialOptions,
     report: Callable[[int], None] = lambda done: None,
     enough: Callable[[int], bool] = lambda prompts: False,
+    *,
+    known: Sequence[Decoding] = (),
+    keep: Callable[[Sequence[Decoding]], None] = lambda done: None,
 ) -> Trial:
     """Decode every prompt plainly and at every shape, greedily.
 
     Args:
         enough: asked after each, with the prompts tried so far: whether no more are to be tried.
         report: called after every step with decodings done, prompts x (1 + shapes) in all; may raise.
+        known: what an earlier call with the same prompts and options kept; it goes on behind these.
+        keep: called with all decodings whenever one is done.
     """
-    runs: dict[BeamShape, list[StepTotals]] = {shape: [] for shape in options.shapes}
-    clock, written, done, tried = 0.0, 0, 0, 0
-    for prompt in prompts:
-        if tried and enough(tried):
+    kinds, done = 1 + len(options.shapes), list(known)
+    while len(done) < kinds * len(prompts):
+        number, kind = divmod(len(done), kinds)
+        if kind == 0 and number and enough(number):
             break
-        tried += 1
-        plain = PlainLane(decoders.plain(), options.new_tokens)
-        plain.start(prompt)
-        while plain.finish_reason is None:
-            plain.step()
-            report(done)
-        clock, written, done = clock + plain.clock_ms, written + len(plain.tokens) - 1, done + 1
-        report(done)
-        for shape in options.shapes:
-            tick = partial(report, done)
-            runs[shape].append(_drafted(decoders.drafting(shape), prompt, options.new_tokens, tick))
-            done += 1
-            report(done)
-    plain_ms = clock / max(written, 1)
+        tick = partial(report, len(done))
+        if kind == 0:
+            done.append(_plain(decoders.plain(), prompts[number], options.new_tokens, tick))
+        else:
+            runner = decoders.drafting(options.shapes[kind - 1])
+            done.append(_drafted(runner, prompts[number], options.new_tokens, tick))
+        keep(done)
+        report(len(done))
+    return _judged(done, options.shapes)
+
+
+def _judged(done: Sequence[Decoding], shapes: tuple[BeamShape, ...]) -> Trial:
+    kinds = 1 + len(shapes)
+    plain = done[::kinds]
+    plain_ms = sum(one.clock_ms for one in plain) / max(sum(one.written for one in plain), 1)
     found = []
-    for shape, drafted in runs.items():
-        figures = acceptance(drafted, shape.length)
+    for index, shape in enumerate(shapes, 1):
+        figures = acceptance([one.steps for one in done[index::kinds] if one.steps is not None], shape.length)
         speedup = plain_ms / figures.ms_per_token if figures.ms_per_token else 0.0
         found.append(ShapeTrial(shape, figures, speedup))
-    return Trial(tried, plain_ms, tuple(found))
+    return Trial(len(plain), plain_ms, tuple(found))
 
 
-def _drafted(runner: Runner, prompt: list[int], new_tokens: int, tick: Callable[[], None]) -> StepTotals:
+def _plain(runner: Runner, prompt: list[int], new_tokens: int, tick: Callable[[], None]) -> Decoding:
+    lane = PlainLane(runner, new_tokens)
+    lane.start(prompt)
+    while lane.finish_reason is None:
+        lane.step()
+        tick()
+    return Decoding(lane.clock_ms, len(lane.tokens) - 1, None)
+
+
+def _drafted(runner: Runner, prompt: list[int], new_tokens: int, tick: Callable[[], None]) -> Decoding:
     lane = DraftingLane(runner, new_tokens)
     first = lane.start(prompt).first_root
     steps = []
     while lane.finish_reason is None:
         steps.append(lane.step())
         tick()
-    return run_totals(prompt, first, steps)
+    return Decoding(lane.clock_ms, len(lane.tokens) - 1, run_totals(prompt, first, steps))

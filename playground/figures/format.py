@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from decimal import ROUND_HALF_UP, Decimal
 
+_LARGEST = 1e21  # from here on both write `1e+21`
+
 
 def number(value: float, places: int = 1) -> str:
     """`1,234.5`; halves go up, as in the page's script; `–` where it is no number."""
     if not math.isfinite(value):
         return "–"
+    if abs(value) >= _LARGEST:
+        return repr(float(value))
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
 
 

@@ -7,7 +7,8 @@ short one. Knows no text, no clock of its own, and no words.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 from playground.figures.rates import Event, rate
 from playground.trace import StageMs, StepRecord, Trace
@@ -84,6 +85,19 @@ class StepTotals:
                 whole.histogram[depth] += steps
                 whole._at[depth] = [mine + its for mine, its in zip(whole._at[depth], part._at[depth], strict=True)]
         return whole
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> StepTotals:
+        """Undo `to_json`."""
+        totals = cls()
+        for name, value in kept.items():
+            setattr(totals, name, value)
+        totals.stage_ms = StageMs(*kept["stage_ms"])
+        return totals
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that is counted, as plain values."""
+        return {**self.__dict__, "stage_ms": list(astuple(self.stage_ms))}
 
     def add(self, step: StepRecord, looped: int = 0) -> None:
         """Count a step, `looped` of whose emitted tokens stand inside loops."""

@@ -21,8 +21,9 @@ __all__ = ["Exposure", "SessionHost", "build", "launch", "read_auth"]
 def build(host: SessionHost) -> gr.Blocks:
     """The page over `host`; the models may still be loading."""
     from playground.ui.layout import build as build_layout
+    from playground.ui.layout import open_pages
 
-    return build_layout(host)
+    return build_layout(open_pages(host, Exposure()))
 
 
 def launch(

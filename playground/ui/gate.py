@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from playground.ui.attendance import Attendance
 from playground.ui.bodies import MAX_CALL_BYTES, MAX_EVENT_BYTES, BadBody, BodyCheck
 from playground.ui.exposure import Exposure
 
 API = "/gradio_api"
 PAGE = "playground.page"  # in a request's scope: the page that makes it, by Gradio's session hash
 CALLS = f"{API}/component_server"
+_HEARTBEAT = re.compile(rf"{API}/heartbeat/([^/]+)")
 _PAGE_ROUTES = re.compile(
     r"/(config/?|theme\.css|favicon\.ico|robots\.txt|manifest\.json|login/?|logout|assets/.*|static/.*"
     rf"|{API[1:]}/(queue/(join|data|status)|component_server|heartbeat/[^/]+|startup-events|app_id|login_check"
@@ -84,10 +88,11 @@ class Gate:
     Args:
         page: what of the page may be called.
         scripts: of the page, run by Gradio after it has loaded.
+        attendance: is told who is there.
     """
 
-    def __init__(self, app: ASGIApp, exposure: Exposure, page: Reach, scripts: str) -> None:
-        self._app, self._exposure, self._page = app, exposure, page
+    def __init__(self, app: ASGIApp, exposure: Exposure, page: Reach, scripts: str, attendance: Attendance) -> None:
+        self._app, self._exposure, self._page, self._attendance = app, exposure, page, attendance
         self._scripts = _INLINE_SCRIPT.findall(scripts.encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +113,16 @@ class Gate:
         if scope["path"] == "/":  # its inline scripts are read off the answer: it is compressed after that, not before
             dropped = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
             scope = {**scope, "headers": dropped}
-        await self._app(scope, receive, _Answer(send, self._scripts, packed=packed))
+        with self._noted(scope):
+            await self._app(scope, receive, _Answer(send, self._scripts, packed=packed))
+
+    def _noted(self, scope: Scope) -> AbstractContextManager[None]:
+        """Tell the attendance whose request this is, and of a stream, how long it is open."""
+        if page := _streams_to(scope):
+            return self._attendance.held(page)
+        if page := scope.get(PAGE, ""):
+            self._attendance.asked(page)
+        return contextlib.nullcontext()
 
     def _check_sender(self, scope: Scope) -> None:
         """Refuse by what a browser says of itself and cannot be made to leave out."""
@@ -220,6 +234,16 @@ def _policy(scripts: Collection[bytes] | None = None) -> dict[str, str]:
     return {"Content-Security-Policy": _POLICY.format(scripts=allowed)}
 
 
+def _streams_to(scope: Scope) -> str:
+    """The page that asks for a stream of its own; empty where this is something else."""
+    path = scope["path"].rstrip("/")
+    if found := _HEARTBEAT.fullmatch(path):
+        return str(found[1])
+    if path == f"{API}/queue/data":
+        return str(parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0])
+    return ""
+
+
 async def _read(receive: Receive, check: BodyCheck) -> None:
     more = True
     while more:
@@ -240,7 +264,9 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def behind(exposure: Exposure, page: Reach, scripts: str) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+def behind(
+    exposure: Exposure, page: Reach, scripts: str, attendance: Attendance
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """A lifespan for Gradio's app that puts the gate around it before the first request is taken.
 
     A layer given to the app itself would stand inside Gradio's own, which answer some requests without asking it.
@@ -248,7 +274,7 @@ def behind(exposure: Exposure, page: Reach, scripts: str) -> Callable[[Any], Abs
 
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
-        app.middleware_stack = Gate(app.middleware_stack, exposure, page, scripts)
+        app.middleware_stack = Gate(app.middleware_stack, exposure, page, scripts, attendance)
         yield
 
     return lifespan

@@ -24,25 +24,25 @@ from playground.views.tour import TOUR
 BOOT = "ReDrafter.boot(element, props, server, trigger, watch);"
 
 
-def build(
-    host: SessionHost,
-    *,
-    sweeper: Sweeper | None = None,
-    store: TraceStore | None = None,
-    exposure: Exposure | None = None,
-) -> gr.Blocks:
-    """The page over `host`; its models may still be loading.
+def open_pages(
+    host: SessionHost, exposure: Exposure, sweeper: Sweeper | None = None, store: TraceStore | None = None
+) -> Pages:
+    """What the pages over `host` may ask of it; its models may still be loading.
 
     Args:
-        exposure: to whom it is open, which decides what it may be asked for.
+        exposure: to whom they are open, which decides what they may be asked for.
         sweeper: measures beam shapes; by default the bench's.
         store: traces to offer besides the bundled examples (tests).
     """
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    open_to = exposure or Exposure()
-    pages = Pages(host, sweeper or sweep, store, may_load=open_to.may_load)
+    pages = Pages(host, sweeper or sweep, store, may_load=exposure.may_load)
     if not pages.store.examples:
         load_examples(pages.store, EXAMPLES)
+    return pages
+
+
+def build(pages: Pages, *, api: bool = False) -> gr.Blocks:
+    """The page itself; `api` opens Gradio's schema of what it may be asked."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     page = gr.Blocks(title="ReDrafter Playground", analytics_enabled=False, fill_width=True)
     with page:
         with gr.Row(elem_id="rp-page", equal_height=False):
@@ -58,7 +58,7 @@ def build(
                     server_functions=[*page_calls(pages), *export_calls(pages.store)],
                 )
         wire(page, pages, controls, stage)
-    if not open_to.api:
+    if not api:
         for event in page.fns.values():
             event.api_visibility = "private"
     return page

@@ -11,10 +11,11 @@ import gradio as gr
 from playground.config import PlaygroundError
 from playground.ui import gate
 from playground.ui.assets import page_css, page_head
+from playground.ui.attendance import GONE_SECONDS, Attendance
 from playground.ui.callbacks import LET_IN
 from playground.ui.exposure import Exposure
 from playground.ui.host import SessionHost
-from playground.ui.layout import build
+from playground.ui.layout import build, open_pages
 from playground.ui.pages import Sweeper
 from playground.ui.store import TraceStore
 
@@ -41,14 +42,20 @@ def serve(
     block: bool = True,
     sweeper: Sweeper | None = None,
     store: TraceStore | None = None,
+    gone_seconds: float = GONE_SECONDS,
 ) -> Served:
     """Build and serve the page; the pair loads in the background, the page does not wait for it.
+
+    Args:
+        gone_seconds: after which a page that holds no stream has left.
 
     Raises:
         PlaygroundError: the port is taken.
     """
     open_to = exposure or Exposure()
-    page = build(host, sweeper=sweeper, store=store, exposure=open_to)
+    pages = open_pages(host, open_to, sweeper, store)
+    page = build(pages, api=open_to.api)
+    attendance = Attendance(pages.leave, gone_seconds)
     host.start()
     page.queue(max_size=LET_IN, default_concurrency_limit=LET_IN)
     page._queue.sleep_when_free = page._queue.progress_update_sleep_when_free = QUEUE_LOOK_SECONDS
@@ -74,7 +81,7 @@ def serve(
             pwa=False,
             mcp_server=False,
             max_file_size=0,
-            app_kwargs={"lifespan": gate.behind(open_to, gate.Reach.of(page), page_head())},
+            app_kwargs={"lifespan": gate.behind(open_to, gate.Reach.of(page), page_head(), attendance)},
         )
     except OSError as error:
         raise PlaygroundError(

@@ -8,12 +8,15 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from playground import cli
 from playground.cli.interrupts import INTERRUPTED, ends_on_interrupt
 from playground.config import PlaygroundError
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +80,19 @@ def test_a_verb_that_is_interrupted_says_so(
     assert cli.main([]) == INTERRUPTED
     told = capsys.readouterr().err
     assert "Interrupted." in told and "could not be loaded" not in told
+
+
+def test_after_an_interrupt_the_interpreter_takes_nothing_apart(tmp_path: Path) -> None:
+    """What was printed is there, the code too; a handler at the end of the program is not waited for."""
+    code = f"""
+import atexit, pathlib, sys
+from playground.cli.interrupts import end
+atexit.register(pathlib.Path({str(tmp_path / "taken apart")!r}).touch)
+print("kept", end="")
+print("said", end="", file=sys.stderr)
+end(int(sys.argv[1]))
+"""
+    for number, takes_apart in ((INTERRUPTED, False), (2, True), (0, True)):
+        done = subprocess.run([sys.executable, "-c", code, str(number)], cwd=ROOT, capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (number, "kept", "said")
+        assert (tmp_path / "taken apart").exists() == takes_apart

@@ -164,6 +164,41 @@ def test_conversion_on_a_full_disk_is_a_sentence(tmp_path: Path, megabytes: int)
     assert not list((tmp_path / "cache").glob("*/*"))
 
 
+def on_a_disk_of(size: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The terminal with a file system of that size, of its own, in place of the folder, which is listed at the end."""
+    folder.mkdir()
+    script = (
+        'mount -t tmpfs -o size="$0" tmpfs "$1" || exit 99; place=$1; shift; "$@"; code=$?; ls -A "$place"; exit $code'
+    )
+    command = ["unshare", "-Urm", "sh", "-c", script, size, str(folder), sys.executable, "-m", "playground", *arguments]
+    environment = os.environ | {"REDRAFTER_CACHE": str(folder / "cache")}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip("no file system can be mounted here")
+    return done
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("size", ["1m", "20m", "200m"])
+def test_conversion_on_a_small_file_system_is_a_sentence(tmp_path: Path, size: str) -> None:
+    found = on_a_disk_of(size, tmp_path / "disk", "info", "--device", "cpu")
+    assert found.returncode == 2 and "Traceback" not in found.stderr, found.stderr
+    told = found.stderr.splitlines()[-1]
+    assert "could not be written to" in told and "Free some space" in told
+    assert found.stdout.split() in ([], ["cache"])
+
+
+@pytest.mark.trust
+def test_a_trace_on_a_small_file_system_keeps_the_answer(pair: list[str], tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    asked = ["generate", "Hi", "--max-new-tokens", "40", "--json", "--trace", str(disk / "run.jsonl"), *pair]
+    found = on_a_disk_of("8k", disk, *asked)
+    assert found.returncode == 2 and "Traceback" not in found.stderr, found.stderr
+    assert "run.jsonl: No space left on device." in found.stderr.splitlines()[-1]
+    answer, listed = found.stdout.rsplit("}", 1)
+    assert json.loads(answer + "}")["text"] and listed.split() == ["run.jsonl"]
+
+
 @pytest.mark.parametrize("kilobytes", [0, 1, 4, 12, 40])
 def test_saving_a_model_on_a_full_disk_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kilobytes: int

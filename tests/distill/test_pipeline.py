@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from playground.config import PlaygroundError
+from playground.decode.engine import DraftingLane, PlainLane
 from playground.distill import pace as pace_module
 from playground.distill import pipeline as pipeline_module
 from playground.distill.author import Author
@@ -91,6 +92,36 @@ def test_stopping_anywhere_and_going_on(made: Made, author: Author, tmp_path: Pa
     again = run(author, asked)
     assert again.drafter.hashes == made.drafter.hashes  # the same weights, bit for bit
     assert again.facts.corpus.content_hash == made.facts.corpus.content_hash
+
+
+@pytest.mark.parametrize("finished", [1, 2, 4])
+def test_a_trial_that_was_stopped_goes_on_where_it_was(
+    made: Made, author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finished: int
+) -> None:
+    """Of 2 prompts decoded plainly and in 2 shapes; every decoding that was finished is kept, none is made twice."""
+    begun = []
+    for lane in (PlainLane, DraftingLane):
+
+        class Counted(lane):  # type: ignore[misc, valid-type]
+            def start(self, *arguments: Any) -> Any:
+                begun.append(self)
+                return super().start(*arguments)
+
+        monkeypatch.setattr(f"playground.distill.trial.{lane.__name__}", Counted)
+    asked = request(tmp_path / "mine")
+    with pytest.raises(Stopped):
+        run(author, asked, lambda: len(begun) > finished)
+    assert len(begun) == finished + 1
+    kept = json.loads((tmp_path / "mine" / "work" / "plan.json").read_text())["tried"]["decodings"]
+    assert len(kept) == finished and [one["steps"] is None for one in kept] == [True, False, False, True][:finished]
+    again = run(author, asked)
+    assert len(begun) == 1 + 2 * 3, "what was finished was decoded again"
+    assert json.loads((tmp_path / "mine" / "work" / "plan.json").read_text())["tried"] is None
+    assert again.trial.prompts == made.trial.prompts == 2
+    for mine, whole in zip(again.trial.shapes, made.trial.shapes, strict=True):
+        timeless = {"draft_over_verify": 0.0, "ms_per_token": 0.0}
+        assert replace(mine.acceptance, **timeless) == replace(whole.acceptance, **timeless)
+        assert mine.speedup > 0 and mine.acceptance.ms_per_token > 0
 
 
 def test_more_steps_go_on(author: Author, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.distill.stopping import INTERRUPTED, Moment, interrupt
+from tests.trust.conftest import Note
 
 BASE = os.environ.get("REDRAFTER_SECOND_BASE", "")
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,11 +58,15 @@ def test_without_a_drafter_it_says_what_to_do() -> None:
     assert Path(hint[hint.index("--base") + 1]).resolve() == Path(BASE).resolve()
 
 
-def test_trained_stopped_resumed_and_raced(folder: Path) -> None:
+def test_trained_stopped_resumed_and_raced(folder: Path, record_property: Note) -> None:
     drafter = folder / "drafter"
     asked = ["train", "--base", BASE, "--out", str(drafter), "--rows", "96", "--row-tokens", "256", "--steps", "200"]
     asked += ["--batch", "64", "--trial-prompts", "2", "--trial-tokens", "32", "--json"]
     stops = interrupt(command(*asked), drafter / "work", MOMENTS)
+    for moment, stop in zip(MOMENTS, stops, strict=True):
+        when = f"{moment.seconds:g} s after {f'the bar of {moment.stage}' if moment.stage else 'the start'}"
+        took = f"{stop.computed:.1f} ({stop.seconds:.1f} by the clock)"
+        record_property(f"Ctrl-C {when}: seconds of computing to the end", took)
     assert sum(stop.code in INTERRUPTED for stop in stops) >= 8
     made = result(run(*asked))
     assert made["steps"] == 200 and made["corpus_tokens"] == 96 * 256
@@ -72,7 +77,9 @@ def test_trained_stopped_resumed_and_raced(folder: Path) -> None:
     prompts.write_text("".join(json.dumps({"question_id": i, "turns": [line]}) + "\n" for i, line in enumerate(lines)))
     pair = ["--base", BASE, "--drafter", str(drafter)]
     found = result(run("evaluate", "--prompts", str(prompts), "--max-new-tokens", "48", *pair, "--json"))
+    record_property("tokens per step on two prompts", f"{found['tokens_per_step']:.2f}")
     assert found["prompts"] == 2 and found["tokens_per_step"] > 1
 
     raced = result(run("race", lines[0], "--max-new-tokens", "64", *pair, "--json"))
+    record_property("the race's lanes", "identical" if raced["identical"] else "not identical")
     assert raced["new_tokens"] == 64 and (raced["identical"] or raced["engine"] != "native")

@@ -16,6 +16,7 @@ import pytest
 
 from playground.config import EngineOptions
 from tests.e2e.conftest import serving, start_run
+from tests.trust.conftest import Note
 
 MEMORY_BYTES = 64 << 20
 """More than this after the warm-up is a leak."""
@@ -64,7 +65,7 @@ def use(browser: Any, url: str, store: Any, tabs: int, runs: int) -> int:
     return len(set(kept))
 
 
-def soak(browser: Any, tiny_base: Path, tiny_drafter: Path, *, tabs: int, runs: int) -> None:
+def soak(browser: Any, tiny_base: Path, tiny_drafter: Path, note: Note, *, tabs: int, runs: int) -> None:
     from playground.session import Session
     from playground.ui.store import TraceStore
     from tests.views.synthetic import make_trace
@@ -86,14 +87,21 @@ def soak(browser: Any, tiny_base: Path, tiny_drafter: Path, *, tabs: int, runs: 
         assert flat, f"{before} became {after}"
         assert after.memory - before.memory < MEMORY_BYTES, f"{before} became {after}"
         assert len(session.line) == 0
-        print(f"{tabs} tabs, {tabs * runs} runs: {before} became {after}")
+        note("runs", f"{tabs * runs} in {tabs} tabs")
+        note("resident memory, MB", f"{before.memory / 1e6:.0f} became {after.memory / 1e6:.0f}")
+        note("threads", f"{before.threads} became {after.threads}")
+        note("open files", f"{before.files} became {after.files}")
 
 
-def test_tabs_come_and_go(own_cache: Path, browser: Any, tiny_base: Path, tiny_drafter: Path) -> None:
-    soak(browser, tiny_base, tiny_drafter, tabs=3, runs=3)
+def test_tabs_come_and_go(
+    own_cache: Path, browser: Any, tiny_base: Path, tiny_drafter: Path, record_property: Note
+) -> None:
+    soak(browser, tiny_base, tiny_drafter, record_property, tabs=3, runs=3)
 
 
 @pytest.mark.trust
 @pytest.mark.timeout(1800)
-def test_two_hundred_runs_in_twenty_tabs(own_cache: Path, browser: Any, tiny_base: Path, tiny_drafter: Path) -> None:
-    soak(browser, tiny_base, tiny_drafter, tabs=20, runs=10)
+def test_two_hundred_runs_in_twenty_tabs(
+    own_cache: Path, browser: Any, tiny_base: Path, tiny_drafter: Path, record_property: Note
+) -> None:
+    soak(browser, tiny_base, tiny_drafter, record_property, tabs=20, runs=10)

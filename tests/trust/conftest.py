@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
+
+Note = Callable[[str, object], None]
+"""pytest's `record_property`: a figure that a test found, by name; `make trust` puts it into its report."""
 
 
 @pytest.fixture(scope="session")

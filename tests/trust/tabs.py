@@ -26,26 +26,33 @@ START_SECONDS = 300.0  # until a server answers and its pair is loaded, on a bus
 
 
 class Tab:
-    """One open page of a server."""
+    """One open page of a server; without a heartbeat, a client that is no browser."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.client = httpx.Client(base_url=url, timeout=120)
+    def __init__(self, url: str, *, heartbeat: bool = True) -> None:
+        self.url = url.rstrip("/")
+        self.client = httpx.Client(base_url=self.url, timeout=120)
         self.hash = secrets.token_hex(5)
         self.config: dict[str, Any] = self.client.get("/config").raise_for_status().json()
         self.frame: dict[str, Any] = {}
         self._closed, self._alive = threading.Event(), threading.Event()
         self._heart = threading.Thread(target=self._beat, daemon=True)
-        self._heart.start()
-        assert self._alive.wait(60), "no heartbeat"
+        if heartbeat:
+            self._heart.start()
+            assert self._alive.wait(60), "no heartbeat"
 
     def run(self, prompt: str, **settings: Any) -> Iterator[dict[str, Any]]:
         """Press Run: frames as the page gets them, the last one in `frame`."""
+        self.begin(prompt, **settings)
+        yield from self._frames()
+
+    def begin(self, prompt: str, **settings: Any) -> None:
+        """Press Run and look at nothing."""
         run = self._event("rp-run")
         values = [self._value(component) for component in run["inputs"]]
         for name, value in {"prompt": prompt, **settings}.items():
             values[run["inputs"].index(self._component(f"rp-{name}"))] = value
-        yield from self._stream(run["id"], values)
+        body = {"data": values, "fn_index": run["id"], "session_hash": self.hash, "event_data": None}
+        self.client.post(f"{API}/queue/join", json=body).raise_for_status()
 
     def stop(self) -> None:
         """Press Stop."""
@@ -60,20 +67,24 @@ class Tab:
 
     def close(self) -> None:
         """Close the tab: its connections end."""
-        self._closed.set()
-        self._heart.join(60)
+        self.end_heartbeat()
         self.client.close()
+
+    def end_heartbeat(self) -> None:
+        """As a client does that loses interest, or its network."""
+        self._closed.set()
+        if self._heart.is_alive():
+            self._heart.join(60)
 
     def _beat(self) -> None:
         url = f"{self.url}{API}/heartbeat/{self.hash}"
-        with contextlib.suppress(httpx.HTTPError), httpx.stream("GET", url, timeout=None) as beats:
-            next(beats.iter_raw())
+        with contextlib.suppress(httpx.HTTPError), httpx.stream("GET", url, timeout=None) as stream:
+            beats = stream.raise_for_status().iter_raw()  # a generator that is dropped closes the stream
+            next(beats)
             self._alive.set()
             self._closed.wait()
 
-    def _stream(self, function: int, values: list[Any]) -> Iterator[dict[str, Any]]:
-        body = {"data": values, "fn_index": function, "session_hash": self.hash, "event_data": None}
-        self.client.post(f"{API}/queue/join", json=body).raise_for_status()
+    def _frames(self) -> Iterator[dict[str, Any]]:
         told = ""
         with self.client.stream("GET", f"{API}/queue/data?session_hash={self.hash}") as events:
             for line in events.iter_lines():

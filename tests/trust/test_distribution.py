@@ -18,6 +18,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from playground.config import BeamShape, Sampling
 from playground.trace import StepRecord
 from tests.decode.lanes import MarkovBase, Scripted, drafting_run
+from tests.trust.conftest import Note
 
 V = 16
 ROOT = 3
@@ -82,12 +83,14 @@ def p_value(counted: Counter[tuple[int, ...]], rows: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_triples_are_distributed_as_the_base_model_says(name: str, scale: int) -> None:
+def test_triples_are_distributed_as_the_base_model_says(name: str, scale: int, record_property: Note) -> None:
     sampling = SETTINGS[name]
     counted, steps = triples(sampling, range(500 * scale))
     accepted = sum(step.accepted for step in steps) / len(steps)
     found = p_value(counted, probabilities(sampling))
-    print(f"{name}: {sum(counted.values()):,} triples, {accepted:.2f} accepted a step, p = {found:.3f}")
+    record_property("triples", f"{sum(counted.values()):,}")
+    record_property("accepted a step", f"{accepted:.2f}")
+    record_property("p", f"{found:.3f}")
     assert found > 1e-4 and any(step.accepted >= 2 for step in steps)
 
 

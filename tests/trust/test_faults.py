@@ -19,6 +19,7 @@ import pytest
 
 from playground.cli import main
 from playground.drafter.file import CONFIG_FILE, WEIGHTS_FILE, load_drafter
+from tests.trust.conftest import Note
 
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = [
@@ -98,10 +99,16 @@ def test_a_disk_that_fills_costs_no_finished_work(
 
 
 @pytest.mark.trust
+@pytest.mark.timeout(3600)
 def test_a_disk_that_fills_at_any_write(
-    undisturbed: tuple[bytes, int], tiny_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    undisturbed: tuple[bytes, int],
+    tiny_base: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    record_property: Note,
 ) -> None:
     want, writes = undisturbed
+    record_property("files struck, each in a run of its own", writes)
     for at in range(1, writes + 1):
         strike(at, tiny_base, tmp_path, want, capsys)
 
@@ -123,7 +130,11 @@ def test_a_killed_run_goes_on(undisturbed: tuple[bytes, int], tiny_base: Path, t
 
 
 @pytest.mark.trust
-def test_a_run_killed_at_any_write_goes_on(undisturbed: tuple[bytes, int], tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(3600)
+def test_a_run_killed_at_any_write_goes_on(
+    undisturbed: tuple[bytes, int], tiny_base: Path, tmp_path: Path, record_property: Note
+) -> None:
     want, writes = undisturbed
+    record_property("files killed at, each in a run of its own", writes)
     for at in range(1, writes + 1):
         kill(at, tiny_base, tmp_path, want)

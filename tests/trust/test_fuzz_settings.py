@@ -8,6 +8,7 @@ import json
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
@@ -23,6 +24,7 @@ from playground.ui.host import SessionHost
 from playground.ui.serving import serve
 from playground.ui.settings import Widgets, run_request
 from playground.ui.store import TraceStore
+from tests.trust.conftest import Note
 from tests.trust.mutate import ODD, broken, mutated
 from tests.ui.test_plumbing import WIDGETS
 from tests.views.synthetic import make_trace
@@ -49,8 +51,8 @@ def arguments(dice: random.Random) -> list[str]:
     return [*given, *(("--base", "/nonexistent/model") if verb not in ("validate", "nothing") else ())]
 
 
-def test_command_lines_end_in_a_sentence(scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    dice = random.Random(151)
+def test_command_lines_end_in_a_sentence(scale: int, monkeypatch: pytest.MonkeyPatch, record_property: Note) -> None:
+    dice, longest = random.Random(151), 0.0
     for number in range(100 * scale):
         given = arguments(dice)
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xffx")))
@@ -62,10 +64,13 @@ def test_command_lines_end_in_a_sentence(scale: int, monkeypatch: pytest.MonkeyP
             except SystemExit as ended:  # argparse's own way
                 code = int(ended.code or 0)
         assert code == 2 and "Traceback" not in err.getvalue(), (number, given, err.getvalue())
-        assert err.getvalue().strip() and time.monotonic() - begun < SECONDS, (number, given)
+        longest = max(longest, took := time.monotonic() - begun)
+        assert err.getvalue().strip() and took < SECONDS, (number, given)
+    record_property("command lines tried", f"{100 * scale:,}")
+    record_property("longest, seconds", f"{longest:.2f}")
 
 
-def test_widgets_make_a_request_or_a_sentence(scale: int) -> None:
+def test_widgets_make_a_request_or_a_sentence(scale: int, record_property: Note) -> None:
     dice, made = random.Random(152), 0
     good = astuple(WIDGETS)
     for number in range(1000 * scale):
@@ -76,6 +81,8 @@ def test_widgets_make_a_request_or_a_sentence(scale: int) -> None:
             made += isinstance(run_request(Widgets(*values)), RunRequest)
         except PlaygroundError as error:
             assert len(str(error)) < 1000, (number, values)
+    record_property("widget values tried", f"{1000 * scale:,}")
+    record_property("of these a request", f"{made:,}")
     assert made
 
 
@@ -95,14 +102,14 @@ def client(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Iterator[htt
     server.close()
 
 
-def test_http_answers_without_a_500(scale: int, client: httpx.Client) -> None:
+def test_http_answers_without_a_500(scale: int, client: httpx.Client, record_property: Note) -> None:
     """Calls and events of the page, changed in their values and in their bytes, and other paths."""
     dice = random.Random(153)
     config = client.get("/config").json()
     (stage,) = (item["id"] for item in config["components"] if item["props"].get("elem_id") == "rp-stage")
     names = ("pair_status", "step", "open_trace", "load_trace", "download", "export_run", "draw_chart", "none")
     events = [dependency["id"] for dependency in config["dependencies"]]
-    codes: set[int] = set()
+    codes, longest = Counter[int](), 0.0
     for number in range(150 * scale):
         if dice.random() < 0.6:
             path = "/gradio_api/component_server/"
@@ -127,12 +134,16 @@ def test_http_answers_without_a_500(scale: int, client: httpx.Client) -> None:
         content = broken(dice, content) if dice.random() < 0.2 else content
         begun = time.monotonic()
         answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
-        codes.add(answer.status_code)
-        assert answer.status_code < 500 and time.monotonic() - begun < SECONDS, (
+        codes[answer.status_code] += 1
+        longest = max(longest, took := time.monotonic() - begun)
+        assert answer.status_code < 500 and took < SECONDS, (
             number,
             path,
             content,
             answer.text[:300],
         )
-    assert 200 in codes and codes & {400, 413, 422}
+    record_property("requests tried", f"{150 * scale:,}")
+    record_property("answers", ", ".join(f"{count:,} times {code}" for code, count in sorted(codes.items())))
+    record_property("longest, seconds", f"{longest:.2f}")
+    assert 200 in codes and codes.keys() & {400, 413, 422}
     assert client.get("/config").status_code == 200

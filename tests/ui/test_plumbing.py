@@ -20,8 +20,9 @@ from playground.engine_options import exactly
 from playground.line import LIMIT, Line, Place
 from playground.trace import Record, SweepRecord, Trace
 from playground.ui.callbacks import LONG
+from playground.ui.exposure import Exposure
 from playground.ui.host import SessionHost
-from playground.ui.layout import build
+from playground.ui.layout import build, open_pages
 from playground.ui.live_sweep import LiveSweep
 from playground.ui.pages import Pages
 from playground.ui.serving import QUEUE_LOOK_SECONDS, serve
@@ -314,7 +315,7 @@ def test_a_full_line_is_told_at_once() -> None:
 
 
 def test_gradio_lets_in_more_than_the_line_takes() -> None:
-    page = build(SessionHost(lambda *_: Scripted(make_trace(new_tokens=6))))
+    page = build(open_pages(SessionHost(lambda *_: Scripted(make_trace(new_tokens=6))), Exposure()))
     long = [function for function in page.fns.values() if function.concurrency_limit == LONG["concurrency_limit"]]
     assert len(long) == 4  # run, follow up, sweep, run again
     assert LONG["concurrency_limit"] > LIMIT + 1 and "concurrency_id" not in LONG

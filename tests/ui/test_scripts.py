@@ -66,6 +66,16 @@ def test_numbers_read_the_same_in_words_and_on_the_page() -> None:
         assert shown == [*here, plural(whole, "node")], value
 
 
+def test_numbers_without_bounds_read_the_same_too() -> None:
+    """A trace may claim any rate."""
+    values = [9.9e20, 1e21, 1.5e300, -1.5e300, 1.7976931348623157e308]
+    program = f"""
+        const RD = require({json.dumps(str(SCRIPTS / "page.cjs"))}).load("format");
+        console.log(JSON.stringify({json.dumps(values)}.map((v) => RD.number(v))));
+    """
+    assert json.loads(node("-e", program, given="")) == [number(value) for value in values]
+
+
 @pytest.mark.parametrize(("environment", "ends"), [({}, 0), ({"CI": "true"}, 2)])
 def test_without_npm_the_scripts_go_unchecked_with_a_sentence_but_not_in_ci(
     environment: dict[str, str], ends: int
