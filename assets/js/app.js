@@ -239,12 +239,8 @@
       this.caption.title = this.caption.textContent; // cut short where the window is narrow
       this.hero.element.hidden = !HEROIC.includes(view);
       const { pair } = this.store.status;
-      this.hero.draw(
-        run,
-        Boolean(
-          pair?.drafterCard && run?.head?.base === pair.base && run.head.drafter === pair.drafter,
-        ),
-      );
+      const mine = run?.head?.base === pair?.base && run?.head?.drafter === pair?.drafter;
+      this.hero.draw(run, pair?.drafterCard && mine ? pair : null);
       this.rail.draw();
       this.scrubBox.hidden = !SCRUBBED.includes(view);
       this.caption.hidden = ["shapes", "traces", "learn"].includes(view);
@@ -348,7 +344,7 @@
       if (!("state" in answer)) return this.store.tell("error", answer.error);
       this.store.tell(
         "info",
-        "Loading the model in a format in which both lanes agree. The same run begins when it is there.",
+        "Loading the model in a number format in which both lanes agree. The same run starts when it is ready.",
       );
       this.status.takeAsked(answer);
       if (await this.status.next(status.revision))

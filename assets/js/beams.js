@@ -47,7 +47,7 @@
       if (!step.beams.length)
         return RD.put(
           this.box,
-          h("p", { class: "rp-quiet" }, "No beams stand in this step's record."),
+          h("p", { class: "rp-quiet" }, "This step's record holds no beams."),
         );
       const shown = this.whole ? step.beams : firstBeams(step.beams);
       this.rows = shown.map((beam) => this.row(step, beam));

@@ -61,7 +61,11 @@
       ),
     );
     svg.append(
-      s("text", { class: "rp-axis", x: left, y: height - 4 }, "tokens/s over the lane's own time"),
+      s(
+        "text",
+        { class: "rp-axis", x: left, y: height - 4 },
+        width < 320 ? "tokens/s, lane's time" : "tokens/s over the lane's own time",
+      ),
     );
     const tips = spread(
       lanes.map(([, , points]) => y(points.at(-1)[1])),

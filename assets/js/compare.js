@@ -287,7 +287,7 @@
             h(
               "tr",
               source(name),
-              h("th", { scope: "row", ...source(name) }, name),
+              h("th", { scope: "row", ...source(name) }, readable(name)),
               cells.map((cell) => h("td", {}, h("bdi", {}, cell))),
             ),
           ),
@@ -410,12 +410,17 @@
     }
   }
 
+  /** `stage_ms.draft` as words; what follows a dot is a part. */
+  function readable(name) {
+    return name.replaceAll("_", " ").replace(".", ": ");
+  }
+
   /**
    * What two runs were set to.
    * @param {SidesPicture} found
    */
   function apart({ samePrompt, differences }) {
-    const names = differences.map(([name]) => name.replace("settings.", ""));
+    const names = differences.map(([name]) => readable(name.replace("settings.", "")));
     const prompt = samePrompt ? "The same prompt" : "Two prompts";
     return `${prompt}, ${names.length ? `set or loaded differently: ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}.` : "the same settings and models."}`;
   }

@@ -3,6 +3,8 @@
   /** @typedef {import("./types").EquationPicture} EquationPicture */
   /** @typedef {import("./types").AdvicePicture} AdvicePicture */
   /** @typedef {import("./types").Figures} Figures */
+  /** @typedef {import("./types").HeadPicture} HeadPicture */
+  /** @typedef {import("./types").PairPicture} PairPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
 
@@ -90,10 +92,10 @@
     }
 
     /**
-     * @param {{ figures: Figures | null, busy: boolean } | null} run
-     * @param {boolean} mine the pair loaded is the run's
+     * @param {{ figures: Figures | null, busy: boolean, head: HeadPicture } | null} run
+     * @param {PairPicture | null} pair the pair loaded, if it is the run's
      */
-    draw(run, mine = false) {
+    draw(run, pair = null) {
       const figures = run?.figures;
       const equation = figures?.equation ?? null;
       const { values } = this;
@@ -116,8 +118,9 @@
       RD.say(values.overhead, RD.percent(figures?.drafterShare));
       RD.say(values.memory, RD.bytes(figures?.peakMemory));
       RD.drawParity(this.parity, figures);
-      this.exactly.hidden = !mine || run?.busy || !differs(figures);
-      this.drawAdvice(equation?.advice);
+      this.exactly.hidden = !pair || run?.busy || !differs(figures);
+      const lost = equation?.settled && !run.busy && verdict === "loss";
+      this.drawAdvice(equation?.advice ?? (lost && pair ? measuredShape(run.head, pair) : null));
       this.drawBars(equation);
     }
 
@@ -213,13 +216,29 @@
             "short",
             short,
             [`short by ${RD.number(short, 2)}`, `−${RD.number(short, 2)}`],
-            "Tokens that a step lacks to pay for itself",
+            "Tokens that a step is short of paying for itself",
           ),
         );
       }
       this.even.hidden = !cost;
       if (cost) this.even.style.setProperty("--at", (cost / most).toFixed(4));
     }
+  }
+
+  /**
+   * Where no smaller shape of the run itself would win: the one measured to pay best here, if it is another.
+   * @param {HeadPicture} head
+   * @param {PairPicture} pair
+   */
+  function measuredShape({ width, length, nodes }, pair) {
+    if (width === pair.width && length === pair.length && nodes === "auto") return null;
+    const shape = `${pair.width} × ${pair.length}, auto nodes`;
+    return {
+      width: pair.width,
+      length: pair.length,
+      nodes: "auto",
+      words: `${shape}: measured to pay best on this machine`,
+    };
   }
 
   /** @param {EquationPicture | null} equation */

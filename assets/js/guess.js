@@ -21,7 +21,7 @@
 
   function blank(step) {
     const { nodes } = step;
-    const secret = "Not told yet: guess first which branch survives.";
+    const secret = "Hidden until you have guessed which branch survives.";
     return {
       ...step,
       blind: true,
@@ -221,7 +221,7 @@
 
     told(step) {
       const guess = this.guesses.get(this.key(step));
-      if (guess === undefined) return "This tree is a root alone: there is nothing to guess.";
+      if (guess === undefined) return "This tree is only a root: there is nothing to guess.";
       const { mark, shared } = RD.judgeGuess(step, guess);
       const accepted = step.path.length - 1;
       if (mark === "exact")

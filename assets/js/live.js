@@ -93,6 +93,7 @@
     }
 
     drawCharts() {
+      this.chartWidth = this.ratesBox.clientWidth;
       const { run } = this.store;
       if (!this.rates?.takes()) RD.drawRates(this.ratesBox, run?.rates);
       if (!this.positions?.takes()) RD.drawPositions(this.positionsBox, run?.positions);
@@ -132,6 +133,7 @@
       if (step || !run?.steps) this.tree.draw(step);
       this.share();
       RD.say(this.verdict, step ? step.verdict : run?.busy ? "Reading the prompt…" : "");
+      if (this.ratesBox.clientWidth !== this.chartWidth) this.drawCharts();
       this.motion.follow();
       this.drawLight();
     }

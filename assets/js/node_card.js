@@ -13,7 +13,7 @@
         h(
           "p",
           { class: "rp-quiet" },
-          "Why each token lived or died is told here, once there is a step.",
+          "Once there is a step, this card says why each token was accepted or not.",
         ),
       );
       return;

@@ -146,14 +146,20 @@
         ],
         ["steps", "Steps", figures.steps],
         ["nodes", "Nodes per step", RD.number(figures.meanNodes)],
-        ["saving", "Beam slots saved by merging", RD.percent(figures.saving)],
+        figures.saving !== null && [
+          "saving",
+          "Beam slots saved by merging",
+          RD.percent(figures.saving),
+        ],
         ["prompt", "Prompt (not in the rates)", RD.ms(figures.promptMs)],
       ];
       return RD.put(
         this.facts,
-        facts.map(([figure, name, value]) =>
-          h("div", {}, h("dt", {}, name), h("dd", { "data-figure": figure }, value)),
-        ),
+        facts
+          .filter(Boolean)
+          .map(([figure, name, value]) =>
+            h("div", {}, h("dt", {}, name), h("dd", { "data-figure": figure }, value)),
+          ),
       );
     }
 

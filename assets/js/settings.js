@@ -96,7 +96,7 @@
       } catch {
         RD.store?.tell(
           "info",
-          "The browser does not let this page copy. The command stands in the rail; select it there.",
+          "The browser blocked copying. Select the command in the rail instead.",
         );
       }
     },

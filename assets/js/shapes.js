@@ -205,7 +205,7 @@
         h(
           "tr",
           {},
-          h("th", { scope: "col" }, "width \\ length"),
+          h("th", { scope: "col" }, "width", h("br"), "\\\u00a0length"),
           lengths.map((length) => h("th", { scope: "col" }, length)),
         ),
       ),

@@ -106,7 +106,7 @@
         else if (before.pair && status.revision > before.revision && !this.asked)
           this.store.tell(
             "info",
-            `Another page loaded ${named(status.pair)}. There is one pair for all pages: what you run now runs on it.`,
+            `Another page loaded ${named(status.pair)}. All pages share one pair, so your next run uses it.`,
           );
         this.asked = false;
       }

@@ -3,6 +3,7 @@
   /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
   const { h } = RD;
+  const CLINGS = /^(?:'s)?[.,;:!?)]*/; // to the word before it
   let tip = null;
   let shownFor = null; // the word whose meaning is seen
   let meanings = new Map();
@@ -61,9 +62,14 @@
   /** The same as elements. */
   RD.explained = (text, own = "") => {
     if (shownFor && !shownFor.isConnected) hide();
-    return RD.termParts(String(text), own).map((part) =>
-      part.meaning ? wordButton(part.text, part.meaning) : part.text,
-    );
+    const parts = RD.termParts(String(text), own);
+    return parts.map((part, at) => {
+      if (!part.meaning) return at ? part.text.replace(CLINGS, "") : part.text;
+      // A button is no word to the browser: without this a line could begin with the full stop behind it.
+      const [held] = parts[at + 1]?.text.match(CLINGS) ?? [""];
+      const button = wordButton(part.text, part.meaning);
+      return held ? h("span", { class: "rp-held" }, button, held) : button;
+    });
   };
 
   /** Set explained text only where it changed: an open explanation stays open. */

@@ -294,7 +294,7 @@
                 "Run again",
                 `Run again and verify ${short}`,
                 () => this.compare.verify(run),
-                "Run it again with its settings, here, and say what agrees",
+                "Run it again here with its settings, and say what agrees",
               ),
             tool("download", "Download", `Download ${short}`, () => this.download(run)),
             tool("rename", "Rename", `Rename ${short}`, () => this.startRenaming(run)),

@@ -100,6 +100,9 @@ def test_words_explain_themselves_in_learn_and_on_the_tour(open_page: OpenPage) 
     page = open_page()
     view(page, "learn")
     assert page.locator(".rp-intro .rp-word").count() >= 3 and page.locator(".rp-glossary .rp-word").count() > 20
+    assert page.locator(".rp-intro p").text_content().endswith("and the page tells you where.")
+    held = page.locator(".rp-glossary .rp-held").all_text_contents()
+    assert held and all(text[-1] in "s.,;:)" for text in held), "what follows a word stays on its line"
     page.click("[data-act=tour]")
     word = page.locator(".rp-tourcard .rp-word").first
     word.hover()

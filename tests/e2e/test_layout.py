@@ -34,6 +34,21 @@ def test_tabs_stand_in_one_row(open_page: OpenPage, size: tuple[int, int]) -> No
     assert all(box["left"] >= 0 and box["right"] <= size[0] for box in boxes), boxes
 
 
+@sizes
+def test_the_words_of_the_break_even_line_stay_in_their_panel(open_page: OpenPage, size: tuple[int, int]) -> None:
+    page = sized(open_page, size)
+    for example in ("Made up", "Lost"):
+        if example != "Made up":
+            show_example(page, example)
+        page.wait_for_function(
+            """() => {
+              const words = document.querySelector('.rp-even span').getBoundingClientRect();
+              const bars = document.querySelector('.rp-balance').getBoundingClientRect();
+              return words.width > 0 && words.right <= bars.right + 1 && words.left >= bars.left - 1;
+            }"""
+        )
+
+
 @desktops
 def test_the_caption_is_one_line(open_page: OpenPage, size: tuple[int, int]) -> None:
     page = sized(open_page, size)
@@ -169,3 +184,19 @@ def test_the_list_of_runs_grows_without_taking_the_focus(open_page: OpenPage, si
     page.wait_for_selector(".rp-app[data-state=done]")
     page.wait_for_selector(f"tr[data-key='{key}'] [data-act=again]")
     assert page.evaluate(focused) == f"{key} download"
+
+
+@sizes
+def test_the_small_charts_keep_their_letters_and_nothing_overlaps(open_page: OpenPage, size: tuple[int, int]) -> None:
+    page = sized(open_page, size)
+    page.wait_for_function(
+        """() => {
+          const chart = document.querySelector('.rp-rates .rp-chart');
+          if (!chart) return false;
+          const scale = chart.getBoundingClientRect().width / chart.viewBox.baseVal.width;
+          const boxes = [...chart.querySelectorAll('.rp-axis')].map((text) => text.getBoundingClientRect());
+          const [under, end] = boxes.slice(-2);
+          const apart = under.right <= end.left || end.right <= under.left;
+          return scale > 0.95 && scale < 1.2 && apart;
+        }"""
+    )
