@@ -17,7 +17,7 @@
     ["perfetto", "Perfetto", "a timeline for ui.perfetto.dev"],
     ["graphml", "GraphML", "all trees as one graph"],
   ];
-  const TABLES = ["steps", "nodes", "beams", "plain"];
+  const TABLES = ["steps", "nodes", "beams", "plain", "columns"];
 
   class ExportDialog {
     constructor(store) {

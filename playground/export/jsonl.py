@@ -13,12 +13,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from playground.config import PlaygroundError
+from playground.export.encoding import line_of
 from playground.export.limits import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
@@ -32,9 +33,7 @@ from playground.export.limits import (
 from playground.export.outside_texts import OutsideTexts, openings
 from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
-from playground.export.values import to_json
 from playground.trace import (
-    LINE_TYPES,
     RECORD_TYPES,
     SCHEMA,
     SCHEMA_VERSION,
@@ -51,8 +50,6 @@ from playground.trace.checks import header_problems, step_problems, trace_proble
 SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
 SHOWN_NAME = 80  # characters of a file's name in a sentence
 
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
 
 
@@ -71,15 +68,13 @@ class TraceError(PlaygroundError):
 
 def encode(record: Record | SweepRecord) -> str:
     """One line of a trace, without its newline."""
-    body = {"type": _NAMES[type(record)], **to_json(record)}
-    return _JSON.encode(body)
+    return line_of(record)[:-1].decode()
 
 
-def write_records(stream: IO[str], items: Iterable[Record | SweepRecord]) -> None:
-    """Write each record as it comes, so that a run cut off leaves a trace that loads."""
-    for item in items:
-        stream.write(encode(item) + "\n")
-        stream.flush()
+def write_record(stream: IO[bytes], record: Record | SweepRecord) -> None:
+    """Write a record as it comes, so that a run cut off leaves a trace that loads."""
+    stream.write(line_of(record))
+    stream.flush()
 
 
 def write_trace(trace: Trace, target: str | Path | IO[str]) -> None:
@@ -89,13 +84,13 @@ def write_trace(trace: Trace, target: str | Path | IO[str]) -> None:
         TraceError: the file cannot be written.
     """
     if not isinstance(target, str | Path):
-        write_records(target, trace.records())
+        target.writelines(encode(record) + "\n" for record in trace.records())
         return
     path = Path(target)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(handle, "w", encoding="utf-8") as stream:
-            stream.writelines(encode(item) + "\n" for item in trace.records())
+        with open(handle, "wb") as stream:
+            stream.writelines(map(line_of, trace.records()))
         os.chmod(name, 0o644)
         os.replace(name, path)
     except OSError as error:

@@ -124,7 +124,7 @@ def test_a_disk_that_fills_up_at_any_record_keeps_what_fitted(
 
     for index, record in enumerate(taken):
         if index == records:
-            monkeypatch.setattr("playground.cli.trace_file.write_records", full)
+            monkeypatch.setattr("playground.cli.trace_file.write_record", full)
         file.take(record)
     file.close()
     assert "No space left on device" in str(file.failed)
