@@ -1,31 +1,11 @@
-// The stage: header, tabs, views, keyboard. Frames arrive as one JSON string; everything is drawn from the store.
+// The app: frames arrive as one JSON string, everything is drawn from the store; views, keyboard, tour.
 (() => {
   /** @typedef {import("./types").Message} Message */
   /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
-  const { h } = RD;
-  const VIEWS = [
-    ["live", "Live"],
-    ["steps", "Steps"],
-    ["mask", "Mask"],
-    ["race", "Race"],
-    ["shapes", "Beam shapes"],
-    ["traces", "Traces"],
-    ["learn", "Learn"],
-  ];
+  const { h, VIEWS } = RD;
   const SCRUBBED = ["live", "steps", "mask"];
   const HEROIC = ["live", "race"];
-  const KEYS = [
-    ["Ctrl+Enter", "Run"],
-    ["Esc", "Stop, or close what is open"],
-    ["← →", "Step back and forth"],
-    ["Home End", "First and last step"],
-    ["P", "Play and pause"],
-    ["1 … 7", "Switch the view"],
-    ["Tab, then arrows", "Walk the tree"],
-    ["?", "This help"],
-  ];
-
   class App {
     constructor(element, server, trigger) {
       this.root = element;
@@ -54,121 +34,18 @@
         (advice) => this.rail.runWith(advice, () => press("rp-run")),
         () => this.runExactly(),
       );
-      this.build();
+      const stage = RD.buildStage(this);
+      this.app = stage.app;
+      this.scrubBox = stage.scrubBox;
+      this.scrubber = stage.scrubber;
+      this.notice = stage.notice;
+      this.waiting = stage.waiting;
+      this.caption = stage.caption;
+      this.tabs = stage.tabs;
+      this.panels = stage.panels;
+      this.help = stage.help;
       this.listen();
       this.tip = new RD.SourceTip(this.app, this.store);
-    }
-
-    build() {
-      const scrubBox = h("div", {
-        class: "rp-scrubber",
-        "data-tour": "scrubber",
-        role: "group",
-        "aria-label": "Steps of the run",
-      });
-      this.scrubber = new RD.Scrubber(
-        scrubBox,
-        this.store,
-        () => this.views[this.store.view]?.motion ?? null,
-      );
-      this.notice = h("div", { class: "rp-notice", role: "alert", hidden: true });
-      this.waiting = h("p", { class: "rp-waiting", role: "status", hidden: true });
-      this.caption = h("p", { class: "rp-caption" });
-      this.tabs = VIEWS.map(([key, title]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            role: "tab",
-            id: `rp-tab-${key}`,
-            "aria-controls": `rp-view-${key}`,
-            "data-view": key,
-            onclick: () => this.store.setView(key),
-          },
-          title,
-        ),
-      );
-      this.panels = VIEWS.map(([key]) =>
-        h(
-          "div",
-          {
-            class: "rp-view",
-            role: "tabpanel",
-            id: `rp-view-${key}`,
-            "aria-labelledby": `rp-tab-${key}`,
-            hidden: true,
-          },
-          this.views[key].element,
-        ),
-      );
-      this.help = h(
-        "dialog",
-        { class: "rp-help", "aria-label": "Keyboard" },
-        h("h2", {}, "Keyboard"),
-        h(
-          "dl",
-          {},
-          KEYS.map(([keys, does]) =>
-            h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does)),
-          ),
-        ),
-        h(
-          "button",
-          { type: "button", class: "rp-chip is-strong", onclick: () => this.help.close() },
-          "Close",
-        ),
-      );
-      const app = this.root.querySelector(".rp-app");
-      RD.put(
-        app,
-        h(
-          "header",
-          { class: "rp-head" },
-          h(
-            "div",
-            { class: "rp-title" },
-            RD.logo(),
-            h("div", {}, h("h1", {}, "ReDrafter Playground"), this.status.element),
-          ),
-          this.caption,
-          h(
-            "div",
-            { class: "rp-tools" },
-            RD.runTools(this.store),
-            h(
-              "button",
-              {
-                type: "button",
-                class: "rp-icon",
-                "aria-label": "Light or dark",
-                title: "Light or dark",
-                "data-act": "theme",
-                onclick: flipTheme,
-              },
-              RD.icon("theme"),
-            ),
-            h(
-              "button",
-              {
-                type: "button",
-                class: "rp-icon",
-                "aria-label": "Keyboard help",
-                title: "Keyboard help (?)",
-                onclick: () => this.help.showModal(),
-              },
-              "?",
-            ),
-          ),
-        ),
-        h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
-        this.notice,
-        this.status.lack,
-        h("div", { class: "rp-shared" }, this.waiting, this.hero.element, scrubBox),
-        this.panels,
-        this.help,
-      );
-      this.app = app;
-      this.scrubBox = scrubBox;
     }
 
     listen() {
@@ -235,7 +112,7 @@
             ? `Waiting for the device: ${RD.plural(waiting.position, "run")} before yours.`
             : "Reading the prompt…",
         );
-      RD.say(this.caption, caption(run, this.store.status.pair));
+      RD.say(this.caption, RD.runCaption(run, this.store.status.pair));
       this.caption.title = this.caption.textContent; // cut short where the window is narrow
       this.hero.element.hidden = !HEROIC.includes(view);
       const { pair } = this.store.status;
@@ -412,48 +289,11 @@
     }
   }
 
-  /** What made the run shown: the pair only where it is not the one loaded. */
-  function caption(run, pair) {
-    const { head } = run ?? {};
-    if (!head) return "";
-    const sampling =
-      head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
-    const example = run.key.startsWith("example-") ? "Recorded: " : "";
-    const budget = { auto: ", auto nodes", beams: "" }[head.nodes] ?? `, ${head.nodes} nodes`;
-    const cut = run.complete === false && !run.busy ? " · cut off, no summary" : "";
-    const own = pair && pair.base === head.base && pair.drafter === head.drafter;
-    const names = own ? "" : `${head.base} with ${head.drafter}, `;
-    const where =
-      own && pair.device === head.device && pair.dtype === head.dtype
-        ? ""
-        : `, ${head.device}, ${head.dtype}`;
-    return `${example}${names}${head.width} × ${head.length} beams${budget}, ${sampling}${where}${cut}`;
-  }
-
   /** Press a Gradio button by its id (the id may sit on a wrapper). */
   function press(id) {
     const found = document.getElementById(id);
     (found?.matches("button") ? found : found?.querySelector("button"))?.click();
   }
-
-  function flipTheme() {
-    const dark = document.body.classList.toggle("dark");
-    localStorage.setItem("redrafter-theme", dark ? "dark" : "light");
-    RD.store.emit("step");
-  }
-
-  RD.logo = () => {
-    const { s } = RD;
-    return s(
-      "svg",
-      { class: "rp-logo", viewBox: "0 0 32 32", "aria-hidden": "true" },
-      s("rect", { width: 32, height: 32, rx: 8 }),
-      s("path", { d: "M8 16h6M14 16c4 0 3-7 8-7M14 16c4 0 3 7 8 7" }),
-      s("circle", { cx: 8, cy: 16, r: 2.6 }),
-      s("circle", { cx: 23, cy: 9, r: 2.6 }),
-      s("circle", { class: "is-accepted", cx: 23, cy: 23, r: 2.6 }),
-    );
-  };
 
   RD.shownKey = () => RD.store?.run?.key ?? "";
 
