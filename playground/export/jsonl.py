@@ -33,6 +33,7 @@ from playground.export.limits import (
 from playground.export.outside_texts import OutsideTexts, openings
 from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
+from playground.figures.format import harmless
 from playground.trace import (
     RECORD_TYPES,
     SCHEMA,
@@ -133,7 +134,7 @@ def parse_trace(name: str, text: str) -> Trace:
 def shown_name(path: str) -> str:
     """A file's name as sentences say it: no folders, no controls, not too long."""
     name = re.split(r"[/\\]", path)[-1]
-    plain = "".join(char if char.isprintable() else "\ufffd" for char in name)
+    plain = harmless(name)
     return (plain if len(plain) <= SHOWN_NAME else plain[:SHOWN_NAME] + "...") or "The file"
 
 
