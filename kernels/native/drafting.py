@@ -7,7 +7,6 @@ csrc/search.h.
 from __future__ import annotations
 
 import ctypes
-import math
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -131,19 +130,18 @@ class _Room:
 
     def __init__(self, memory: Ints, room: int, width: int, length: int) -> None:
         self.memory, self.sizes = memory, (room, width, length)
-        most, beams, start = abi.MOST_OTHERS, width * length, 0
-
-        def part(*shape: int) -> Ints:
-            nonlocal start
-            start, begin = start + math.prod(shape), start
-            return memory[begin:start].reshape(shape)
-
-        self.nodes, self.beams, self.others = part(5, room), part(2, width, length), part(3, most)
-        floats = memory.view(np.float32)[start:]
-        self.node_numbers = floats[: 2 * room].reshape(2, room)
-        floats = floats[2 * room :]
-        self.beam_log_probability = floats[:beams].reshape(width, length)
-        self.beam_score, self.other_score = floats[beams : beams + width], floats[beams + width :]
+        beams, floats = width * length, memory.view(np.float32)
+        a = 5 * room
+        b = a + 2 * beams
+        c = b + 3 * abi.MOST_OTHERS
+        d = c + 2 * room
+        e = d + beams
+        self.nodes = memory[:a].reshape(5, room)
+        self.beams = memory[a:b].reshape(2, width, length)
+        self.others = memory[b:c].reshape(3, abi.MOST_OTHERS)
+        self.node_numbers = floats[c:d].reshape(2, room)
+        self.beam_log_probability = floats[d:e].reshape(width, length)
+        self.beam_score, self.other_score = floats[e : e + width], floats[e + width :]
 
     @staticmethod
     def size(room: int, width: int, length: int) -> int:

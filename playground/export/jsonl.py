@@ -33,6 +33,7 @@ from playground.export.limits import (
 from playground.export.outside_texts import OutsideTexts, openings
 from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
+from playground.figures.format import harmless
 from playground.trace import (
     RECORD_TYPES,
     SCHEMA,
@@ -45,9 +46,10 @@ from playground.trace import (
     SweepRecord,
     Trace,
 )
-from playground.trace.checks import header_problems, step_problems, trace_problems
+from playground.trace.checks import Order, header_problems, step_problems, trace_problems
 
 SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
+MIXED = "The file was changed or mixed; save the trace again."
 SHOWN_NAME = 80  # characters of a file's name in a sentence
 
 R = TypeVar("R")
@@ -133,7 +135,7 @@ def parse_trace(name: str, text: str) -> Trace:
 def shown_name(path: str) -> str:
     """A file's name as sentences say it: no folders, no controls, not too long."""
     name = re.split(r"[/\\]", path)[-1]
-    plain = "".join(char if char.isprintable() else "\ufffd" for char in name)
+    plain = harmless(name)
     return (plain if len(plain) <= SHOWN_NAME else plain[:SHOWN_NAME] + "...") or "The file"
 
 
@@ -199,16 +201,18 @@ def _assemble(name: str, lines: Iterator[Line]) -> Trace:
             f"{name} is empty: it holds no header. Choose a .jsonl file that this playground wrote."
         ) from None
     for problem in (*trace_problems(trace), *trace_excess(trace)):
-        raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace again.")
+        raise TraceError(f"{name}: {problem}. {MIXED}")
     return trace
 
 
 def _records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
     """The records of a file, each checked by itself; those of kinds not known here, and sweeps, are left out."""
-    for first in lines:
-        yield _header(name, first)
-        break
-    complete = False
+    first = next(lines, None)
+    if first is None:
+        return
+    header, complete = _header(name, first), False
+    yield header
+    order = Order(header)
     for line in lines:
         kind = line.value.get("type")
         if kind == "header":
@@ -225,6 +229,8 @@ def _records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
         if isinstance(record, StepRecord):
             for problem in step_problems(record):
                 raise _not_a_trace(name, line.number, problem)
+        for problem in order.problems(record):
+            raise TraceError(f"{name}, line {line.number}: {problem}. {MIXED}")
         complete = isinstance(record, Footer)
         yield record
 
@@ -242,8 +248,8 @@ def _header(name: str, line: Line) -> Header:
     ours = SCHEMA_VERSION.split(".")[0]
     if int(version.split(".")[0]) > int(ours):
         raise TraceError(
-            f"{name} has schema version {version}, newer than the {ours}.x that this playground reads. "
-            "Update the playground to open it."
+            f"{name}, line {line.number}: schema version {version} is newer than the {ours}.x that this playground "
+            "reads. Update the playground to open it."
         )
     header = _decode(name, line, Header)
     for problem in (*record_excess(header), *header_problems(header)):

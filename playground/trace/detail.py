@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def _step(step: StepRecord, bytes_of: BytesOf) -> StepRecord:
         clock_ms=round(step.clock_ms, MS_PLACES),
         token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0},
         budget=step.budget,
-        unsent=unsent and replace(unsent, score=unsent_scores),
+        unsent=unsent and UnsentRecord(unsent.token, unsent.parent, unsent.depth, unsent_scores, unsent.total),
     )
 
 
@@ -117,15 +118,9 @@ def _rounded(*rows: Numbers) -> Iterator[Numbers]:
 
 def _unsent(unsent: UnsentRecord, picks: tuple[Pick, ...]) -> UnsentRecord:
     """The first, and those of the others that were picked."""
-    if len(unsent.token) <= KEPT_UNSENT:
-        return unsent
     picked = {(pick.node, pick.token) for pick in picks}
-    others = enumerate(zip(unsent.parent[KEPT_UNSENT:], unsent.token[KEPT_UNSENT:], strict=True), KEPT_UNSENT)
-    places = [*range(KEPT_UNSENT), *(place for place, pair in others if pair in picked)]
-    return UnsentRecord(
-        token=tuple([unsent.token[place] for place in places]),
-        parent=tuple([unsent.parent[place] for place in places]),
-        depth=tuple([unsent.depth[place] for place in places]),
-        score=tuple([unsent.score[place] for place in places]),
-        total=unsent.total,
-    )
+    others = zip(unsent.parent[KEPT_UNSENT:], unsent.token[KEPT_UNSENT:], strict=True)
+    more = [place for place, pair in enumerate(others, KEPT_UNSENT) if pair in picked]
+    rows: tuple[tuple[Any, ...], ...] = (unsent.token, unsent.parent, unsent.depth, unsent.score)
+    token, parent, depth, score = [(*row[:KEPT_UNSENT], *[row[place] for place in more]) for row in rows]
+    return UnsentRecord(token, parent, depth, score, unsent.total)
