@@ -1,17 +1,21 @@
 """Write docs/licences.md: every package of requirements.lock with its version and licence.
 
-`python -m scripts.licences`. Licences are what the installed packages say of themselves; a package that another
-platform alone installs keeps what was written for its name before, and is marked where nothing was.
+`python -m scripts.licences [WHEEL ...]`. Licences are what the installed packages say of themselves, and the wheels
+named (`pip download --no-deps`), which need not fit this platform. A package that is neither keeps what was written
+for its name before, and is marked where nothing was.
 Knows the lock and the packages' metadata, and judges no licence.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from importlib.metadata import PackageMetadata, PackageNotFoundError, PathDistribution, metadata
 from pathlib import Path
+from zipfile import Path as ZipPath
+from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK, PAGE = ROOT / "requirements.lock", ROOT / "docs" / "licences.md"
@@ -50,18 +54,30 @@ def licence_of(name: str) -> str | None:
         told = metadata(name)
     except PackageNotFoundError:
         return None
-    return _expression(told) or _classifiers(told) or _free_text(told) or "not stated"
+    return _stated(told)
 
 
-def page(lock: str, before: str) -> str:
+def licence_in(wheel: Path) -> tuple[str, str]:
+    """The name of a wheel's package, and what it says its licence is."""
+    with ZipFile(wheel) as archive:
+        (place,) = {name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)}
+        told = PathDistribution(ZipPath(archive, place.removesuffix("METADATA"))).metadata
+    return re.sub(r"[-_.]+", "-", told["Name"]).lower(), _stated(told)
+
+
+def page(lock: str, before: str, wheels: Iterable[Path] = ()) -> str:
     """docs/licences.md for the text of a lock; `before` is the page as it stands."""
-    known = {name: licence for name, _, licence, _ in _ROW.findall(before)}
+    known = {name: licence for name, _, licence, _ in _ROW.findall(before)} | dict(map(licence_in, wheels))
     rows = []
     for package in locked(lock):
         licence = licence_of(package.name) or known.get(package.name, NOT_HERE)
         where = f"`{package.where}`" if package.where else ""
         rows.append(f"| {package.name} | {package.version} | {licence} | {where} |\n")
     return _HEAD + "".join(rows)
+
+
+def _stated(told: PackageMetadata) -> str:
+    return _expression(told) or _classifiers(told) or _free_text(told) or "not stated"
 
 
 def _expression(told: PackageMetadata) -> str:
@@ -85,7 +101,8 @@ def _line(text: str | None) -> str:
 def main() -> None:
     """Write the page."""
     before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    PAGE.write_text(page(LOCK.read_text(encoding="utf-8"), before), encoding="utf-8")
+    wheels = map(Path, sys.argv[1:])
+    PAGE.write_text(page(LOCK.read_text(encoding="utf-8"), before, wheels), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
+from pathlib import Path
+from zipfile import ZipFile
 
-from scripts.licences import LOCK, NOT_HERE, PAGE, licence_of, locked, page
+from scripts.licences import LOCK, NOT_HERE, PAGE, licence_in, licence_of, locked, page
 
 ROWS = re.findall(r"^\| ([\w.-]+) \| (\S+) \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)[1:]
 LOCK_TEXT = LOCK.read_text(encoding="utf-8")
@@ -29,6 +31,16 @@ def test_every_package_has_a_licence() -> None:
 def test_licences_are_read_from_packages() -> None:
     assert (licence_of("gradio"), licence_of("pydantic"), licence_of("no-such-package")) == ("Apache-2.0", "MIT", None)
     assert version("gradio")
+
+
+def test_a_wheel_of_another_platform_can_be_read(tmp_path: Path) -> None:
+    wheel = tmp_path / "no_such_package-2.0-cp313-cp313-win32.whl"
+    with ZipFile(wheel, "w") as archive:
+        told = "Metadata-Version: 2.4\nName: No_Such.Package\nVersion: 2.0\nLicense-Expression: BSD-3-Clause\n"
+        archive.writestr("no_such_package-2.0.dist-info/METADATA", told)
+    assert licence_in(wheel) == ("no-such-package", "BSD-3-Clause")
+    lock = "no-such-package==2.0 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n"
+    assert "| no-such-package | 2.0 | BSD-3-Clause |" in page(lock, page(lock, ""), [wheel])
 
 
 def test_what_was_written_for_another_platform_stays() -> None:

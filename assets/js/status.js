@@ -33,6 +33,7 @@
       this.words = h("span", { class: "rp-quiet", role: "status" });
       this.cards = h("div", { class: "rp-cards" });
       this.asked = false; // this page asked for the pair that is loading
+      this.turn = 0; // counts this page's loads: an answer from before one says nothing of what came of it
       this.details = h(
         "details",
         { class: "rp-pairdetails" },
@@ -69,6 +70,7 @@
     /** The answer to this page's own Load. */
     takeAsked(status) {
       this.asked = true;
+      this.turn += 1;
       this.take(status);
     }
 
@@ -86,9 +88,10 @@
       if (this.watching) return;
       this.watching = true;
       for (;;) {
+        const { turn } = this;
         const status = await this.store.server.pair_status("").catch(() => null);
-        if (status) this.take(status);
-        if (!loading(status ?? this.store.status)) break;
+        if (status && turn === this.turn) this.take(status);
+        if (!loading(this.store.status)) break;
         await pause(ASK_MS);
       }
       this.watching = false;

@@ -75,7 +75,13 @@ PARTS = (
         "faults",
         "a disk without room, and a kill, at every file that a training run puts in its place; afterwards the same "
         "command ends with the weights of an undisturbed run",
-        ("tests/trust/test_faults.py", "tests/distill/test_interrupts.py"),
+        ("tests/trust/test_faults.py",),
+    ),
+    Part(
+        "interrupts",
+        "Ctrl-C at six moments of a small training run: quick, nothing told as done is lost, the drafter is that of "
+        "an unbroken run",
+        ("tests/distill/test_interrupts.py",),
     ),
     Part(
         "decoding",
@@ -104,6 +110,11 @@ PARTS = (
         "Ctrl-C and the page's Stop with a prompt of 8,100 tokens of the default pair, both engines, in seconds "
         "of computing",
         ("tests/trust/test_stop.py",),
+    ),
+    Part(
+        "busy",
+        "two threads of the native engine beside three busy processes a core, against one thread",
+        ("tests/trust/test_busy.py",),
     ),
     Part(
         "soak",

@@ -24,6 +24,7 @@ PROMPTS = 80
 UNFINISHED = ROOT / "scratch" / "trust"  # what an interrupted comparison has compared
 LIBRARIES = ("torch", "transformers", "gradio")
 MARKER = "trust or not trust"
+LIMIT = 1800  # seconds a test may take on a busy machine; what is to be quick says so itself
 PROPERTIES = ("-o", "junit_family=xunit1")  # the form of report that carries figures
 
 
@@ -51,10 +52,20 @@ def run(part: Part, scale: int) -> Record:
 
 
 def _tested(part: Part, scale: int) -> tuple[Outcome, str]:
-    told = f'TRUST_SCALE={scale} python -m pytest -m "{MARKER}" {" ".join(part.tests)}'
+    told = f'TRUST_SCALE={scale} python -m pytest --timeout={LIMIT} -m "{MARKER}" {" ".join(part.tests)}'
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-m", MARKER, *part.tests, f"--junitxml={report}", *PROPERTIES]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            f"--timeout={LIMIT}",
+            "-m",
+            MARKER,
+            *part.tests,
+            f"--junitxml={report}",
+            *PROPERTIES,
+        ]
         code = _ended(command, {"TRUST_SCALE": str(scale)})
         if not report.exists():
             return _broken(f"pytest ended with {code} and left no report"), told

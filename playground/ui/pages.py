@@ -68,7 +68,7 @@ class Pages:
         Raises:
             PlaygroundError: as `begin_run`; the trace is gone or still grows, or another base model made it.
         """
-        session, recorded = self.host.require(owner), self.store.get(key)
+        session, recorded = self._session_with_drafter(owner), self.store.get(key)
         live = self._busy.get(owner)
         if isinstance(live, LiveRun) and live.trace is recorded and not live.over:
             raise PlaygroundError("That run is still going. Wait for its end, or stop it, then run it again.")
@@ -97,13 +97,20 @@ class Pages:
         return sweep
 
     def _checked(self, owner: str, request: RunRequest) -> SessionLike:
-        session = self.host.require(owner)
-        if not self.host.tells_place(owner) and session.info.drafter is None:
-            raise PlaygroundError(
-                f"No drafter is loaded for {session.info.base.name}, which another page loaded. Load a pair under "
-                "Models, or wait until that page has named a drafter."
-            )
+        session = self._session_with_drafter(owner)
         session.check(request)
+        return session
+
+    def _session_with_drafter(self, owner: str) -> SessionLike:
+        session = self.host.require(owner)
+        if session.info.drafter is None:
+            base = session.info.base.name
+            raise PlaygroundError(
+                f"No drafter is loaded for {base}. Name one under Models, or train one: {session.info.training}"
+                if self.host.tells_place(owner)
+                else f"No drafter is loaded for {base}, which another page loaded. Load a pair under Models, or wait "
+                "until that page has named a drafter."
+            )
         return session
 
     def stop(self, owner: str) -> None:

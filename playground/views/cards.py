@@ -42,17 +42,16 @@ def pair_picture(info: SessionInfo, *, tells_place: bool = True) -> PairPicture:
             ("Weights", drafter.file_hash[:12]),
         ],
         "cardText": info.drafter_card,
-        "expect": " ".join((*info.notes, expectation(info.device, info.engine, info.shape))),
+        "expect": " ".join((*info.notes, expectation(info.device, info.engine, info.shape if drafter else ""))),
         "training": info.training if tells_place else "",
     }
 
 
 def expectation(device: str, engine: str, shape: str) -> str:
-    """One sentence on what this device makes of drafting."""
+    """One sentence on what this device makes of drafting; `shape` is empty where there is no drafter to measure."""
     if engine == "native":
-        return (
-            "The CPU kernels give one token and a tree the same bits, so both lanes write one text; the beam shape "
-            f"that pays best here was measured: {shape}."
+        return "The CPU kernels give one token and a tree the same bits, so both lanes write one text" + (
+            f"; the beam shape that pays best here was measured: {shape}." if shape else "."
         )
     if device.lower().startswith(("cuda", "nvidia", "mps")) or "nvidia" in device.lower():
         return "On a GPU a forward over a tree costs little more than one token, so wide beams pay."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,16 @@ def test_without_a_drafter_the_example_shows_and_says_how_to_train_one(browser: 
         assert "no drafter" in page.inner_text(".rp-pairname")
         page.click(".rp-pairdetails summary")
         assert "No drafter" in page.inner_text(".rp-cards") and str(tiny_base) in page.inner_text(".rp-cards")
+        assert "pays best here" not in page.inner_text(".rp-cards"), "there is no drafter to measure a shape with"
 
         assert page.locator(".rp-live .rp-node").count() > 1  # the demo trace, and its views work
         view(page, "steps")
         page.wait_for_selector(".rp-beams tbody tr")
         page.click("#rp-run")
         page.wait_for_selector(".rp-notice.is-error")
-        assert f"python -m playground train --base {tiny_base.resolve()}" in page.inner_text(".rp-notice")
+        told = page.inner_text(".rp-notice")
+        assert f"python -m playground train --base {tiny_base.resolve()}" in told
+        assert "Name one under Models" in told and "--drafter" not in told
         assert page.get_attribute(".rp-app", "data-run").startswith("example-")
         page.close()
 
@@ -62,6 +66,45 @@ def test_no_room_in_memory_names_the_largest_tree_that_fits(
     assert "no room in memory for a tree of 64 nodes over" in told
     assert re.search(r"free\. A tree of \d+ nodes would fit", told)
     run_prompt(page, "There is room again", tokens=10)
+
+
+def test_a_page_is_not_told_of_its_own_pair_as_of_anothers(
+    browser: Any, tiny_base: Path, tiny_drafter: Path, tmp_path: Path
+) -> None:
+    """Also where an answer from before its load comes after it, as on a busy machine."""
+    from playground.session import Session
+
+    other, go_on, held = shutil.copytree(tiny_drafter, tmp_path / "other-drafter"), threading.Event(), list[Any]()
+
+    def opener(base: str | None, drafter: str | None, options: EngineOptions, progress: Any) -> Any:
+        assert not drafter or go_on.wait(60)
+        return Session.open(str(tiny_base), drafter or str(tiny_drafter), CPU, progress)
+
+    def hold_the_first_look(route: Any) -> None:
+        if held or "pair_status" not in (route.request.post_data or ""):
+            route.continue_()
+        else:
+            held.append(route)
+            held.append(route.fetch())
+
+    with serving(opener) as url:
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector(".rp-pair[data-pair=ready]")
+        page.route("**/component_server/**", hold_the_first_look)
+        page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        while len(held) < 2:
+            page.wait_for_timeout(20)
+        page.get_by_role("button", name="Models").click()
+        page.get_by_role("textbox", name="Drafter").fill(str(other))
+        page.click("#rp-load")
+        page.wait_for_selector(".rp-pair[data-pair=loading]")
+        held[0].fulfill(response=held[1])
+        page.wait_for_timeout(200)
+        go_on.set()
+        page.wait_for_function("() => document.querySelector('.rp-pairname').innerText.includes('other-drafter')")
+        assert "Another page" not in page.locator(".rp-notice").all_inner_texts()[0]
+        page.close()
 
 
 def test_another_page_hears_of_a_new_pair_and_runs_on_it(

@@ -27,6 +27,15 @@ def test_every_promise_names_tests_that_are_there() -> None:
             assert any("def test_" in one.read_text(encoding="utf-8") for one in tests), f"{name}: {promise}"
 
 
+def test_every_hole_names_a_test_that_is_there() -> None:
+    """And so does all the rest of the page."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    holes = text.split("| hole | mended by | test |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    assert len(holes) == 10 and all("`tests/" in hole.rsplit(" | ", 1)[1] for hole in holes)
+    named = set(re.findall(r"`(tests/[\w/.]+)`", text))
+    assert len(named) > 20 and all((ROOT / name).exists() for name in named)
+
+
 def test_limits_are_those_of_the_code() -> None:
     """Files that the table of limits names are there."""
     text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")

@@ -46,7 +46,7 @@ def site() -> Iterator[Site]:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     store, session = TraceStore(), Scripted(LONG_RUN, seconds=0.05)
-    session.info = SimpleNamespace(device="cpu", shape="4x3")
+    session.info = SimpleNamespace(device="cpu", drafter="made up", shape="4x3")
     store.add_example("Made up", make_trace(new_tokens=6))
     host: Any = SessionHost(lambda *_: session)  # type: ignore[arg-type, return-value]
     server = serve(host, port=port, block=False, store=store, gone_seconds=SECONDS)

@@ -38,7 +38,7 @@ class Scripted:
 
     def __init__(self, trace: Trace, seconds: float = 0.0) -> None:
         self.trace, self.seconds = trace, seconds
-        self.info = SimpleNamespace(device="cpu")
+        self.info = SimpleNamespace(device="cpu", drafter="made up")
         self.line = Line()
         self.running = 0
         self.most = 0

@@ -22,7 +22,7 @@ class Asked(Scripted):
 
     def __init__(self, trace: Trace, seconds: float = 0.0) -> None:
         super().__init__(trace, seconds)
-        self.info = SimpleNamespace(base=trace.header.base, shape="8x5@beams")
+        self.info = SimpleNamespace(drafter="made up", base=trace.header.base, shape="8x5@beams")
         self.requests: list[Any] = []
 
     def run(self, request: Any, *rest: Any, **more: Any) -> Any:
