@@ -13,13 +13,24 @@ const RULES = {
   // Model output is hostile input: text reaches the page as text nodes only.
   "no-restricted-properties": [
     "error",
-    ...["innerHTML", "outerHTML", "insertAdjacentHTML"].map((property) => ({ property, message: "Use RD.h and RD.put." })),
+    ...["innerHTML", "outerHTML", "insertAdjacentHTML"].map((property) => ({
+      property,
+      message: "Use RD.h and RD.put.",
+    })),
     { object: "document", property: "write", message: "Use RD.h and RD.put." },
   ],
 };
 
 export default [
   js.configs.recommended,
-  { files: ["assets/js/*.js"], languageOptions: { sourceType: "script", globals: globals.browser }, rules: RULES },
-  { files: ["tests/js/*.cjs"], languageOptions: { sourceType: "commonjs", globals: globals.node }, rules: RULES },
+  {
+    files: ["assets/js/*.js"],
+    languageOptions: { sourceType: "script", globals: globals.browser },
+    rules: RULES,
+  },
+  {
+    files: ["tests/js/*.cjs"],
+    languageOptions: { sourceType: "commonjs", globals: globals.node },
+    rules: RULES,
+  },
 ];

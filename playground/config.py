@@ -16,6 +16,7 @@ MAX_BEAM_LENGTH = 16
 MAX_NODES = 256  # of a node budget, the root included
 AUTO_NODES = 64  # the most that a budget chosen step by step takes
 DEFAULT_NODES = 16  # what it takes where nothing is known of the machine's costs
+SWEEP_REPEATS = 3  # races of every beam shape: the fewest that have a median
 COPY_TOKENS = 16  # of a copy tail at most
 MAX_NEW_TOKENS = 32_768
 MAX_TEMPERATURE = 5.0

@@ -11,7 +11,6 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import torch
@@ -24,7 +23,7 @@ from playground.decode.decoding import Decoding, Drafting
 from playground.decode.direct import DirectRunner
 from playground.decode.engine import DraftingLane, PlainLane
 from playground.decode.native_runner import NativeDecoding, NativeRunner
-from playground.decode.race import RaceRecord, race
+from playground.decode.race import race
 from playground.decode.replay import Programs, ReplayedRunner
 from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
@@ -41,17 +40,16 @@ from playground.trace import (
     Footer,
     Header,
     ParityRecord,
-    PlainRecord,
     Progress,
     Record,
     RunSettings,
     SessionInfo,
-    StepRecord,
     Trace,
-    rounded,
+    kept,
 )
 
 AnyDrafter = Drafter | NativeDraftModel
+HOLD_MS = 50.0  # steps are told of twenty times a second at most: a page looks eleven times
 CHARACTERS_PER_TOKEN = 16  # English has about 4; what has more than this does not fit in a window
 
 
@@ -196,8 +194,8 @@ class Session:
         yield trace.header
         drafting, plain = self._lanes(request, drafter)
         with self._explained(request, len(prompt_ids)):
-            for bare in race(drafting, plain, prompt_ids, stop.is_set):
-                record = with_bytes(rounded(bare), self._pair.tokenizer.bytes_of)
+            for bare in race(drafting, plain, prompt_ids, stop.is_set, hold_ms=HOLD_MS):
+                record = bare if isinstance(bare, ParityRecord) else kept(bare, self._pair.tokenizer.bytes_of)
                 trace.add(record)
                 yield record
         cut = drafting.finish_reason is None or (plain is not None and plain.finish_reason is None)
@@ -288,18 +286,6 @@ class Session:
             self._programs.clear()
             footprint, tokens, free = self._needs(request, prompt)
             raise no_room(footprint, request.shape, tokens, 1 + request.race, free) from error
-
-
-def with_bytes(record: RaceRecord, bytes_of: Callable[[int], bytes]) -> RaceRecord:
-    """A lane's record with the bytes of every token it mentions."""
-    if isinstance(record, ParityRecord):
-        return record
-    if isinstance(record, StepRecord):
-        beams = (token for beam in record.beams.tokens for token in beam)
-        mentioned = {*record.tree.token, *record.emitted, *beams, *(record.unsent.token if record.unsent else ())}
-    else:
-        mentioned = {record.token if isinstance(record, PlainRecord) else record.first_root}
-    return replace(record, token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0})
 
 
 def _device_names(pair: Pair) -> str:

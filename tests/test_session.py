@@ -218,7 +218,7 @@ def test_no_room_in_memory_names_a_shape_that_fits(session: Session, monkeypatch
 def test_running_out_of_memory_is_a_sentence_and_the_session_goes_on(
     session: Session, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> Iterator[Record]:
+    def fail(*_: object, **_options: object) -> Iterator[Record]:
         yield PromptRecord("redrafter", 1, 1.0, 1, 0.0, {1: b"a"})
         raise error
 
@@ -230,7 +230,7 @@ def test_running_out_of_memory_is_a_sentence_and_the_session_goes_on(
 
 
 def test_other_failures_are_not_dressed_up(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> Iterator[Record]:
+    def fail(*_: object, **_options: object) -> Iterator[Record]:
         raise RuntimeError("shapes differ")
         yield
 

@@ -1,14 +1,11 @@
-// The stage: header, tabs, views, keyboard. Frames arrive as one JSON string; everything is drawn from the store.
+// The app: frames arrive as one JSON string, everything is drawn from the store; views, keyboard, tour.
 (() => {
   /** @typedef {import("./types").Message} Message */
   /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
-  const { h } = RD;
-  const VIEWS = [["live", "Live"], ["steps", "Steps"], ["mask", "Mask"], ["race", "Race"], ["shapes", "Beam shapes"], ["traces", "Traces"], ["learn", "Learn"]];
+  const { h, VIEWS } = RD;
   const SCRUBBED = ["live", "steps", "mask"];
   const HEROIC = ["live", "race"];
-  const KEYS = [["Ctrl+Enter", "Run"], ["Esc", "Stop, or close what is open"], ["← →", "Step back and forth"], ["Home End", "First and last step"], ["P", "Play and pause"], ["1 … 7", "Switch the view"], ["Tab, then arrows", "Walk the tree"], ["?", "This help"]];
-
   class App {
     constructor(element, server, trigger) {
       this.root = element;
@@ -25,7 +22,11 @@
           stop: () => press("rp-stop"),
           takeShape: (width, length) => this.takeShape(width, length),
         }),
-        traces: new RD.TracesView(this.store, (key) => trigger("upload", { key }), (key) => trigger("retry", { key })),
+        traces: new RD.TracesView(
+          this.store,
+          (key) => trigger("upload", { key }),
+          (key) => trigger("retry", { key }),
+        ),
         learn: new RD.LearnView(() => this.tour.start()),
       };
       this.rail = new RD.Rail(this.store, (settings) => trigger("select", settings));
@@ -33,39 +34,18 @@
         (advice) => this.rail.runWith(advice, () => press("rp-run")),
         () => this.runExactly(),
       );
-      this.build();
+      const stage = RD.buildStage(this);
+      this.app = stage.app;
+      this.scrubBox = stage.scrubBox;
+      this.scrubber = stage.scrubber;
+      this.notice = stage.notice;
+      this.waiting = stage.waiting;
+      this.caption = stage.caption;
+      this.tabs = stage.tabs;
+      this.panels = stage.panels;
+      this.help = stage.help;
       this.listen();
       this.tip = new RD.SourceTip(this.app, this.store);
-    }
-
-    build() {
-      const scrubBox = h("div", { class: "rp-scrubber", "data-tour": "scrubber", role: "group", "aria-label": "Steps of the run" });
-      this.scrubber = new RD.Scrubber(scrubBox, this.store, () => this.views[this.store.view]?.motion ?? null);
-      this.notice = h("div", { class: "rp-notice", role: "alert", hidden: true });
-      this.waiting = h("p", { class: "rp-waiting", role: "status", hidden: true });
-      this.caption = h("p", { class: "rp-caption" });
-      this.tabs = VIEWS.map(([key, title]) => h("button", { type: "button", role: "tab", id: `rp-tab-${key}`, "aria-controls": `rp-view-${key}`, "data-view": key, onclick: () => this.store.setView(key) }, title));
-      this.panels = VIEWS.map(([key]) => h("div", { class: "rp-view", role: "tabpanel", id: `rp-view-${key}`, "aria-labelledby": `rp-tab-${key}`, hidden: true }, this.views[key].element));
-      this.help = h("dialog", { class: "rp-help", "aria-label": "Keyboard" }, h("h2", {}, "Keyboard"), h("dl", {}, KEYS.map(([keys, does]) => h("div", {}, h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does)))), h("button", { type: "button", class: "rp-chip is-strong", onclick: () => this.help.close() }, "Close"));
-      const app = this.root.querySelector(".rp-app");
-      RD.put(
-        app,
-        h(
-          "header",
-          { class: "rp-head" },
-          h("div", { class: "rp-title" }, RD.logo(), h("div", {}, h("h1", {}, "ReDrafter Playground"), this.status.element)),
-          this.caption,
-          h("div", { class: "rp-tools" }, RD.runTools(this.store), h("button", { type: "button", class: "rp-icon", "aria-label": "Light or dark", title: "Light or dark", "data-act": "theme", onclick: flipTheme }, RD.icon("theme")), h("button", { type: "button", class: "rp-icon", "aria-label": "Keyboard help", title: "Keyboard help (?)", onclick: () => this.help.showModal() }, "?")),
-        ),
-        h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
-        this.notice,
-        this.status.lack,
-        h("div", { class: "rp-shared" }, this.waiting, this.hero.element, scrubBox),
-        this.panels,
-        this.help,
-      );
-      this.app = app;
-      this.scrubBox = scrubBox;
     }
 
     listen() {
@@ -77,7 +57,9 @@
       store.on("sweep", () => this.views.shapes.draw());
       store.on("notice", () => this.drawNotice());
       store.on("view", () => this.drawView());
-      this.tabs.forEach((tab, at) => tab.addEventListener("keydown", (event) => this.tabKey(event, at)));
+      this.tabs.forEach((tab, at) =>
+        tab.addEventListener("keydown", (event) => this.tabKey(event, at)),
+      );
       document.addEventListener("keydown", (event) => this.key(event));
       window.addEventListener("resize", () => this.later("step"));
       new ResizeObserver(() => this.later("step")).observe(this.app);
@@ -123,11 +105,19 @@
       dataset.drawn = Number(dataset.drawn ?? 0) + 1;
       document.body.classList.toggle("rp-busy", Boolean(waiting || run?.busy));
       this.waiting.hidden = !waiting;
-      if (waiting) RD.say(this.waiting, waiting.position > 0 ? `Waiting for the device: ${RD.plural(waiting.position, "run")} before yours.` : "Reading the prompt…");
-      RD.say(this.caption, caption(run, this.store.status.pair));
+      if (waiting)
+        RD.say(
+          this.waiting,
+          waiting.position > 0
+            ? `Waiting for the device: ${RD.plural(waiting.position, "run")} before yours.`
+            : "Reading the prompt…",
+        );
+      RD.say(this.caption, RD.runCaption(run, this.store.status.pair));
+      this.caption.title = this.caption.textContent; // cut short where the window is narrow
       this.hero.element.hidden = !HEROIC.includes(view);
       const { pair } = this.store.status;
-      this.hero.draw(run, Boolean(pair?.drafterCard && run?.head?.base === pair.base && run.head.drafter === pair.drafter));
+      const mine = run?.head?.base === pair?.base && run?.head?.drafter === pair?.drafter;
+      this.hero.draw(run, pair?.drafterCard && mine ? pair : null);
       this.rail.draw();
       this.scrubBox.hidden = !SCRUBBED.includes(view);
       this.caption.hidden = ["shapes", "traces", "learn"].includes(view);
@@ -153,7 +143,21 @@
       const { notice } = this.store;
       this.notice.hidden = !notice;
       this.notice.className = `rp-notice is-${notice?.tone}`;
-      if (notice) RD.put(this.notice, h("span", {}, notice.message), h("button", { type: "button", class: "rp-icon", "aria-label": "Dismiss", onclick: () => this.store.tell(null, null) }, RD.icon("close")));
+      if (notice)
+        RD.put(
+          this.notice,
+          h("span", {}, notice.message),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "rp-icon",
+              "aria-label": "Dismiss",
+              onclick: () => this.store.tell(null, null),
+            },
+            RD.icon("close"),
+          ),
+        );
       else RD.put(this.notice);
     }
 
@@ -166,12 +170,19 @@
       else if (frame.kind === "said") this.store.tell(frame.tone, frame.message);
       else if (frame.kind === "loading") this.status.takeAsked(frame.status);
       else if (frame.kind === "sweep") {
-        this.store.sweep = frame.state === "failed" && !("surface" in frame && frame.surface) ? { ...this.store.sweep, ...frame, surface: this.store.sweep?.surface } : frame;
+        this.store.sweep =
+          frame.state === "failed" && !("surface" in frame && frame.surface)
+            ? { ...this.store.sweep, ...frame, surface: this.store.sweep?.surface }
+            : frame;
         if (frame.state === "failed") this.store.tell("error", frame.message);
         this.store.emit("sweep");
       } else {
         if (frame.state === "queued" || frame.state === "prompt") this.store.tell(null, null);
-        if (frame.state === "queued" || (frame.state === "prompt" && !("head" in frame && frame.head))) this.comeIntoView();
+        if (
+          frame.state === "queued" ||
+          (frame.state === "prompt" && !("head" in frame && frame.head))
+        )
+          this.comeIntoView();
         this.store.takeFrame(frame);
         this.status.expect(frame);
       }
@@ -179,14 +190,16 @@
 
     /** In a narrow window the stage lies below the rail: a run that begins brings it up. */
     comeIntoView() {
-      if (this.app.getBoundingClientRect().top > innerHeight / 2) this.app.scrollIntoView({ behavior: RD.calm() ? "auto" : "smooth" });
+      if (this.app.getBoundingClientRect().top > innerHeight / 2)
+        this.app.scrollIntoView({ behavior: RD.calm() ? "auto" : "smooth" });
     }
 
     /** @param {Hello} frame */
     greet(frame) {
       this.views.learn.setGlossary(frame.glossary);
       this.views.traces.setExamples(frame.examples);
-      const openExample = () => (frame.examples.length ? this.views.traces.openExample(frame.examples[0][0]) : undefined);
+      const openExample = () =>
+        frame.examples.length ? this.views.traces.openExample(frame.examples[0][0]) : undefined;
       this.tour = new RD.Tour(this.app, this.store, frame.tour, openExample);
       this.status.take(frame.status);
       if (frame.example) {
@@ -202,11 +215,17 @@
     /** Where the lanes differed: the same run in a format in which they agree. */
     async runExactly() {
       const { run, status, server } = this.store;
-      const answer = await server.load_exactly([]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
+      const answer = await server
+        .load_exactly([])
+        .catch(() => ({ error: "The server does not answer. Is it still running?" }));
       if (!("state" in answer)) return this.store.tell("error", answer.error);
-      this.store.tell("info", "Loading the model in a format in which both lanes agree. The same run begins when it is there.");
+      this.store.tell(
+        "info",
+        "Loading the model in a number format in which both lanes agree. The same run starts when it is ready.",
+      );
       this.status.takeAsked(answer);
-      if (await this.status.next(status.revision)) this.rail.runWith(run.head, () => press("rp-run"));
+      if (await this.status.next(status.revision))
+        this.rail.runWith(run.head, () => press("rp-run"));
       return undefined;
     }
 
@@ -216,7 +235,9 @@
     }
 
     tabKey(event, at) {
-      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: VIEWS.length - 1 }[event.key];
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: VIEWS.length - 1 }[
+        event.key
+      ];
       if (to === undefined) return;
       event.preventDefault();
       event.stopPropagation();
@@ -233,12 +254,21 @@
       }
       if (event.key === "Escape") {
         if (this.tour?.running) this.tour.end();
-        else if (document.body.classList.contains("rp-busy") || ["queued", "running"].includes(this.store.sweep?.state)) press("rp-stop");
+        else if (
+          document.body.classList.contains("rp-busy") ||
+          ["queued", "running"].includes(this.store.sweep?.state)
+        )
+          press("rp-stop");
         else this.store.tell(null, null);
         return;
       }
       if (event.ctrlKey || event.metaKey || event.altKey || this.help.open) return;
-      if (event.target.closest?.("input, textarea, select, [contenteditable], [role=slider], [role=listbox]")) return;
+      if (
+        event.target.closest?.(
+          "input, textarea, select, [contenteditable], [role=slider], [role=listbox]",
+        )
+      )
+        return;
       if (this.tour?.key(event.key)) event.preventDefault();
       else if (event.key === "?") this.help.showModal();
       else if (/^[1-7]$/.test(event.key)) this.store.setView(VIEWS[Number(event.key) - 1][0]);
@@ -246,25 +276,17 @@
     }
 
     scrubKey(event) {
-      const act = { ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last", p: "play" }[event.key];
+      const act = {
+        ArrowLeft: "previous",
+        ArrowRight: "next",
+        Home: "first",
+        End: "last",
+        p: "play",
+      }[event.key];
       if (!act) return;
       event.preventDefault();
       this.scrubber.act(act);
     }
-  }
-
-  /** What made the run shown: the pair only where it is not the one loaded. */
-  function caption(run, pair) {
-    const { head } = run ?? {};
-    if (!head) return "";
-    const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
-    const example = run.key.startsWith("example-") ? "Example, recorded: " : "";
-    const budget = { auto: ", nodes as they pay", beams: "" }[head.nodes] ?? `, ${head.nodes} nodes`;
-    const cut = run.complete === false && !run.busy ? " · cut off, no summary" : "";
-    const own = pair && pair.base === head.base && pair.drafter === head.drafter;
-    const names = own ? "" : `${head.base} with ${head.drafter}, `;
-    const where = own && pair.device === head.device && pair.dtype === head.dtype ? "" : `, ${head.device}, ${head.dtype}`;
-    return `${example}${names}${head.width} × ${head.length} beams${budget}, ${sampling}${where}${cut}`;
   }
 
   /** Press a Gradio button by its id (the id may sit on a wrapper). */
@@ -272,17 +294,6 @@
     const found = document.getElementById(id);
     (found?.matches("button") ? found : found?.querySelector("button"))?.click();
   }
-
-  function flipTheme() {
-    const dark = document.body.classList.toggle("dark");
-    localStorage.setItem("redrafter-theme", dark ? "dark" : "light");
-    RD.store.emit("step");
-  }
-
-  RD.logo = () => {
-    const { s } = RD;
-    return s("svg", { class: "rp-logo", viewBox: "0 0 32 32", "aria-hidden": "true" }, s("rect", { width: 32, height: 32, rx: 8 }), s("path", { d: "M8 16h6M14 16c4 0 3-7 8-7M14 16c4 0 3 7 8 7" }), s("circle", { cx: 8, cy: 16, r: 2.6 }), s("circle", { cx: 23, cy: 9, r: 2.6 }), s("circle", { class: "is-accepted", cx: 23, cy: 23, r: 2.6 }));
-  };
 
   RD.shownKey = () => RD.store?.run?.key ?? "";
 

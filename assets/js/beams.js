@@ -24,7 +24,12 @@
       this.rows = [];
       this.step = null;
       this.whole = false;
-      this.more = h("button", { type: "button", class: "rp-chip is-small", "data-act": "beams", onclick: () => this.flip() });
+      this.more = h("button", {
+        type: "button",
+        class: "rp-chip is-small",
+        "data-act": "beams",
+        onclick: () => this.flip(),
+      });
     }
 
     flip() {
@@ -39,7 +44,11 @@
       if (step === this.step) return this.light();
       this.step = step;
       if (!step) return RD.put(this.box);
-      if (!step.beams.length) return RD.put(this.box, h("p", { class: "rp-quiet" }, "No beams stand in this step's record."));
+      if (!step.beams.length)
+        return RD.put(
+          this.box,
+          h("p", { class: "rp-quiet" }, "This step's record holds no beams."),
+        );
       const shown = this.whole ? step.beams : firstBeams(step.beams);
       this.rows = shown.map((beam) => this.row(step, beam));
       this.more.hidden = step.beams.length === shown.length && !this.whole;
@@ -52,8 +61,30 @@
           "table",
           { class: "rp-beams" },
           h("caption", { class: "rp-hidden" }, "Draft beams, best score first"),
-          h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Beam"), h("th", { scope: "col", title: "Probability of the whole beam, by the drafter. With sampling, beams are ordered with the seeded noise added." }, "p"), heads)),
-          h("tbody", {}, this.rows.map((item) => item.element)),
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              h("th", { scope: "col" }, "Beam"),
+              h(
+                "th",
+                {
+                  scope: "col",
+                  title:
+                    "Probability of the whole beam, by the drafter. With sampling, beams are ordered with the seeded noise added.",
+                },
+                "p",
+              ),
+              heads,
+            ),
+          ),
+          h(
+            "tbody",
+            {},
+            this.rows.map((item) => item.element),
+          ),
         ),
         step.beams.length > FIRST && this.more,
       );
@@ -70,7 +101,11 @@
         return h(
           "td",
           { class: `rp-beamcell is-${status.name}`, "data-node": node },
-          h("span", { class: "rp-cellglyph", "aria-label": status.title, role: "img" }, status.glyph),
+          h(
+            "span",
+            { class: "rp-cellglyph", "aria-label": status.title, role: "img" },
+            status.glyph,
+          ),
           h("bdi", { class: "rp-mono" }, RD.clip(step.nodes.label[node], 14)),
         );
       });

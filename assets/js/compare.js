@@ -13,14 +13,22 @@
     constructor(name, server, tell, goTo) {
       this.store = new RD.Store(server);
       this.store.tell = tell;
-      const box = (words) => h("div", { class: "rp-sidetext", role: "region", "aria-label": `${name} run, ${words}` });
+      const box = (words) =>
+        h("div", { class: "rp-sidetext", role: "region", "aria-label": `${name} run, ${words}` });
       this.boxes = [box("up to the first difference"), box("from the first difference on")];
-      this.texts = this.boxes.map((one) => new RD.TextView(one, { onstep: (step) => goTo(this.placeOf(step)) }));
+      this.texts = this.boxes.map(
+        (one) => new RD.TextView(one, { onstep: (step) => goTo(this.placeOf(step)) }),
+      );
       this.title = h("h3", {});
       this.where = h("p", { class: "rp-quiet", role: "status", "data-figure": "verdict" });
       this.treeBox = h("div", { class: "rp-treebox" });
       this.tree = new RD.TreeView(this.treeBox, this.store, () => 340);
-      this.treePart = h("section", { class: "rp-sidetree", "aria-label": `Tree of the ${name.toLowerCase()} run` }, this.where, this.treeBox);
+      this.treePart = h(
+        "section",
+        { class: "rp-sidetree", "aria-label": `Tree of the ${name.toLowerCase()} run` },
+        this.where,
+        this.treeBox,
+      );
       this.store.on("step", () => this.drawStep());
       this.store.on("light", () => this.tree.light());
     }
@@ -36,7 +44,10 @@
 
     /** The first new token that a step wrote. */
     placeOf(step) {
-      return Math.max(0, this.items.findIndex(([, , from]) => from === step));
+      return Math.max(
+        0,
+        this.items.findIndex(([, , from]) => from === step),
+      );
     }
 
     /** The step that wrote the token at a place, the last one behind the text's end. */
@@ -70,31 +81,100 @@
       this.store = store;
       this.again = again;
       this.place = 0;
-      this.sides = NAMES.map((name) => new Side(name, store.server, (tone, message) => store.tell(tone, message), (place) => this.goTo(place)));
-      this.picks = NAMES.map((name) => h("select", { class: "rp-select", "aria-label": `${name} run`, onchange: () => this.choose() }));
+      this.sides = NAMES.map(
+        (name) =>
+          new Side(
+            name,
+            store.server,
+            (tone, message) => store.tell(tone, message),
+            (place) => this.goTo(place),
+          ),
+      );
+      this.picks = NAMES.map((name) =>
+        h("select", {
+          class: "rp-select",
+          "aria-label": `${name} run`,
+          onchange: () => this.choose(),
+        }),
+      );
       this.said = h("p", { class: "rp-verdict", role: "status", "data-figure": "claims" });
       this.claims = h("ul", { class: "rp-claims", "data-figure": "claims" });
       this.words = h("ul", { class: "rp-comparison", "data-figure": "claims" });
-      this.figures = h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "Figures of both runs" });
-      this.settings = h("div", { class: "rp-scroll", tabindex: 0, role: "region", "aria-label": "What is set or loaded differently" });
-      this.range = h("input", { type: "range", min: 0, value: 0, class: "rp-range", "aria-label": "Place in the text", oninput: () => this.goTo(Number(this.range.value)) });
+      this.figures = h("div", {
+        class: "rp-scroll",
+        tabindex: 0,
+        role: "region",
+        "aria-label": "Figures of both runs",
+      });
+      this.settings = h("div", {
+        class: "rp-scroll",
+        tabindex: 0,
+        role: "region",
+        "aria-label": "What is set or loaded differently",
+      });
+      this.range = h("input", {
+        type: "range",
+        min: 0,
+        value: 0,
+        class: "rp-range",
+        "aria-label": "Place in the text",
+        oninput: () => this.goTo(Number(this.range.value)),
+      });
       this.meeting = h("p", { class: "rp-meeting", role: "status", "data-figure": "meeting" });
-      const step = (by, label, text) => h("button", { type: "button", class: "rp-icon", "aria-label": label, title: label, onclick: () => this.move(by) }, text);
+      const step = (by, label, text) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "rp-icon",
+            "aria-label": label,
+            title: label,
+            onclick: () => this.move(by),
+          },
+          text,
+        );
       const grid = (name, ...cells) => h("div", { class: `rp-sides ${name}` }, cells);
       this.body = h(
         "div",
         { class: "rp-twobody", hidden: true },
         this.claims,
         this.words,
-        grid("rp-sidetitles", this.sides.map((side) => side.title)),
-        h("div", { class: "rp-sidescroll", tabindex: 0, role: "region", "aria-label": "Both texts" }, grid("", this.sides.map((side) => side.boxes[0]), this.sides.map((side) => side.boxes[1]))),
-        h("div", { class: "rp-row" }, step(-1, "Step before, of the first run", "‹"), this.range, step(1, "Next step, of the first run", "›")),
+        grid(
+          "rp-sidetitles",
+          this.sides.map((side) => side.title),
+        ),
+        h(
+          "div",
+          { class: "rp-sidescroll", tabindex: 0, role: "region", "aria-label": "Both texts" },
+          grid(
+            "",
+            this.sides.map((side) => side.boxes[0]),
+            this.sides.map((side) => side.boxes[1]),
+          ),
+        ),
+        h(
+          "div",
+          { class: "rp-row" },
+          step(-1, "Step before, of the first run", "‹"),
+          this.range,
+          step(1, "Next step, of the first run", "›"),
+        ),
         this.meeting,
-        grid("", this.sides.map((side) => side.treePart)),
+        grid(
+          "",
+          this.sides.map((side) => side.treePart),
+        ),
         h("details", { open: true }, h("summary", {}, "Figures beside each other"), this.figures),
         h("details", {}, h("summary", {}, "What is set or loaded differently"), this.settings),
       );
-      this.element = h("section", { class: "rp-panel rp-two", "aria-label": "Two runs" }, h("h2", {}, "Two runs side by side"), h("div", { class: "rp-row" }, this.picks), this.said, this.body);
+      this.element = h(
+        "section",
+        { class: "rp-panel rp-two", "aria-label": "Two runs" },
+        h("h2", {}, "Two runs side by side"),
+        h("div", { class: "rp-row" }, this.picks),
+        this.said,
+        this.body,
+      );
       this.known = new Set(); // runs made again that were shown
       /** @type {SidesPicture | null} */
       this.found = null;
@@ -121,7 +201,15 @@
 
     /** The run made again is over. */
     arrived() {
-      const made = this.waiting && this.store.runs.find((run) => run.again === this.waiting.key && !run.busy && run.figures?.finish && !this.known.has(run));
+      const made =
+        this.waiting &&
+        this.store.runs.find(
+          (run) =>
+            run.again === this.waiting.key &&
+            !run.busy &&
+            run.figures?.finish &&
+            !this.known.has(run),
+        );
       if (!made) return;
       this.known.add(made);
       const { waiting } = this;
@@ -130,7 +218,9 @@
     }
 
     choose() {
-      const [left, right] = this.picks.map((pick) => this.store.runs.find((run) => run.key === pick.value));
+      const [left, right] = this.picks.map((pick) =>
+        this.store.runs.find((run) => run.key === pick.value),
+      );
       if (left && right) this.show(left, right);
     }
 
@@ -148,7 +238,9 @@
       this.offer();
       RD.say(this.said, "Comparing…");
       /** @type {SidesPicture | Failure} */
-      const found = await this.store.server.side_by_side([left.key, right.key]).catch(() => ({ error: "The server does not answer. Is it still running?" }));
+      const found = await this.store.server
+        .side_by_side([left.key, right.key])
+        .catch(() => ({ error: "The server does not answer. Is it still running?" }));
       if (this.pair?.[0] !== left || this.pair[1] !== right) return;
       if ("error" in found) {
         RD.say(this.said, found.error);
@@ -164,17 +256,70 @@
 
     /** @param {SidesPicture} found */
     fill(found, verified) {
-      const differ = found.claims.filter((claim) => claim.agrees === false).map((claim) => claim.what);
-      const verdict = differ.length ? `Run again here: ${differ.join(", ")} came out otherwise.` : "Run again here: everything that was recorded came out the same.";
+      const differ = found.claims
+        .filter((claim) => claim.agrees === false)
+        .map((claim) => claim.what);
+      const verdict = differ.length
+        ? `Run again here: ${differ.join(", ")} came out otherwise.`
+        : "Run again here: everything that was recorded came out the same.";
       RD.say(this.said, verified ? `${verdict} ${found.expectation}` : apart(found));
       this.claims.hidden = !verified;
       RD.put(this.claims, found.claims.map(claimItem));
-      RD.put(this.words, found.words.map((line) => h("li", {}, h("bdi", {}, line))));
-      const head = (names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
-      const rows = (all, source) => h("tbody", {}, all.map(([name, ...cells]) => h("tr", source(name), h("th", { scope: "row", ...source(name) }, name), cells.map((cell) => h("td", {}, h("bdi", {}, cell))))));
-      const sources = new Map(found.sources.map(([name, left, right]) => [name, `First run, ${left}. Second run, ${right}.`]));
-      RD.put(this.figures, h("table", { class: "rp-table" }, head(found.columns), rows(found.rows, (name) => ({ "data-source": sources.get(name.split(".")[0]) }))));
-      RD.put(this.settings, found.differences.length ? h("table", { class: "rp-table" }, head(["What", ...NAMES]), rows(found.differences, () => ({ "data-source": "As the headers of both traces say" }))) : h("p", { class: "rp-quiet" }, "Nothing."));
+      RD.put(
+        this.words,
+        found.words.map((line) => h("li", {}, h("bdi", {}, line))),
+      );
+      const head = (names) =>
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            names.map((name) => h("th", { scope: "col" }, name)),
+          ),
+        );
+      const rows = (all, source) =>
+        h(
+          "tbody",
+          {},
+          all.map(([name, ...cells]) =>
+            h(
+              "tr",
+              source(name),
+              h("th", { scope: "row", ...source(name) }, readable(name)),
+              cells.map((cell) => h("td", {}, h("bdi", {}, cell))),
+            ),
+          ),
+        );
+      const sources = new Map(
+        found.sources.map(([name, left, right]) => [
+          name,
+          `First run, ${left}. Second run, ${right}.`,
+        ]),
+      );
+      RD.put(
+        this.figures,
+        h(
+          "table",
+          { class: "rp-table" },
+          head(found.columns),
+          rows(found.rows, (name) => ({ "data-source": sources.get(name.split(".")[0]) })),
+        ),
+      );
+      RD.put(
+        this.settings,
+        found.differences.length
+          ? h(
+              "table",
+              { class: "rp-table" },
+              head(["What", ...NAMES]),
+              rows(found.differences, () => ({
+                "data-source": "As the headers of both traces say",
+              })),
+            )
+          : h("p", { class: "rp-quiet" }, "Nothing."),
+      );
       this.range.max = Math.max(0, ...this.sides.map((side) => side.items.length - 1));
     }
 
@@ -189,7 +334,9 @@
     /** To the first run's step before or after. */
     move(by) {
       const [first] = this.sides;
-      this.goTo(first.placeOf(Math.max(0, Math.min(first.store.run.steps - 1, first.store.index + by))));
+      this.goTo(
+        first.placeOf(Math.max(0, Math.min(first.store.run.steps - 1, first.store.index + by))),
+      );
     }
 
     drawPlace() {
@@ -197,7 +344,11 @@
       const shortest = Math.min(...this.sides.map((side) => side.items.length));
       for (const side of this.sides) side.drawText(parts ?? shortest, parts !== null);
       RD.say(this.meeting, this.meetingWords());
-      Object.assign(this.element.dataset, { place: this.place, left: this.sides[0].store.index, right: this.sides[1].store.index });
+      Object.assign(this.element.dataset, {
+        place: this.place,
+        left: this.sides[0].store.index,
+        right: this.sides[1].store.index,
+      });
       this.bring();
     }
 
@@ -206,9 +357,15 @@
       const where = `New token ${this.place + 1}: written by step ${left + 1} of the first run and step ${right + 1} of the second. `;
       /** @type {MeetingPicture | undefined} */
       const met = this.found.meetings.find((one) => one.left === left && one.right === right);
-      if (met) return `${where}Both steps start at the same place: ${met.sameTree ? "the same tree" : "another tree"}, ${met.samePicks ? "the same picks" : "other picks"}.`;
+      if (met)
+        return `${where}Both steps start at the same place: ${met.sameTree ? "the same tree" : "another tree"}, ${met.samePicks ? "the same picks" : "other picks"}.`;
       const parts = this.found.firstDifference;
-      return where + (parts !== null && this.place >= parts ? "The texts have parted." : "The steps start at different places.");
+      return (
+        where +
+        (parts !== null && this.place >= parts
+          ? "The texts have parted."
+          : "The steps start at different places.")
+      );
     }
 
     /** Scroll the texts, never the page, to the step shown. */
@@ -216,8 +373,10 @@
       const scroll = this.body.querySelector(".rp-sidescroll");
       const now = scroll.querySelector(".is-now");
       if (!now || scroll.scrollHeight <= scroll.clientHeight) return;
-      const top = now.getBoundingClientRect().top - scroll.getBoundingClientRect().top + scroll.scrollTop;
-      if (top < scroll.scrollTop || top + 24 > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = top - scroll.clientHeight / 3;
+      const top =
+        now.getBoundingClientRect().top - scroll.getBoundingClientRect().top + scroll.scrollTop;
+      if (top < scroll.scrollTop || top + 24 > scroll.scrollTop + scroll.clientHeight)
+        scroll.scrollTop = top - scroll.clientHeight / 3;
     }
 
     /** The view is seen: lists anew, and trees that had no room. */
@@ -233,11 +392,27 @@
       const offered = JSON.stringify(names);
       if (this.offered !== offered) {
         this.offered = offered;
-        for (const pick of this.picks) RD.put(pick, h("option", { value: "" }, "Choose a run"), names.map(([value, name]) => h("option", { value }, name)));
+        for (const pick of this.picks)
+          RD.put(
+            pick,
+            h("option", { value: "" }, "Choose a run"),
+            names.map(([value, name]) => h("option", { value }, name)),
+          );
       }
       this.picks.forEach((pick, at) => (pick.value = this.pair?.[at].key ?? ""));
-      if (!this.asked) RD.say(this.said, runs.length < 2 ? "Make or open a second run, then choose two." : "Choose two runs, or press Compare at one of them.");
+      if (!this.asked)
+        RD.say(
+          this.said,
+          runs.length < 2
+            ? "Make or open a second run, then choose two."
+            : "Choose two runs, or press Compare at one of them.",
+        );
     }
+  }
+
+  /** `stage_ms.draft` as words; what follows a dot is a part. */
+  function readable(name) {
+    return name.replaceAll("_", " ").replace(".", ": ");
   }
 
   /**
@@ -245,15 +420,25 @@
    * @param {SidesPicture} found
    */
   function apart({ samePrompt, differences }) {
-    const names = differences.map(([name]) => name.replace("settings.", ""));
+    const names = differences.map(([name]) => readable(name.replace("settings.", "")));
     const prompt = samePrompt ? "The same prompt" : "Two prompts";
     return `${prompt}, ${names.length ? `set or loaded differently: ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}.` : "the same settings and models."}`;
   }
 
   /** @param {ClaimPicture} claim */
   function claimItem({ what, agrees, words }) {
-    const [sign, said, kind] = agrees === null ? ["–", "not compared", "none"] : agrees ? ["✓", "the same", "same"] : ["≠", "different", "different"];
-    return h("li", { class: `is-${kind}`, "data-claim": what, "data-agrees": String(agrees) }, h("b", {}, `${sign} ${what}: ${said}`), h("span", { class: "rp-quiet" }, words));
+    const [sign, said, kind] =
+      agrees === null
+        ? ["–", "not compared", "none"]
+        : agrees
+          ? ["✓", "the same", "same"]
+          : ["≠", "different", "different"];
+    return h(
+      "li",
+      { class: `is-${kind}`, "data-claim": what, "data-agrees": String(agrees) },
+      h("b", {}, `${sign} ${what}: ${said}`),
+      h("span", { class: "rp-quiet" }, words),
+    );
   }
 
   RD.CompareView = CompareView;

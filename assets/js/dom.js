@@ -24,7 +24,8 @@
   RD.h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
 
   /** An SVG element. */
-  RD.s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+  RD.s = (tag, attributes, ...children) =>
+    fill(document.createElementNS(SVG, tag), attributes, children);
 
   /** Replace an element's children. */
   RD.put = (element, ...children) => {
@@ -32,6 +33,40 @@
     append(fragment, children);
     element.replaceChildren(fragment);
   };
+
+  /**
+   * Rows named by data-key, cell by cell only where something changed: what has the focus keeps it while others grow.
+   * @param {HTMLElement} list
+   * @param {HTMLElement[]} fresh
+   */
+  RD.putRows = (list, fresh) => {
+    const held = /** @type {HTMLElement} */ (
+      list.contains(document.activeElement) && document.activeElement
+    );
+    const row = held && /** @type {HTMLElement | null} */ (held.closest("[data-key]"));
+    const known = new Map([...list.children].map((old) => [old.getAttribute("data-key"), old]));
+    fresh.forEach((made, at) => {
+      const old = known.get(made.getAttribute("data-key"));
+      const kept = old ? takeOver(old, made) : made;
+      if (list.children[at] !== kept) list.insertBefore(kept, list.children[at] ?? null);
+    });
+    while (list.children.length > fresh.length) list.lastElementChild.remove();
+    if (!row || document.activeElement === held) return;
+    const now = list.querySelector(
+      `[data-key="${CSS.escape(row.dataset.key)}"] [data-act="${CSS.escape(held.dataset.act ?? "")}"]`,
+    );
+    if (now instanceof HTMLElement) now.focus({ preventScroll: true });
+  };
+
+  /** A row as another says it. */
+  function takeOver(row, made) {
+    row.className = made.className;
+    [...made.children].forEach((cell, at) => {
+      const old = row.children[at];
+      if (!old.isEqualNode(cell)) old.replaceWith(cell);
+    });
+    return row;
+  }
 
   /** Set text only where it changed. */
   RD.say = (element, text) => {

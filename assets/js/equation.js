@@ -3,6 +3,8 @@
   /** @typedef {import("./types").EquationPicture} EquationPicture */
   /** @typedef {import("./types").AdvicePicture} AdvicePicture */
   /** @typedef {import("./types").Figures} Figures */
+  /** @typedef {import("./types").HeadPicture} HeadPicture */
+  /** @typedef {import("./types").PairPicture} PairPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
 
@@ -15,8 +17,10 @@
       this.take = take;
       this.values = {};
       const value = (name, tag = "b") => (this.values[name] = h(tag, { "data-figure": name }, "–"));
-      const term = (name, words, kind = "") => h("div", { class: `rp-term ${kind}` }, value(name), h("span", {}, words));
-      const sign = (text, words) => h("span", { class: "rp-sign", role: "img", "aria-label": words }, text);
+      const term = (name, words, kind = "") =>
+        h("div", { class: `rp-term ${kind}` }, value(name), h("span", {}, words));
+      const sign = (text, words) =>
+        h("span", { class: "rp-sign", role: "img", "aria-label": words }, text);
       this.costBar = h("div", { class: "rp-bar" });
       this.gainBar = h("div", { class: "rp-bar" });
       this.costKey = h("div", { class: "rp-costkey" });
@@ -33,8 +37,25 @@
       );
       this.verdict = h("span", { class: "rp-tag" });
       this.words = value("sentence", "span");
-      this.advice = h("button", { type: "button", class: "rp-chip is-strong is-small", "data-act": "advice", hidden: true });
-      this.exactly = h("button", { type: "button", class: "rp-chip is-small", "data-act": "exactly", title: "Loads this model in the number format in which both lanes agree, and runs the same prompt and settings again", hidden: true, onclick: exactly }, "Run again exactly");
+      this.advice = h("button", {
+        type: "button",
+        class: "rp-chip is-strong is-small",
+        "data-act": "advice",
+        hidden: true,
+      });
+      this.exactly = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-small",
+          "data-act": "exactly",
+          title:
+            "Loads this model in the number format in which both lanes agree, and runs the same prompt and settings again",
+          hidden: true,
+          onclick: exactly,
+        },
+        "Run again exactly",
+      );
       this.parity = h("p", { class: "rp-parity", "data-figure": "parity" });
       this.equation = h(
         "div",
@@ -45,7 +66,8 @@
         sign("=", "equals"),
         term("speedup", "speed-up", "is-result"),
       );
-      const fact = (name, title, hint) => h("div", { title: hint }, h("dt", {}, title), value(name, "dd"));
+      const fact = (name, title, hint) =>
+        h("div", { title: hint }, h("dt", {}, title), value(name, "dd"));
       this.element = h(
         "section",
         { class: "rp-panel rp-hero", "aria-label": "Speed", "data-tour": "equation" },
@@ -70,10 +92,10 @@
     }
 
     /**
-     * @param {{ figures: Figures | null, busy: boolean } | null} run
-     * @param {boolean} mine the pair loaded is the run's
+     * @param {{ figures: Figures | null, busy: boolean, head: HeadPicture } | null} run
+     * @param {PairPicture | null} pair the pair loaded, if it is the run's
      */
-    draw(run, mine = false) {
+    draw(run, pair = null) {
       const figures = run?.figures;
       const equation = figures?.equation ?? null;
       const { values } = this;
@@ -85,14 +107,20 @@
       RD.say(values.speedup, RD.times(equation?.speedup));
       RD.say(this.verdict, verdict ? RD.VERDICTS[verdict] : "");
       this.verdict.hidden = !verdict;
-      RD.say(values.sentence, equation ? equation.words : "Run a prompt: the equation says whether drafting paid, and why.");
+      RD.say(
+        values.sentence,
+        equation
+          ? equation.words
+          : "Run a prompt: the equation says whether drafting paid, and why.",
+      );
       RD.say(values.redrafter, rate(figures?.redrafter));
       RD.say(values.plain, figures && !figures.plain ? "not run" : rate(figures?.plain));
       RD.say(values.overhead, RD.percent(figures?.drafterShare));
       RD.say(values.memory, RD.bytes(figures?.peakMemory));
       RD.drawParity(this.parity, figures);
-      this.exactly.hidden = !mine || run?.busy || !differs(figures);
-      this.drawAdvice(equation?.advice);
+      this.exactly.hidden = !pair || run?.busy || !differs(figures);
+      const lost = equation?.settled && !run.busy && verdict === "loss";
+      this.drawAdvice(equation?.advice ?? (lost && pair ? measuredShape(run.head, pair) : null));
       this.drawBars(equation);
     }
 
@@ -110,7 +138,18 @@
       const room = this.costBar.clientWidth || 400;
       const part = (name, size, texts, title) => {
         const fits = texts.find((text) => text.length * 6.4 + 16 < (size / most) * room) ?? "";
-        return size > 0.004 && h("span", { class: `rp-part is-${name}`, style: `width:${((size / most) * 100).toFixed(2)}%`, title: `${title}: ${RD.number(size, 2)}` }, fits && h("span", {}, fits));
+        return (
+          size > 0.004 &&
+          h(
+            "span",
+            {
+              class: `rp-part is-${name}`,
+              style: `width:${((size / most) * 100).toFixed(2)}%`,
+              title: `${title}: ${RD.number(size, 2)}`,
+            },
+            fits && h("span", {}, fits),
+          )
+        );
       };
       this.balance.setAttribute("aria-label", spoken(equation));
       if (!equation) {
@@ -121,20 +160,64 @@
         const nodes = Math.max(0, (cost ?? 0) - draft - plain);
         RD.put(
           this.costBar,
-          cost === null && h("span", { class: "rp-quiet" }, "not measured: plain decoding did not run"),
-          part("plainstep", plain, ["a plain step"], "The forward over one token that plain decoding needs too"),
-          part("drafting", draft, [`drafting +${RD.number(draft, 2)}`, "drafting"], "What the drafter adds"),
-          part("nodes", nodes, [`more nodes +${RD.number(nodes, 2)}`, "nodes"], "What verifying a tree instead of one token adds"),
+          cost === null &&
+            h("span", { class: "rp-quiet" }, "not measured: plain decoding did not run"),
+          part(
+            "plainstep",
+            plain,
+            ["a plain step"],
+            "The forward over one token that plain decoding needs too",
+          ),
+          part(
+            "drafting",
+            draft,
+            [`drafting +${RD.number(draft, 2)}`, "drafting"],
+            "What the drafter adds",
+          ),
+          part(
+            "nodes",
+            nodes,
+            [`more nodes +${RD.number(nodes, 2)}`, "nodes"],
+            "What verifying a tree instead of one token adds",
+          ),
         );
-        const key = (name, words, size) => h("span", {}, h("span", { class: `rp-swatch is-${name}` }), `${words} ${RD.number(size, 2)}`);
-        RD.put(this.costKey, cost !== null && [key("plainstep", "a plain step", 1), key("drafting", "drafting", draft), key("nodes", "more nodes", equation.nodes)]);
+        const key = (name, words, size) =>
+          h(
+            "span",
+            {},
+            h("span", { class: `rp-swatch is-${name}` }),
+            `${words} ${RD.number(size, 2)}`,
+          );
+        RD.put(
+          this.costKey,
+          cost !== null && [
+            key("plainstep", "a plain step", 1),
+            key("drafting", "drafting", draft),
+            key("nodes", "more nodes", equation.nodes),
+          ],
+        );
         const short = cost === null ? 0 : Math.max(0, cost - tokens);
         const gained = cost === null ? 0 : Math.max(0, tokens - cost);
         RD.put(
           this.gainBar,
-          part("tokens", tokens - gained, [`${RD.number(tokens, 2)} tokens`], "New tokens of a step, up to what it cost"),
-          part("gained", gained, [`gained ${RD.number(gained, 2)}`, `+${RD.number(gained, 2)}`], "Tokens beyond what the step cost"),
-          part("short", short, [`short by ${RD.number(short, 2)}`, `−${RD.number(short, 2)}`], "Tokens that a step lacks to pay for itself"),
+          part(
+            "tokens",
+            tokens - gained,
+            [`${RD.number(tokens, 2)} tokens`],
+            "New tokens of a step, up to what it cost",
+          ),
+          part(
+            "gained",
+            gained,
+            [`gained ${RD.number(gained, 2)}`, `+${RD.number(gained, 2)}`],
+            "Tokens beyond what the step cost",
+          ),
+          part(
+            "short",
+            short,
+            [`short by ${RD.number(short, 2)}`, `−${RD.number(short, 2)}`],
+            "Tokens that a step is short of paying for itself",
+          ),
         );
       }
       this.even.hidden = !cost;
@@ -142,10 +225,29 @@
     }
   }
 
+  /**
+   * Where no smaller shape of the run itself would win: the one measured to pay best here, if it is another.
+   * @param {HeadPicture} head
+   * @param {PairPicture} pair
+   */
+  function measuredShape({ width, length, nodes }, pair) {
+    if (width === pair.width && length === pair.length && nodes === "auto") return null;
+    const shape = `${pair.width} × ${pair.length}, auto nodes`;
+    return {
+      width: pair.width,
+      length: pair.length,
+      nodes: "auto",
+      words: `${shape}: measured to pay best on this machine`,
+    };
+  }
+
   /** @param {EquationPicture | null} equation */
   function spoken(equation) {
     if (!equation) return "No step yet";
-    const cost = equation.cost === null ? "an unknown number of plain steps" : `${RD.number(equation.cost, 2)} plain steps`;
+    const cost =
+      equation.cost === null
+        ? "an unknown number of plain steps"
+        : `${RD.number(equation.cost, 2)} plain steps`;
     return `A step costs ${cost} and writes ${RD.number(equation.tokensPerStep, 2)} tokens`;
   }
 

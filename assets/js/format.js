@@ -55,7 +55,10 @@
   RD.plural = (count, word) => `${RD.number(count, 0)} ${word}${count === 1 ? "" : "s"}`;
 
   RD.ordinal = (rank) => {
-    const tail = rank % 100 > 10 && rank % 100 < 14 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[rank % 10] ?? "th");
+    const tail =
+      rank % 100 > 10 && rank % 100 < 14
+        ? "th"
+        : ({ 1: "st", 2: "nd", 3: "rd" }[rank % 10] ?? "th");
     return `${RD.number(rank, 0)}${tail}`;
   };
 

@@ -21,7 +21,7 @@
 
   function blank(step) {
     const { nodes } = step;
-    const secret = "Not told yet: guess first which branch survives.";
+    const secret = "Hidden until you have guessed which branch survives.";
     return {
       ...step,
       blind: true,
@@ -46,7 +46,8 @@
    */
   RD.judgeGuess = ({ path, nodes }, guess) => {
     let shared = 0;
-    for (let node = guess; node > 0; node = nodes.parent[node]) if (path.includes(node)) shared += 1;
+    for (let node = guess; node > 0; node = nodes.parent[node])
+      if (path.includes(node)) shared += 1;
     if (guess === path.at(-1)) return { mark: "exact", shared };
     return { mark: shared ? "partly" : "wrong", shared };
   };
@@ -55,8 +56,12 @@
   RD.readScore = (text) => {
     try {
       const found = JSON.parse(text ?? "null");
-      const whole = Object.keys(NOBODY).every((name) => Number.isSafeInteger(found?.[name]) && found[name] >= 0);
-      return whole ? { exact: found.exact, partly: found.partly, wrong: found.wrong } : { ...NOBODY };
+      const whole = Object.keys(NOBODY).every(
+        (name) => Number.isSafeInteger(found?.[name]) && found[name] >= 0,
+      );
+      return whole
+        ? { exact: found.exact, partly: found.partly, wrong: found.wrong }
+        : { ...NOBODY };
     } catch {
       return { ...NOBODY };
     }
@@ -70,14 +75,58 @@
       this.on = false;
       this.guesses = new Map(); // what was guessed of a step
       this.score = RD.readScore(localStorage.getItem(KEPT));
-      this.switch = h("button", { type: "button", class: "rp-chip is-small", "data-act": "guess", "aria-pressed": "false", onclick: () => this.flip() }, "Guess first");
+      this.switch = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-small",
+          "data-act": "guess",
+          "aria-pressed": "false",
+          onclick: () => this.flip(),
+        },
+        "Guess first",
+      );
       this.words = h("p", { class: "rp-guesswords", role: "status" });
-      this.take = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "guess-node", onclick: () => this.guess(this.store.selected) });
-      this.none = h("button", { type: "button", class: "rp-chip", "data-act": "guess-none", onclick: () => this.guess(0) }, "None survives");
-      this.next = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "guess-next", onclick: () => this.store.goTo(this.last ? 0 : this.store.index + 1) });
+      this.take = h("button", {
+        type: "button",
+        class: "rp-chip is-strong",
+        "data-act": "guess-node",
+        onclick: () => this.guess(this.store.selected),
+      });
+      this.none = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip",
+          "data-act": "guess-none",
+          onclick: () => this.guess(0),
+        },
+        "None survives",
+      );
+      this.next = h("button", {
+        type: "button",
+        class: "rp-chip is-strong",
+        "data-act": "guess-next",
+        onclick: () => this.store.goTo(this.last ? 0 : this.store.index + 1),
+      });
       this.tally = h("span", { class: "rp-quiet rp-tally" });
-      this.again = h("button", { type: "button", class: "rp-chip is-small", "data-act": "guess-again", onclick: () => this.keep({ ...NOBODY }) }, "Reset score");
-      this.element = h("div", { class: "rp-guess", hidden: true }, this.words, h("div", { class: "rp-row" }, this.take, this.none, this.next), h("div", { class: "rp-row" }, this.tally, this.again));
+      this.again = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-small",
+          "data-act": "guess-again",
+          onclick: () => this.keep({ ...NOBODY }),
+        },
+        "Reset score",
+      );
+      this.element = h(
+        "div",
+        { class: "rp-guess", hidden: true },
+        this.words,
+        h("div", { class: "rp-row" }, this.take, this.none, this.next),
+        h("div", { class: "rp-row" }, this.tally, this.again),
+      );
     }
 
     flip() {
@@ -134,10 +183,20 @@
       this.next.disabled = this.store.run.steps < 2;
       RD.say(this.next, this.last ? "First step" : "Next step");
       this.element.dataset.mark = open ? "open" : this.mark(step);
-      RD.sayExplained(this.words, open ? "Which branch survives? Choose, in the tree, the last token that the base model will accept." : this.told(step));
+      RD.sayExplained(
+        this.words,
+        open
+          ? "Which branch survives? Choose, in the tree, the last token that the base model will accept."
+          : this.told(step),
+      );
       const { exact, partly, wrong } = this.score;
       const all = exact + partly + wrong;
-      RD.say(this.tally, all ? `Score: ${exact} of ${all} exact, ${partly} partly` : "No guess yet. The score stays in this browser.");
+      RD.say(
+        this.tally,
+        all
+          ? `Score: ${exact} of ${all} exact, ${partly} partly`
+          : "No guess yet. The score stays in this browser.",
+      );
       this.again.hidden = !all;
       this.drawChoice(step);
     }
@@ -147,7 +206,12 @@
       const { selected } = this.store;
       const some = selected > 0 && selected < step.nodes.parent.length;
       this.take.disabled = !some;
-      RD.say(this.take, some ? `Survives to ${RD.clip(step.nodes.label[selected], 14)}` : "Choose a token in the tree");
+      RD.say(
+        this.take,
+        some
+          ? `Survives to ${RD.clip(step.nodes.label[selected], 14)}`
+          : "Choose a token in the tree",
+      );
     }
 
     mark(step) {
@@ -157,13 +221,19 @@
 
     told(step) {
       const guess = this.guesses.get(this.key(step));
-      if (guess === undefined) return "This tree is a root alone: there is nothing to guess.";
+      if (guess === undefined) return "This tree is only a root: there is nothing to guess.";
       const { mark, shared } = RD.judgeGuess(step, guess);
       const accepted = step.path.length - 1;
-      if (mark === "exact") return accepted ? `Right: ${RD.plural(accepted, "drafted token")} accepted, as you said.` : "Right: none survived.";
-      if (mark === "partly") return `Partly right: you named ${shared} of ${RD.plural(accepted, "accepted token")}.`;
+      if (mark === "exact")
+        return accepted
+          ? `Right: ${RD.plural(accepted, "drafted token")} accepted, as you said.`
+          : "Right: none survived.";
+      if (mark === "partly")
+        return `Partly right: you named ${shared} of ${RD.plural(accepted, "accepted token")}.`;
       if (!accepted) return "Not this time: none survived.";
-      return guess ? "Not this time: another branch survived." : `Not this time: ${RD.plural(accepted, "drafted token")} survived.`;
+      return guess
+        ? "Not this time: another branch survived."
+        : `Not this time: ${RD.plural(accepted, "drafted token")} survived.`;
     }
   }
 

@@ -21,7 +21,8 @@
       this.plot = null;
       this.of = "";
       store.on("step", () => this.of && this.takes()); // another theme
-      for (const interest of ["pointerenter", "focusin"]) box.addEventListener(interest, () => this.want());
+      for (const interest of ["pointerenter", "focusin"])
+        box.addEventListener(interest, () => this.want());
     }
 
     want() {
@@ -60,7 +61,10 @@
       this.asked = of;
       try {
         /** @type {[any, ChartPicture | Failure]} */
-        const [library, chart] = await Promise.all([RD.plotly(this.store.server), this.store.server.draw_chart([run.key, this.name, this.theme])]);
+        const [library, chart] = await Promise.all([
+          RD.plotly(this.store.server),
+          this.store.server.draw_chart([run.key, this.name, this.theme]),
+        ]);
         if ("error" in chart || this.store.run !== run || run.busy || this.asked !== of) return;
         await this.show(library, chart, of);
       } catch {
@@ -79,7 +83,12 @@
       }
       this.of = of;
       this.plot.setAttribute("aria-label", `${chart.title}; Charts has it with its table`);
-      await library.react(this.plot, data, { ...layout, ...SMALL, font: { ...layout.font, ...SMALL.font }, autosize: true }, RD.plotConfig(this.plot, () => `${RD.runFile(this.store.run)}-${this.name}`));
+      await library.react(
+        this.plot,
+        data,
+        { ...layout, ...SMALL, font: { ...layout.font, ...SMALL.font }, autosize: true },
+        RD.plotConfig(this.plot, () => `${RD.runFile(this.store.run)}-${this.name}`),
+      );
       this.box.dataset.plotly = this.name;
       this.redraw(); // the library is here: its neighbour hands over too
     }

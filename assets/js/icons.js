@@ -15,5 +15,13 @@
   const OPEN = new Set(["previous", "next", "close", "pause"]);
 
   RD.icon = (name) =>
-    s("svg", { class: `rp-svgicon${OPEN.has(name) ? " is-open" : ""}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, s("path", { d: SHAPES[name], "fill-rule": "evenodd" }));
+    s(
+      "svg",
+      {
+        class: `rp-svgicon${OPEN.has(name) ? " is-open" : ""}`,
+        viewBox: "0 0 16 16",
+        "aria-hidden": "true",
+      },
+      s("path", { d: SHAPES[name], "fill-rule": "evenodd" }),
+    );
 })();

@@ -4,10 +4,20 @@
   const RD = window.ReDrafter;
   const { h } = RD;
 
+  const INTRO =
+    "A language model writes one token for each pass through all its weights. Recurrent drafting lets a small drafter guess several tokens ahead, in a few beams; the base model then checks all of them in one pass and keeps those that it would have picked itself. So drafting changes how fast the text comes, not what it says: the two lanes can differ only where rounding tips a near tie, and the page tells you where.";
+
   class LearnView {
     constructor(startTour) {
+      this.intro = h("p", {}, INTRO);
       this.terms = h("dl", { class: "rp-glossary" });
-      this.filter = h("input", { type: "search", class: "rp-input", placeholder: "Find a word", "aria-label": "Find a word", oninput: () => this.drawTerms() });
+      this.filter = h("input", {
+        type: "search",
+        class: "rp-input",
+        placeholder: "Find a word",
+        "aria-label": "Find a word",
+        oninput: () => this.drawTerms(),
+      });
       this.element = h(
         "div",
         { class: "rp-learn" },
@@ -15,10 +25,19 @@
           "section",
           { class: "rp-panel rp-intro", "aria-label": "Tour" },
           h("h2", {}, "What is recurrent drafting?"),
-          h("p", {}, "A language model writes one token for each pass through all its weights. Recurrent drafting lets a tiny network guess several tokens ahead, in a few variants; the model then checks all of them in one pass and keeps what it would have picked itself. So drafting changes how fast the text comes, not what it says: the two lanes can differ only where rounding tips a near tie, and the page tells you where."),
-          h("button", { type: "button", class: "rp-chip is-strong", "data-act": "tour", onclick: startTour }, "Start the tour"),
+          this.intro,
+          h(
+            "button",
+            { type: "button", class: "rp-chip is-strong", "data-act": "tour", onclick: startTour },
+            "Start the tour",
+          ),
         ),
-        h("section", { class: "rp-panel", "aria-label": "Glossary" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Glossary"), this.filter), this.terms),
+        h(
+          "section",
+          { class: "rp-panel", "aria-label": "Glossary" },
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "Glossary"), this.filter),
+          this.terms,
+        ),
       );
       this.glossary = [];
     }
@@ -27,13 +46,23 @@
     setGlossary(glossary) {
       this.glossary = glossary;
       RD.setTerms(glossary);
+      RD.put(this.intro, RD.explained(INTRO));
       this.drawTerms();
     }
 
     drawTerms() {
       const wanted = this.filter.value.trim().toLowerCase();
-      const found = this.glossary.filter(([word, meaning]) => `${word} ${meaning}`.toLowerCase().includes(wanted));
-      RD.put(this.terms, found.length ? found.map(([word, meaning]) => h("div", {}, h("dt", {}, word), h("dd", {}, meaning))) : h("div", {}, h("dt", {}, "Nothing found"), h("dd", {}, "Try another word.")));
+      const found = this.glossary.filter(([word, meaning]) =>
+        `${word} ${meaning}`.toLowerCase().includes(wanted),
+      );
+      RD.put(
+        this.terms,
+        found.length
+          ? found.map(([word, meaning]) =>
+              h("div", {}, h("dt", {}, word), h("dd", {}, RD.explained(meaning, word))),
+            )
+          : h("div", {}, h("dt", {}, "Nothing found"), h("dd", {}, "Try another word.")),
+      );
     }
 
     draw() {}
@@ -54,10 +83,44 @@
       this.title = h("h2", { id: "rp-tourtitle" });
       this.words = h("p", { id: "rp-tourwords" });
       this.where = h("span", { class: "rp-quiet" });
-      this.back = h("button", { type: "button", class: "rp-chip", onclick: () => this.go(this.at - 1) }, "Back");
-      this.next = h("button", { type: "button", class: "rp-chip is-strong", "data-act": "tour-next", onclick: () => this.go(this.at + 1) }, "Next");
-      const end = h("button", { type: "button", class: "rp-icon", "aria-label": "End the tour", onclick: () => this.end() }, RD.icon("close"));
-      this.card = h("div", { class: "rp-tourcard", role: "dialog", "aria-labelledby": "rp-tourtitle", "aria-describedby": "rp-tourwords", hidden: true }, h("header", {}, this.title, end), this.words, h("div", { class: "rp-tourfoot" }, this.where, this.back, this.next));
+      this.back = h(
+        "button",
+        { type: "button", class: "rp-chip", onclick: () => this.go(this.at - 1) },
+        "Back",
+      );
+      this.next = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-strong",
+          "data-act": "tour-next",
+          onclick: () => this.go(this.at + 1),
+        },
+        "Next",
+      );
+      const end = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-icon",
+          "aria-label": "End the tour",
+          onclick: () => this.end(),
+        },
+        RD.icon("close"),
+      );
+      this.card = h(
+        "div",
+        {
+          class: "rp-tourcard",
+          role: "dialog",
+          "aria-labelledby": "rp-tourtitle",
+          "aria-describedby": "rp-tourwords",
+          hidden: true,
+        },
+        h("header", {}, this.title, end),
+        this.words,
+        h("div", { class: "rp-tourfoot" }, this.where, this.back, this.next),
+      );
       root.append(this.ring, this.card);
       window.addEventListener("resize", () => this.place());
       window.addEventListener("scroll", () => this.place(), { passive: true });
@@ -68,7 +131,10 @@
     }
 
     async start() {
-      this.before = { run: this.store.run, focus: /** @type {HTMLElement | null} */ (document.activeElement) };
+      this.before = {
+        run: this.store.run,
+        focus: /** @type {HTMLElement | null} */ (document.activeElement),
+      };
       await this.openExample();
       this.store.goTo(this.store.bestStep());
       this.go(0);
@@ -92,7 +158,7 @@
       const [view, , title, words] = this.stops[at];
       this.store.setView(view);
       RD.say(this.title, title);
-      RD.say(this.words, words);
+      RD.put(this.words, RD.explained(words));
       RD.say(this.where, `${at + 1} of ${this.stops.length}`);
       this.back.disabled = at === 0;
       RD.say(this.next, at === this.stops.length - 1 ? "Done" : "Next");
@@ -105,19 +171,29 @@
     }
 
     target() {
-      return this.root.querySelector(`.rp-view:not([hidden]) [data-tour="${this.stops[this.at][1]}"], .rp-shared [data-tour="${this.stops[this.at][1]}"]`);
+      return this.root.querySelector(
+        `.rp-view:not([hidden]) [data-tour="${this.stops[this.at][1]}"], .rp-shared [data-tour="${this.stops[this.at][1]}"]`,
+      );
     }
 
     place() {
       if (!this.running) return;
       const box = this.target()?.getBoundingClientRect();
       if (!box) return;
-      Object.assign(this.ring.style, { left: `${box.left - 6}px`, top: `${box.top - 6}px`, width: `${box.width + 12}px`, height: `${box.height + 12}px` });
+      Object.assign(this.ring.style, {
+        left: `${box.left - 6}px`,
+        top: `${box.top - 6}px`,
+        width: `${box.width + 12}px`,
+        height: `${box.height + 12}px`,
+      });
       const { offsetWidth: width, offsetHeight: height } = this.card;
       const below = box.bottom + 16 + height < innerHeight;
       const top = below ? box.bottom + 16 : Math.max(12, box.top - height - 16);
       const left = Math.max(12, Math.min(box.left, innerWidth - width - 12));
-      Object.assign(this.card.style, { left: `${left}px`, top: `${Math.min(top, innerHeight - height - 12)}px` });
+      Object.assign(this.card.style, {
+        left: `${left}px`,
+        top: `${Math.min(top, innerHeight - height - 12)}px`,
+      });
     }
 
     end() {

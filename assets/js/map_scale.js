@@ -10,7 +10,11 @@
     const space = (width - THUMB) / Math.max(1, count - 1);
     const bar = Math.max(1, Math.min(WIDEST, count > 1 ? space * 0.8 : WIDEST));
     const x = (step) => THUMB / 2 + (step - from) * (count > 1 ? space : 0);
-    const stepAt = (pixel) => Math.max(from, Math.min(to - 1, from + (count > 1 ? Math.round((pixel - THUMB / 2) / space) : 0)));
+    const stepAt = (pixel) =>
+      Math.max(
+        from,
+        Math.min(to - 1, from + (count > 1 ? Math.round((pixel - THUMB / 2) / space) : 0)),
+      );
     return { x, bar, stepAt };
   };
 

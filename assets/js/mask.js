@@ -4,13 +4,19 @@
   const RD = window.ReDrafter;
   const { h } = RD;
   const HEAD = 20;
+  const HEADING = 64; // pixels of the words above the tree's columns
   const GAP = 8; // between the labels, the cached text and the tree
-  const LARGEST = 30; // pixels of a cell
+  const LARGEST = 44; // pixels of a cell
 
   class MaskView {
     constructor(box, store) {
       this.store = store;
-      this.canvas = h("canvas", { class: "rp-maskcanvas", role: "img", tabindex: 0, "aria-describedby": "rp-maskwords" });
+      this.canvas = h("canvas", {
+        class: "rp-maskcanvas",
+        role: "img",
+        tabindex: 0,
+        "aria-describedby": "rp-maskwords",
+      });
       this.words = h("p", { class: "rp-maskwords", id: "rp-maskwords", "aria-live": "polite" });
       box.append(this.canvas, this.words);
       this.step = null;
@@ -32,7 +38,10 @@
       const fits = room / count;
       this.cell = fits >= 4 ? Math.min(LARGEST, Math.floor(fits)) : fits;
       this.size = this.cell * count;
-      this.canvas.setAttribute("aria-label", `Tree-attention mask of ${count} nodes: row sees column`);
+      this.canvas.setAttribute(
+        "aria-label",
+        `Tree-attention mask of ${count} nodes: row sees column`,
+      );
       this.canvas.dataset.nodes = count;
       this.light();
     }
@@ -41,9 +50,10 @@
       const { step, canvas, cell, size } = this;
       if (!step) return;
       const scale = window.devicePixelRatio || 1;
-      canvas.width = Math.ceil((size + this.gutter) * scale);
+      const width = this.gutter + Math.max(size, HEADING);
+      canvas.width = Math.ceil(width * scale);
       canvas.height = Math.ceil((size + HEAD) * scale);
-      canvas.style.width = `${size + this.gutter}px`;
+      canvas.style.width = `${width}px`;
       canvas.style.height = `${size + HEAD}px`;
       const context = canvas.getContext("2d");
       context.scale(scale, scale);
@@ -65,15 +75,27 @@
         const faint = chosen !== null && chosen !== row;
         context.fillStyle = colour(`--rp-${name}`);
         context.globalAlpha = faint ? 0.15 : 0.4;
-        context.fillRect(labels, HEAD + row * cell + inset / 2, gutter - labels - GAP, cell - inset);
+        context.fillRect(
+          labels,
+          HEAD + row * cell + inset / 2,
+          gutter - labels - GAP,
+          cell - inset,
+        );
         context.globalAlpha = faint ? 0.35 : 1;
         for (const column of seen) {
-          context.fillRect(gutter + column * cell + inset / 2, HEAD + row * cell + inset / 2, cell - inset, cell - inset);
+          context.fillRect(
+            gutter + column * cell + inset / 2,
+            HEAD + row * cell + inset / 2,
+            cell - inset,
+            cell - inset,
+          );
         }
-        if (cell >= 9) this.label(context, cell, row, colour(chosen === row ? "--rp-ink" : "--rp-soft"));
+        if (cell >= 9)
+          this.label(context, cell, row, colour(chosen === row ? "--rp-ink" : "--rp-soft"));
       });
       context.globalAlpha = 1;
-      if (chosen !== null && chosen < step.mask.length) this.frame(context, cell, size, chosen, colour("--rp-ink"));
+      if (chosen !== null && chosen < step.mask.length)
+        this.frame(context, cell, size, chosen, colour("--rp-ink"));
     }
 
     heads(context, size, colour) {
@@ -94,16 +116,30 @@
       context.textAlign = "right";
       context.textBaseline = "middle";
       context.direction = "ltr";
-      context.fillText(`\u2068${RD.clip(this.step.nodes.label[row], Math.floor((this.labels - GAP) / (letter * 0.61)))}\u2069`, this.labels - GAP, HEAD + (row + 0.5) * cell);
+      context.fillText(
+        `\u2068${RD.clip(this.step.nodes.label[row], Math.floor((this.labels - GAP) / (letter * 0.61)))}\u2069`,
+        this.labels - GAP,
+        HEAD + (row + 0.5) * cell,
+      );
     }
 
     /** The chosen row and its column. */
     frame(context, cell, size, node, ink) {
       context.strokeStyle = ink;
       context.lineWidth = 1.5;
-      context.strokeRect(this.labels, HEAD + node * cell + 0.75, this.gutter - this.labels + size - 0.75, Math.max(2, cell - 1.5));
+      context.strokeRect(
+        this.labels,
+        HEAD + node * cell + 0.75,
+        this.gutter - this.labels + size - 0.75,
+        Math.max(2, cell - 1.5),
+      );
       context.setLineDash([3, 3]);
-      context.strokeRect(this.gutter + node * cell + 0.75, HEAD + 0.75, Math.max(2, cell - 1.5), size - 1.5);
+      context.strokeRect(
+        this.gutter + node * cell + 0.75,
+        HEAD + 0.75,
+        Math.max(2, cell - 1.5),
+        size - 1.5,
+      );
       context.setLineDash([]);
     }
 

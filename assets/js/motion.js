@@ -3,6 +3,7 @@
 (() => {
   const RD = window.ReDrafter;
   const { h, s } = RD;
+  const FASTEST = 8; // times the usual; what is faster is no longer seen as motion
   const BEAMS = 8; // that are seen growing; the others join when they are merged
 
   class StepMotion {
@@ -15,17 +16,48 @@
       this.asked = null;
       this.drawn = null;
       this.flyers = [];
-      this.range = h("input", { type: "range", min: 0, max: 1000, value: 1000, step: 1, class: "rp-range", "aria-label": "Moment within the step", oninput: () => this.seek(Number(this.range.value) / 1000) });
-      this.face = h("button", { type: "button", class: "rp-icon is-small", "data-act": "film", onclick: () => this.toggle() }, RD.icon("play"));
+      this.range = h("input", {
+        type: "range",
+        min: 0,
+        max: 1000,
+        value: 1000,
+        step: 1,
+        class: "rp-range",
+        "aria-label": "Moment within the step",
+        oninput: () => this.seek(Number(this.range.value) / 1000),
+      });
+      this.face = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-small rp-filmplay",
+          "data-act": "film",
+          onclick: () => this.toggle(),
+        },
+        RD.icon("play"),
+      );
       this.words = h("output", { class: "rp-phase" });
-      this.element = h("div", { class: "rp-film", role: "group", "aria-label": "This step in motion" }, this.face, this.range, this.words);
+      this.element = h(
+        "div",
+        { class: "rp-film", role: "group", "aria-label": "This step in motion" },
+        this.words,
+        this.face,
+        this.range,
+      );
       this.label();
     }
 
     /** Only with leave to move, and never while the engine works. */
     get possible() {
       const { step, run } = this.store;
-      return Boolean(step && !run.busy && !RD.calm() && this.tree.step === step && this.tree.box.clientWidth);
+      return Boolean(
+        step &&
+        !run.busy &&
+        !this.store.live &&
+        !RD.calm() &&
+        this.tree.step === step &&
+        this.tree.box.clientWidth,
+      );
     }
 
     get playing() {
@@ -40,7 +72,7 @@
 
     toggle() {
       if (this.playing) this.pause();
-      else this.play(this.store.speed ?? 1);
+      else this.play(Math.min(this.store.speed, FASTEST));
     }
 
     /** Play to the end of the step. */
@@ -78,15 +110,13 @@
 
     label() {
       const words = this.playing ? "Pause this step" : "Watch this step";
-      RD.put(this.face, RD.icon(this.playing ? "pause" : "play"));
-      this.face.setAttribute("aria-label", words);
-      this.face.title = words;
+      RD.put(this.face, RD.icon(this.playing ? "pause" : "play"), words);
     }
 
     /** What there is to move: the tree's own pills, and a ghost for every further beam through one of them. */
     prepare() {
       this.clear();
-      const { items, place, groups, step, size, svg, edges } = this.tree;
+      const { items, place, groups, paths, step, size, svg, edges } = this.tree;
       this.drawn = edges;
       const index = new Map(items.map((item, at) => [item.node, at]));
       const beams = step.beams.slice(0, BEAMS);
@@ -99,7 +129,13 @@
           const at = index.get(node);
           if (at === undefined) continue;
           const y = top + row * gap;
-          if (starts.has(node)) this.ghosts.push({ at, y, element: groups.get(String(node)).cloneNode(true) });
+          if (starts.has(node))
+            this.ghosts.push({
+              at,
+              y,
+              element: groups.get(String(node)).cloneNode(true),
+              shown: {},
+            });
           else starts.set(node, y);
         }
       });
@@ -108,13 +144,25 @@
         at,
         item,
         element: groups.get(item.key),
+        path: paths.has(item.key) ? { element: paths.get(item.key), shown: {} } : null,
+        shown: {},
         start: starts.get(item.node) ?? null,
         known: item.status === "k" ? 0.96 : item.node === null ? 0 : decided[item.node],
       }));
       this.length = Math.max(1, ...step.nodes.depth);
-      this.layer = s("g", { class: "rp-ghosts", "aria-hidden": "true" }, this.ghosts.map(({ element }) => element));
+      this.layer = s(
+        "g",
+        { class: "rp-ghosts", "aria-hidden": "true" },
+        this.ghosts.map(({ element }) => element),
+      );
       for (const { element } of this.ghosts) element.classList.add("is-pending", "is-unseen");
-      this.sweep = s("rect", { class: "rp-sweep", width: 26, height: place.height, y: 0, "aria-hidden": "true" });
+      this.sweep = s("rect", {
+        class: "rp-sweep",
+        width: 26,
+        height: place.height,
+        y: 0,
+        "aria-hidden": "true",
+      });
       svg.append(this.layer, this.sweep);
     }
 
@@ -132,29 +180,34 @@
     }
 
     showPills(draft, merge, verify, accept) {
-      const { place, size, edges } = this.tree;
-      const move = (element, at, from) => {
-        const y = from === null ? place.y[at] : from + (place.y[at] - from) * merge;
-        element.setAttribute("transform", `translate(${place.x[at].toFixed(1)} ${(y - size.pill / 2).toFixed(1)})`);
-      };
-      for (const { at, item, element, start, known } of this.actors) {
-        const root = item.node === 0;
+      const { width, x } = this.tree.place;
+      const seen = verify >= 1 ? Infinity : verify * width;
+      for (const actor of this.actors) {
+        const { at, item, start, known, path } = actor;
+        const pick = item.status === "k";
+        const late = accept < known;
         const drafted = start === null ? merge : RD.arriving(draft, item.depth - 1, this.length);
-        element.style.opacity = root ? 1 : item.status === "k" ? Number(accept >= known) : drafted;
-        element.classList.toggle("is-pending", !root && item.node !== null && accept < known);
-        element.classList.toggle("is-unseen", verify * place.width < place.x[at] && verify < 1);
-        move(element, at, start);
+        set(actor, "opacity", item.node === 0 ? 1 : pick ? Number(!late) : drafted);
+        set(actor, "is-pending", item.node > 0 && late);
+        set(actor, "is-unseen", seen < x[at]);
+        this.move(actor, start, merge);
+        if (!path) continue;
+        set(path, "is-pending", item.status !== "r" && late);
+        set(path, "opacity", pick ? Number(!late) : merge ** 3);
       }
-      for (const { at, y, element } of this.ghosts) {
-        element.style.opacity = RD.arriving(draft, this.tree.items[at].depth - 1, this.length) * (1 - merge);
-        move(element, at, y);
+      for (const ghost of this.ghosts) {
+        const { depth } = this.tree.items[ghost.at];
+        set(ghost, "opacity", RD.arriving(draft, depth - 1, this.length) * (1 - merge));
+        this.move(ghost, ghost.y, merge);
       }
-      for (const path of edges.children) {
-        const to = this.actors.find(({ item }) => String(item.node) === path.dataset.to);
-        const late = to && to.item.status !== "r" && accept < to.known;
-        path.classList.toggle("is-pending", Boolean(late));
-        path.style.opacity = to?.item.status === "k" ? Number(!late) : merge ** 3;
-      }
+    }
+
+    /** Between its row among the beams, if it has one, and its place in the tree. */
+    move(actor, from, merge) {
+      const { place, size } = this.tree;
+      const to = place.y[actor.at];
+      const y = (from === null ? to : from + (to - from) * merge) - size.pill / 2;
+      set(actor, "transform", `translate(${place.x[actor.at].toFixed(1)} ${y.toFixed(1)})`);
     }
 
     showSweep(verify) {
@@ -183,7 +236,14 @@
       const keys = [...step.path.slice(1).map(String), ...(step.pick ? ["pick"] : [])];
       return spans.slice(0, keys.length).map((span, at) => {
         const pill = groups.get(keys[at]);
-        const element = h("span", { class: `rp-flyer rp-mono ${keys[at] === "pick" ? "is-picked" : "is-accepted"}`, "aria-hidden": "true" }, pill.querySelector(".rp-label").textContent);
+        const element = h(
+          "span",
+          {
+            class: `rp-flyer rp-mono ${keys[at] === "pick" ? "is-picked" : "is-accepted"}`,
+            "aria-hidden": "true",
+          },
+          pill.querySelector(".rp-label").textContent,
+        );
         document.body.append(element);
         return { element, from: pill.getBoundingClientRect(), to: span.getBoundingClientRect() };
       });
@@ -207,7 +267,8 @@
     clear() {
       this.store.filming = false;
       this.land();
-      for (const span of this.textBox.querySelectorAll(".is-coming")) span.classList.remove("is-coming");
+      for (const span of this.textBox.querySelectorAll(".is-coming"))
+        span.classList.remove("is-coming");
       this.layer?.remove();
       this.sweep?.remove();
       delete this.tree.svg.dataset.phase;
@@ -220,13 +281,25 @@
       for (const { at, element } of this.actors) {
         element.removeAttribute("style");
         element.classList.remove("is-pending", "is-unseen");
-        element.setAttribute("transform", `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})`);
+        element.setAttribute(
+          "transform",
+          `translate(${place.x[at].toFixed(1)} ${(place.y[at] - size.pill / 2).toFixed(1)})`,
+        );
       }
       for (const path of edges.children) {
         path.classList.remove("is-pending");
         path.removeAttribute("style");
       }
     }
+  }
+
+  /** Change how something looks, where it is not so already: what stays the same costs the browser nothing. */
+  function set({ element, shown }, name, value) {
+    if (shown[name] === value) return;
+    shown[name] = value;
+    if (name === "opacity") element.style.opacity = value;
+    else if (name === "transform") element.setAttribute(name, value);
+    else element.classList.toggle(name, value);
   }
 
   RD.StepMotion = StepMotion;

@@ -27,6 +27,27 @@
     throw new Error(`${name} is no phase of a step.`);
   };
 
+  /**
+   * When each step of a run was done, in ms of its lane's clock.
+   * @param {[number, number, number][]} strip accepted drafted tokens, drafted nodes, new tokens of every step
+   * @param {[number | null, number][]} events the clock and the tokens written by then; the first comes with the prompt
+   */
+  RD.stepClocks = (strip, events) => {
+    let at = 0;
+    let written = events[0]?.[1] ?? 0;
+    return strip.map(([, , fresh]) => {
+      written += fresh;
+      while (at < events.length - 1 && events[at][1] < written) at += 1;
+      return events[at]?.[0] ?? 0;
+    });
+  };
+
+  /** The newest step at a time of the clock. */
+  RD.stepAt = (clocks, ms) => {
+    const later = clocks.findIndex((clock) => clock > ms);
+    return later < 0 ? clocks.length - 1 : Math.max(0, later - 1);
+  };
+
   RD.ease = (share) => (share < 0.5 ? 4 * share ** 3 : 1 - (2 - 2 * share) ** 3 / 2);
 
   /** How visible the `at`-th of `count` things is that come one after another: each fades in over its own span. */
@@ -40,7 +61,9 @@
     const place = new Map(path.map((node, at) => [node, at]));
     return parent.map((above, node) => {
       if (node === 0) return 0;
-      return place.has(above) && status[node] !== "u" ? (place.get(above) + 0.5) / (path.length + 0.5) : 1;
+      return place.has(above) && status[node] !== "u"
+        ? (place.get(above) + 0.5) / (path.length + 0.5)
+        : 1;
     });
   };
 })();

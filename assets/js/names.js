@@ -10,7 +10,16 @@
     try {
       const found = JSON.parse(text ?? "[]");
       const pairs = Array.isArray(found) ? found : [];
-      return new Map(pairs.filter((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === "string")).slice(-MOST));
+      return new Map(
+        pairs
+          .filter(
+            (pair) =>
+              Array.isArray(pair) &&
+              pair.length === 2 &&
+              pair.every((part) => typeof part === "string"),
+          )
+          .slice(-MOST),
+      );
     } catch {
       return new Map();
     }
@@ -33,7 +42,10 @@
 
     /** The name, or the last thing the person said in it. */
     told(run) {
-      return RD.names.of(run) || (run.head?.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "");
+      return (
+        RD.names.of(run) ||
+        (run.head?.messages.filter(([role]) => role === "user").at(-1)?.[1] ?? "")
+      );
     },
 
     /** An empty name takes the old one away. */

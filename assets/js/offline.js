@@ -4,16 +4,26 @@
   /** @typedef {import("./types").StepPicture} StepPicture */
   const RD = window.ReDrafter;
   const { h } = RD;
-  const VIEWS = [["live", "Live", "LiveView"], ["steps", "Steps", "StepsView"], ["mask", "Mask", "MaskPage"], ["race", "Race", "RaceView"]];
+  const VIEWS = [
+    ["live", "Live", "LiveView"],
+    ["steps", "Steps", "StepsView"],
+    ["mask", "Mask", "MaskPage"],
+    ["race", "Race", "RaceView"],
+  ];
   const ACTS = { ArrowLeft: "previous", ArrowRight: "next", Home: "first", End: "last", p: "play" };
 
   class OfflinePage {
     /** @param {{ frame: RunFrame, steps: StepPicture[] }} run */
     constructor(root, run) {
-      this.store = RD.store = new RD.Store({ step: async ([, index]) => run.steps[index], open_trace: async () => run.frame });
+      this.store = RD.store = new RD.Store({
+        step: async ([, index]) => run.steps[index],
+        open_trace: async () => run.frame,
+      });
       this.store.takeFrame(run.frame);
       for (const step of run.steps) this.store.run.cache.set(step.index, step);
-      this.views = Object.fromEntries(VIEWS.map(([key, , name]) => [key, new RD[name](this.store)]));
+      this.views = Object.fromEntries(
+        VIEWS.map(([key, , name]) => [key, new RD[name](this.store)]),
+      );
       this.build(root, run.frame.head);
       this.tip = new RD.SourceTip(root, this.store);
       for (const topic of ["run", "step"]) this.store.on(topic, () => this.draw());
@@ -27,20 +37,77 @@
 
     build(root, head) {
       this.root = root;
-      this.tabs = VIEWS.map(([key, title]) => h("button", { type: "button", role: "tab", id: `rp-tab-${key}`, "aria-controls": `rp-view-${key}`, "data-view": key, onclick: () => this.store.setView(key) }, title));
-      this.panels = VIEWS.map(([key]) => h("div", { class: "rp-view", role: "tabpanel", id: `rp-view-${key}`, "aria-labelledby": `rp-tab-${key}`, hidden: true }, this.views[key].element));
-      this.scrubBox = h("div", { class: "rp-scrubber", role: "group", "aria-label": "Steps of the run" });
-      this.scrubber = new RD.Scrubber(this.scrubBox, this.store, () => this.views[this.store.view].motion ?? null);
+      this.tabs = VIEWS.map(([key, title]) =>
+        h(
+          "button",
+          {
+            type: "button",
+            role: "tab",
+            id: `rp-tab-${key}`,
+            "aria-controls": `rp-view-${key}`,
+            "data-view": key,
+            onclick: () => this.store.setView(key),
+          },
+          title,
+        ),
+      );
+      this.panels = VIEWS.map(([key]) =>
+        h(
+          "div",
+          {
+            class: "rp-view",
+            role: "tabpanel",
+            id: `rp-view-${key}`,
+            "aria-labelledby": `rp-tab-${key}`,
+            hidden: true,
+          },
+          this.views[key].element,
+        ),
+      );
+      this.scrubBox = h("div", {
+        class: "rp-scrubber",
+        role: "group",
+        "aria-label": "Steps of the run",
+      });
+      this.scrubber = new RD.Scrubber(
+        this.scrubBox,
+        this.store,
+        () => this.views[this.store.view].motion ?? null,
+      );
       this.hero = new RD.EquationView(null);
-      const sampling = head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
+      const sampling =
+        head.temperature > 0 ? `temperature ${head.temperature}, seed ${head.seed}` : "greedy";
       const about = `${head.base} with ${head.drafter}, ${head.width} × ${head.length} beams, ${sampling}, ${head.device}, ${head.dtype}, ${head.created}`;
       RD.put(
         root,
         h(
           "header",
           { class: "rp-head" },
-          h("div", {}, h("h1", { class: "rp-filetitle" }, "ReDrafter Playground: a recorded run"), h("p", { class: "rp-caption" }, about)),
-          h("div", { class: "rp-tools" }, h("button", { type: "button", class: "rp-chip", "data-act": "save-trace", onclick: save }, "Save the trace"), h("button", { type: "button", class: "rp-chip", "data-act": "theme", onclick: () => this.flipTheme() }, "Light or dark")),
+          h(
+            "div",
+            {},
+            h("h1", { class: "rp-filetitle" }, "ReDrafter Playground: a recorded run"),
+            h("p", { class: "rp-caption" }, about),
+          ),
+          h(
+            "div",
+            { class: "rp-tools" },
+            h(
+              "button",
+              { type: "button", class: "rp-chip", "data-act": "save-trace", onclick: save },
+              "Save the trace",
+            ),
+            h(
+              "button",
+              {
+                type: "button",
+                class: "rp-chip",
+                "data-act": "theme",
+                onclick: () => this.flipTheme(),
+              },
+              "Light or dark",
+            ),
+          ),
         ),
         h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
         this.hero.element,
@@ -52,7 +119,8 @@
     show() {
       const { view } = this.store;
       this.root.dataset.shown = view;
-      for (const tab of this.tabs) tab.setAttribute("aria-selected", String(tab.dataset.view === view));
+      for (const tab of this.tabs)
+        tab.setAttribute("aria-selected", String(tab.dataset.view === view));
       for (const panel of this.panels) panel.hidden = panel.id !== `rp-view-${view}`;
       this.scrubBox.hidden = view === "race";
       this.hero.element.hidden = !["live", "race"].includes(view);
@@ -61,7 +129,12 @@
 
     draw() {
       const { run, index, view } = this.store;
-      Object.assign(this.root.dataset, { state: "done", step: index, steps: run.steps, shape: `${run.head.width}x${run.head.length}` });
+      Object.assign(this.root.dataset, {
+        state: "done",
+        step: index,
+        steps: run.steps,
+        shape: `${run.head.width}x${run.head.length}`,
+      });
       this.hero.draw(run);
       this.scrubber.draw();
       this.views[view].draw();
@@ -69,7 +142,13 @@
     }
 
     key(event) {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, [role=slider]")) return;
+      if (
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        event.target.closest?.("input, select, [role=slider]")
+      )
+        return;
       const at = Number(event.key) - 1;
       if (VIEWS[at]) this.store.setView(VIEWS[at][0]);
       else if (ACTS[event.key] && this.store.view !== "race") {
@@ -86,13 +165,22 @@
 
   /** What the file carries under an id: gzip in base64. */
   async function unpacked(id) {
-    const packed = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (letter) => letter.charCodeAt(0));
-    return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+    const packed = Uint8Array.from(atob(document.getElementById(id).textContent.trim()), (letter) =>
+      letter.charCodeAt(0),
+    );
+    return new Response(
+      new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")),
+    ).text();
   }
 
   async function save() {
-    const url = URL.createObjectURL(new Blob([await unpacked("rp-trace")], { type: "application/jsonl" }));
-    h("a", { href: url, download: `redrafter-${RD.store.run.head.run.slice(0, 12)}.jsonl` }).click();
+    const url = URL.createObjectURL(
+      new Blob([await unpacked("rp-trace")], { type: "application/jsonl" }),
+    );
+    h("a", {
+      href: url,
+      download: `redrafter-${RD.store.run.head.run.slice(0, 12)}.jsonl`,
+    }).click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 

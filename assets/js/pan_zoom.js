@@ -17,7 +17,8 @@
       svg.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
       svg.addEventListener("pointerdown", (event) => this.down(event));
       svg.addEventListener("pointermove", (event) => this.move(event));
-      for (const name of ["pointerup", "pointercancel"]) svg.addEventListener(name, (event) => this.up(event));
+      for (const name of ["pointerup", "pointercancel"])
+        svg.addEventListener(name, (event) => this.up(event));
     }
 
     /** A new drawing: fit it. */
@@ -74,7 +75,10 @@
       if (!this.moved) this.svg.setPointerCapture(event.pointerId);
       this.moved = true;
       if (this.fingers.size === 2) this.pinch(event.pointerId, before, now);
-      else this.set(RD.panView(this.view, now.x - before.x, now.y - before.y, this.drawing, this.room));
+      else
+        this.set(
+          RD.panView(this.view, now.x - before.x, now.y - before.y, this.drawing, this.room),
+        );
       this.fingers.set(event.pointerId, now);
     }
 

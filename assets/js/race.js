@@ -3,7 +3,10 @@
   /** @typedef {import("./types").Figures} Figures */
   const RD = window.ReDrafter;
   const { h } = RD;
-  const LANES = [["redrafter", "ReDrafter", "text"], ["plain", "Plain decoding", "plainText"]];
+  const LANES = [
+    ["redrafter", "ReDrafter", "text"],
+    ["plain", "Plain decoding", "plainText"],
+  ];
 
   class RaceView {
     constructor(store) {
@@ -11,16 +14,52 @@
       this.time = null; // ms of the replay, null shows all there is
       this.ticking = null;
       this.lanes = LANES.map(([key, title, field]) => this.lane(key, title, field));
-      this.range = h("input", { type: "range", min: 0, max: 1000, value: 1000, step: 1, class: "rp-range", "aria-label": "Time of the replay", oninput: () => this.seek() });
-      this.play = h("button", { type: "button", class: "rp-chip is-strong", onclick: () => this.toggle() }, "▶ Replay");
-      this.speed = h("select", { "aria-label": "Speed of the replay", class: "rp-select" }, [["0.25", "¼×"], ["1", "1×"], ["4", "4×"]].map(([value, name]) => h("option", { value, selected: value === "1" }, name)));
+      this.range = h("input", {
+        type: "range",
+        min: 0,
+        max: 1000,
+        value: 1000,
+        step: 1,
+        class: "rp-range",
+        "aria-label": "Time of the replay",
+        oninput: () => this.seek(),
+      });
+      this.play = h(
+        "button",
+        { type: "button", class: "rp-chip is-strong", onclick: () => this.toggle() },
+        "▶ Replay",
+      );
+      this.speed = h(
+        "select",
+        { "aria-label": "Speed of the replay", class: "rp-select" },
+        [
+          ["0.25", "¼×"],
+          ["1", "1×"],
+          ["4", "4×"],
+        ].map(([value, name]) => h("option", { value, selected: value === "1" }, name)),
+      );
       this.stageBox = h("div", { class: "rp-stages", "data-tour": "stages" });
       this.facts = h("dl", { class: "rp-facts is-wide" });
       this.element = h(
         "div",
         { class: "rp-race" },
-        h("section", { class: "rp-panel rp-lanespanel", "aria-label": "Lanes", "data-tour": "lanes" }, h("div", { class: "rp-replay" }, this.play, this.speed, this.range), h("div", { class: "rp-lanes" }, this.lanes.map((lane) => lane.element))),
-        h("section", { class: "rp-panel", "aria-label": "Where the time went" }, h("h2", {}, "Where the drafting lane's time went"), this.stageBox, this.facts),
+        h(
+          "section",
+          { class: "rp-panel rp-lanespanel", "aria-label": "Lanes", "data-tour": "lanes" },
+          h("div", { class: "rp-replay" }, this.play, this.speed, this.range),
+          h(
+            "div",
+            { class: "rp-lanes" },
+            this.lanes.map((lane) => lane.element),
+          ),
+        ),
+        h(
+          "section",
+          { class: "rp-panel", "aria-label": "Where the time went" },
+          h("h2", {}, "Where the drafting lane's time went"),
+          this.stageBox,
+          this.facts,
+        ),
       );
     }
 
@@ -28,8 +67,19 @@
       const clock = h("output", { class: "rp-clock" }, "–");
       const rate = h("span", { class: "rp-lanerate" }, "–");
       const fillBar = h("span", { class: `rp-lanefill is-${key}` });
-      const textBox = h("div", { class: "rp-lanetext", tabindex: 0, role: "region", "aria-label": `Text of ${title}` });
-      const element = h("div", { class: `rp-lane is-${key}`, "data-lane": key }, h("header", {}, h("h2", {}, title), clock, rate), h("div", { class: "rp-lanetrack" }, fillBar), textBox);
+      const textBox = h("div", {
+        class: "rp-lanetext",
+        tabindex: 0,
+        role: "region",
+        "aria-label": `Text of ${title}`,
+      });
+      const element = h(
+        "div",
+        { class: `rp-lane is-${key}`, "data-lane": key },
+        h("header", {}, h("h2", {}, title), clock, rate),
+        h("div", { class: "rp-lanetrack" }, fillBar),
+        textBox,
+      );
       return { key, field, clock, rate, fillBar, element, text: new RD.TextView(textBox) };
     }
 
@@ -87,13 +137,30 @@
     drawFacts(figures) {
       if (!figures) return RD.put(this.facts);
       const facts = [
-        ["fastest", "Speed-up over the fastest plain", figures.speedupFastest ? `${RD.times(figures.speedupFastest)} (${figures.fastestDtype})` : "–"],
+        [
+          "fastest",
+          "Speed-up over the fastest plain",
+          figures.speedupFastest
+            ? `${RD.times(figures.speedupFastest)} (${figures.fastestDtype})`
+            : "–",
+        ],
         ["steps", "Steps", figures.steps],
         ["nodes", "Nodes per step", RD.number(figures.meanNodes)],
-        ["saving", "Beam slots saved by merging", RD.percent(figures.saving)],
+        figures.saving !== null && [
+          "saving",
+          "Beam slots saved by merging",
+          RD.percent(figures.saving),
+        ],
         ["prompt", "Prompt (not in the rates)", RD.ms(figures.promptMs)],
       ];
-      return RD.put(this.facts, facts.map(([figure, name, value]) => h("div", {}, h("dt", {}, name), h("dd", { "data-figure": figure }, value))));
+      return RD.put(
+        this.facts,
+        facts
+          .filter(Boolean)
+          .map(([figure, name, value]) =>
+            h("div", {}, h("dt", {}, name), h("dd", { "data-figure": figure }, value)),
+          ),
+      );
     }
 
     drawLanes() {
@@ -106,8 +173,15 @@
         const { clock, tokens, rate } = this.laneNow(run, lane.key);
         const absent = lane.key === "plain" && run?.figures && !run.figures.plain;
         RD.say(lane.clock, absent ? "not run" : RD.seconds(clock));
-        RD.say(lane.rate, rate ? `${RD.number(rate)} tok/s · ${RD.plural(tokens, "token")}` : RD.plural(tokens, "token"));
-        const whole = run?.busy ? (run.head?.maxNewTokens ?? 1) : (run?.figures?.[lane.key]?.tokens ?? 1);
+        RD.say(
+          lane.rate,
+          rate
+            ? `${RD.number(rate)} tok/s · ${RD.plural(tokens, "token")}`
+            : RD.plural(tokens, "token"),
+        );
+        const whole = run?.busy
+          ? (run.head?.maxNewTokens ?? 1)
+          : (run?.figures?.[lane.key]?.tokens ?? 1);
         lane.fillBar.style.width = `${Math.min(100, (tokens / Math.max(1, whole)) * 100)}%`;
         lane.element.dataset.tokens = tokens;
         const items = run?.[lane.field] ?? [];
@@ -118,7 +192,8 @@
     /** @param {"redrafter" | "plain"} key */
     laneNow(run, key) {
       const figures = run?.figures?.[key];
-      if (this.time === null || !run?.replay) return { clock: figures?.clock, tokens: figures?.tokens ?? 0, rate: figures?.rate };
+      if (this.time === null || !run?.replay)
+        return { clock: figures?.clock, tokens: figures?.tokens ?? 0, rate: figures?.rate };
       const events = run.replay[key];
       let [low, high] = [0, events.length];
       while (low < high) {

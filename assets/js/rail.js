@@ -23,10 +23,37 @@
       this.store = store;
       this.take = take;
       this.words = h("span", {});
-      const back = h("button", { type: "button", class: "rp-chip is-small", "data-act": "take-back", onclick: () => this.takeBack() }, "Use this run's settings");
-      this.note = h("div", { class: "rp-railnote", role: "status", hidden: true }, this.words, back);
-      this.fold = h("button", { type: "button", class: "rp-chip rp-settingsfold", "aria-expanded": "false", onclick: () => this.flip() }, "Settings");
-      document.addEventListener("input", (event) => event.target instanceof Element && event.target.closest("#rp-prompt") && this.draw());
+      const back = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip is-small",
+          "data-act": "take-back",
+          onclick: () => this.takeBack(),
+        },
+        "Use this run's settings",
+      );
+      this.note = h(
+        "div",
+        { class: "rp-railnote", role: "status", hidden: true },
+        this.words,
+        back,
+      );
+      this.fold = h(
+        "button",
+        {
+          type: "button",
+          class: "rp-chip rp-settingsfold",
+          "aria-expanded": "false",
+          onclick: () => this.flip(),
+        },
+        "Settings",
+      );
+      document.addEventListener(
+        "input",
+        (event) =>
+          event.target instanceof Element && event.target.closest("#rp-prompt") && this.draw(),
+      );
       store.on("settings", () => this.draw());
     }
 
@@ -39,9 +66,15 @@
       this.mount();
       const { run } = this.store;
       const greeted = this.store.runs.length === 1 && run?.key.startsWith("example-"); // nobody asked for that one
-      const changed = run?.head && !run.busy && !greeted ? RD.settingsChanged(run.head, RD.settings.now(), this.prompt) : [];
+      const changed =
+        run?.head && !run.busy && !greeted
+          ? RD.settingsChanged(run.head, RD.settings.now(), this.prompt)
+          : [];
       this.note.hidden = !changed.length;
-      RD.say(this.words, changed.length ? `Changed since the run shown: ${changed.join(", ")}` : "");
+      RD.say(
+        this.words,
+        changed.length ? `Changed since the run shown: ${changed.join(", ")}` : "",
+      );
     }
 
     /** Into the rail, once it is there. */
@@ -77,10 +110,17 @@
    * @param {HeadPicture} head
    */
   RD.settingsChanged = (head, now, prompt) => {
-    const own = ["width", "length", "nodes"].filter((name) => now[name] === 0 || now[name] === "auto"); // the pair's own
-    const changed = Object.keys(NAMES).filter((name) => now[name] !== undefined && !own.includes(name) && !RD.sameSetting(now[name], head[name]));
+    const own = ["width", "length", "nodes"].filter(
+      (name) => now[name] === 0 || now[name] === "auto",
+    ); // the pair's own
+    const changed = Object.keys(NAMES).filter(
+      (name) =>
+        now[name] !== undefined && !own.includes(name) && !RD.sameSetting(now[name], head[name]),
+    );
     const asked = promptOf(head);
-    const names = changed.map((name) => (typeof now[name] === "boolean" ? NAMES[name] : `${NAMES[name]} ${head[name]} → ${now[name]}`));
+    const names = changed.map((name) =>
+      typeof now[name] === "boolean" ? NAMES[name] : `${NAMES[name]} ${head[name]} → ${now[name]}`,
+    );
     return prompt.trim() === asked.trim() ? names : ["prompt", ...names];
   };
 

@@ -2,7 +2,18 @@
 (() => {
   const RD = window.ReDrafter;
   const KEYS = ["w", "l", "b", "n", "t", "p", "k", "s", "race", "chat"];
-  const HEADS = ["width", "length", "nodes", "maxNewTokens", "temperature", "topP", "topK", "seed", "race", "chatTemplate"];
+  const HEADS = [
+    "width",
+    "length",
+    "nodes",
+    "maxNewTokens",
+    "temperature",
+    "topP",
+    "topK",
+    "seed",
+    "race",
+    "chatTemplate",
+  ];
 
   function address() {
     return new URLSearchParams(location.hash.slice(1));
@@ -18,11 +29,14 @@
   function learn(values) {
     known = values;
     RD.store?.emit("settings");
-    for (const wait of [...waiting]) if (wait.holds(values)) (waiting.splice(waiting.indexOf(wait), 1), wait.then());
+    for (const wait of [...waiting])
+      if (wait.holds(values)) (waiting.splice(waiting.indexOf(wait), 1), wait.then());
   }
 
   /** Gradio and records write one value as number, text or flag. */
-  RD.sameSetting = (one, other) => String(Number(one)) === String(Number(other)) && (!Number.isNaN(Number(one)) || String(one) === String(other));
+  RD.sameSetting = (one, other) =>
+    String(Number(one)) === String(Number(other)) &&
+    (!Number.isNaN(Number(one)) || String(one) === String(other));
 
   RD.settings = {
     /** The rail's values by the names a run's head has for them. */
@@ -32,7 +46,8 @@
 
     /** Do something once the rail has these values (names of a run's head). */
     once(wanted, then) {
-      const holds = (values) => HEADS.every((name, at) => !(name in wanted) || RD.sameSetting(values[at], wanted[name]));
+      const holds = (values) =>
+        HEADS.every((name, at) => !(name in wanted) || RD.sameSetting(values[at], wanted[name]));
       if (holds(known)) then();
       else waiting.splice(0, waiting.length, { holds, then });
     },
@@ -57,7 +72,8 @@
       const parameters = address();
       KEYS.forEach((key, at) => {
         const value = values[at];
-        if (value !== null && value !== undefined) parameters.set(key, typeof value === "boolean" ? Number(value) : value);
+        if (value !== null && value !== undefined)
+          parameters.set(key, typeof value === "boolean" ? Number(value) : value);
       });
       write(parameters);
       learn(values);
@@ -78,7 +94,10 @@
         await navigator.clipboard.writeText(text);
         RD.store?.tell("info", "Copied the command line.");
       } catch {
-        RD.store?.tell("info", "The browser does not let this page copy. The command stands in the rail; select it there.");
+        RD.store?.tell(
+          "info",
+          "The browser blocked copying. Select the command in the rail instead.",
+        );
       }
     },
   };

@@ -27,11 +27,24 @@
     [".rp-caption, .rp-railnote", "setting"],
     [".rp-pairdetails summary, .rp-card", "card"],
   ];
-  const SELECTOR = ["[data-figure]", "[data-source]", ...PLACES.map(([selector]) => selector)].join(", ");
+  const SELECTOR = ["[data-figure]", "[data-source]", ...PLACES.map(([selector]) => selector)].join(
+    ", ",
+  );
   // Numbers that stand in something that is no stop of the Tab key become one; the rest are told by what they stand in.
-  const STOPS = "[data-figure], [data-source], .rp-costkey, .rp-clock, .rp-lanerate, .rp-stages, .rp-rates, .rp-positions, .rp-where, .rp-verdict, .rp-saving, .rp-cardfacts, .rp-caption, .rp-maplegend";
-  const KINDS = { measured: "Measured here", computed: "Computed", predicted: "Predicted", set: "Set" };
-  const RECORDED = { measured: "From the trace, measured when it was recorded", computed: "Computed from the trace", predicted: "Predicted from the trace", set: "From the trace, set" };
+  const STOPS =
+    "[data-figure], [data-source], .rp-costkey, .rp-clock, .rp-lanerate, .rp-stages, .rp-rates, .rp-positions, .rp-where, .rp-verdict, .rp-saving, .rp-cardfacts, .rp-caption, .rp-maplegend";
+  const KINDS = {
+    measured: "Measured here",
+    computed: "Computed",
+    predicted: "Predicted",
+    set: "Set",
+  };
+  const RECORDED = {
+    measured: "From the trace, measured when it was recorded",
+    computed: "Computed from the trace",
+    predicted: "Predicted from the trace",
+    set: "From the trace, set",
+  };
 
   /** The figure that an element shows. */
   function named(element) {
@@ -67,7 +80,11 @@
 
   /** Not where Tab stops already, and one a row in tables. */
   function isStop(element) {
-    return !element.hasAttribute("tabindex") && !element.closest("button, summary, a") && (!element.closest("tbody") || element.matches("th"));
+    return (
+      !element.hasAttribute("tabindex") &&
+      !element.closest("button, summary, a") &&
+      (!element.closest("tbody") || element.matches("th"))
+    );
   }
 
   class SourceTip {
@@ -78,11 +95,25 @@
       root.append(this.tip);
       root.addEventListener("pointerover", (event) => this.rest(event.target));
       root.addEventListener("pointerleave", () => this.hide());
-      root.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && this.show(event.target.closest(SELECTOR)));
+      root.addEventListener(
+        "focusin",
+        (event) =>
+          event.target.matches(":focus-visible") && this.show(event.target.closest(SELECTOR)),
+      );
       root.addEventListener("focusout", () => this.hide());
       document.addEventListener("keydown", (event) => event.key === "Escape" && this.hide());
-      document.addEventListener("scroll", () => (this.described && document.activeElement === this.described ? this.place(this.described) : this.hide()), true);
-      new MutationObserver(() => this.later(root)).observe(root, { childList: true, subtree: true });
+      document.addEventListener(
+        "scroll",
+        () =>
+          this.described && document.activeElement === this.described
+            ? this.place(this.described)
+            : this.hide(),
+        true,
+      );
+      new MutationObserver(() => this.later(root)).observe(root, {
+        childList: true,
+        subtree: true,
+      });
       this.later(root);
     }
 

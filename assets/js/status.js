@@ -14,8 +14,13 @@
    * @param {PairPicture} pair
    */
   function sayOwn({ width, length }) {
-    for (const [id, size] of [["rp-width", width], ["rp-length", length]]) {
-      const info = [...document.querySelectorAll(`#${id} *`)].find((item) => !item.children.length && item.textContent.trim().startsWith("0: "));
+    for (const [id, size] of [
+      ["rp-width", width],
+      ["rp-length", length],
+    ]) {
+      const info = [...document.querySelectorAll(`#${id} *`)].find(
+        (item) => !item.children.length && item.textContent.trim().startsWith("0: "),
+      );
       if (info) RD.say(info, `0: what pays best here, now ${size}`);
     }
   }
@@ -29,8 +34,19 @@
       this.cards = h("div", { class: "rp-cards" });
       this.asked = false; // this page asked for the pair that is loading
       this.turn = 0; // counts this page's loads: an answer from before one says nothing of what came of it
-      this.details = h("details", { class: "rp-pairdetails" }, h("summary", {}, this.name), this.cards);
-      this.element = h("div", { class: "rp-pair", "data-pair": "loading" }, this.details, this.bar, this.words);
+      this.details = h(
+        "details",
+        { class: "rp-pairdetails" },
+        h("summary", {}, this.name),
+        this.cards,
+      );
+      this.element = h(
+        "div",
+        { class: "rp-pair", "data-pair": "loading" },
+        this.details,
+        this.bar,
+        this.words,
+      );
       this.lack = h("div", { class: "rp-lack", role: "note", hidden: true });
       setInterval(() => document.hidden || this.watch(), LOOK_MS);
       document.addEventListener("visibilitychange", () => document.hidden || this.watch());
@@ -42,7 +58,13 @@
      */
     expect({ state, head }) {
       const { pair } = this.store.status;
-      if (state === "running" && pair && head && (head.base !== pair.base || head.drafter !== pair.drafter)) this.watch();
+      if (
+        state === "running" &&
+        pair &&
+        head &&
+        (head.base !== pair.base || head.drafter !== pair.drafter)
+      )
+        this.watch();
     }
 
     /** The answer to this page's own Load. */
@@ -84,7 +106,11 @@
       else {
         const news = this.asked || (status.state === "failed" && status.error !== before.error);
         if (status.error && news) this.store.tell("error", status.error);
-        else if (before.pair && status.revision > before.revision && !this.asked) this.store.tell("info", `Another page loaded ${named(status.pair)}. There is one pair for all pages: what you run now runs on it.`);
+        else if (before.pair && status.revision > before.revision && !this.asked)
+          this.store.tell(
+            "info",
+            `Another page loaded ${named(status.pair)}. All pages share one pair, so your next run uses it.`,
+          );
         this.asked = false;
       }
     }
@@ -96,8 +122,20 @@
       this.bar.hidden = this.words.hidden = !wait;
       if (done > 0) this.bar.value = done;
       else this.bar.removeAttribute("value");
-      RD.say(this.words, wait ? `${message || stage || "Loading the model"}${done > 0 ? ` · ${Math.round(done * 100)}%` : ""}` : "");
-      RD.say(this.name, pair ? `${named(pair)} · ${pair.device} · ${pair.dtype}` : wait ? "Loading the model" : "No model");
+      RD.say(
+        this.words,
+        wait
+          ? `${message || stage || "Loading the model"}${done > 0 ? ` · ${Math.round(done * 100)}%` : ""}`
+          : "",
+      );
+      RD.say(
+        this.name,
+        pair
+          ? `${named(pair)} · ${pair.device} · ${pair.dtype}`
+          : wait
+            ? "Loading the model"
+            : "No model",
+      );
       this.details.hidden = !pair;
       if (pair && this.drawn !== this.store.status.revision) {
         this.drawn = this.store.status.revision;
@@ -116,22 +154,66 @@
       if (pair.drafterCard) return;
       RD.put(
         this.lack,
-        h("p", {}, h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `), `What you see is a recorded example; every view works on it. Name a drafter under Models${pair.training ? ", or train one:" : "."}`),
+        h(
+          "p",
+          {},
+          h("b", {}, `No drafter for ${pair.base}, so nothing can run yet. `),
+          `What you see is a recorded example; every view works on it. Name a drafter under Models${pair.training ? ", or train one:" : "."}`,
+        ),
         pair.training && h("p", { class: "rp-mono" }, pair.training),
       );
     }
 
     /** @param {PairPicture} pair */
     drawCards(pair) {
-      const card = (title, name, facts) => h("article", { class: "rp-card" }, h("h2", {}, title), h("p", { class: "rp-mono" }, name), h("dl", { class: "rp-facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))));
+      const card = (title, name, facts) =>
+        h(
+          "article",
+          { class: "rp-card" },
+          h("h2", {}, title),
+          h("p", { class: "rp-mono" }, name),
+          h(
+            "dl",
+            { class: "rp-facts" },
+            facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value))),
+          ),
+        );
       RD.put(
         this.cards,
         card("Base model", pair.base, pair.baseCard),
         pair.drafterCard
           ? card("Drafter", pair.drafter, pair.drafterCard)
-          : h("article", { class: "rp-card" }, h("h2", {}, "No drafter"), h("p", {}, `Nothing can be drafted with this base model yet. The examples still open.${pair.training ? " Train a drafter with:" : ""}`), pair.training && h("p", { class: "rp-mono" }, pair.training)),
-        h("article", { class: "rp-card" }, h("h2", {}, "This machine"), h("p", {}, `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`), h("p", {}, pair.expect), !pair.chatTemplate && h("p", {}, "This model has no chat template: prompts are continued as plain text.")),
-        pair.cardText && h("details", { class: "rp-card is-card" }, h("summary", {}, "The drafter's model card"), h("pre", { tabindex: 0 }, pair.cardText)),
+          : h(
+              "article",
+              { class: "rp-card" },
+              h("h2", {}, "No drafter"),
+              h(
+                "p",
+                {},
+                `Nothing can be drafted with this base model yet. The examples still open.${pair.training ? " Train a drafter with:" : ""}`,
+              ),
+              pair.training && h("p", { class: "rp-mono" }, pair.training),
+            ),
+        h(
+          "article",
+          { class: "rp-card" },
+          h("h2", {}, "This machine"),
+          h(
+            "p",
+            {},
+            `${pair.device}, ${pair.dtype}, ${pair.engine} engine, ${pair.kernels} kernels.`,
+          ),
+          h("p", {}, pair.expect),
+          !pair.chatTemplate &&
+            h("p", {}, "This model has no chat template: prompts are continued as plain text."),
+        ),
+        pair.cardText &&
+          h(
+            "details",
+            { class: "rp-card is-card" },
+            h("summary", {}, "The drafter's model card"),
+            h("pre", { tabindex: 0 }, pair.cardText),
+          ),
       );
     }
   }
@@ -142,7 +224,8 @@
 
   /** @param {PairPicture} pair */
   function named(pair) {
-    if (pair.drafter?.toLowerCase() === pair.base.toLowerCase()) return `${pair.base} with its drafter`; // of one name
+    if (pair.drafter?.toLowerCase() === pair.base.toLowerCase())
+      return `${pair.base} with its drafter`; // of one name
     return `${pair.base} + ${pair.drafter ?? "no drafter"}`;
   }
 

@@ -16,14 +16,43 @@
       this.stageBox = part("stages");
       this.verdict = h("p", { class: "rp-verdict is-large", "data-tour": "verdict" });
       this.saving = h("p", { class: "rp-saving", "data-tour": "saving" });
-      this.toggle = h("button", { type: "button", class: "rp-chip", "aria-pressed": "false", onclick: () => this.flip() }, "Tree as a table");
+      this.toggle = h(
+        "button",
+        { type: "button", class: "rp-chip", "aria-pressed": "false", onclick: () => this.flip() },
+        "Tree as a table",
+      );
       this.guess = new RD.GuessPanel(store, () => this.drawStep());
       this.element = h(
         "div",
         { class: "rp-steps" },
-        h("section", { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "1 · Draft beams")), this.beamsBox),
-        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" }, h("header", { class: "rp-panelhead" }, h("div", { class: "rp-row" }, h("h2", {}, "2 · Prefix tree"), this.toggle), this.saving), this.treeBox, this.tableBox),
-        h("section", { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "3 · Verdict"), this.guess.switch), this.guess.element, this.verdict, this.cardBox, h("h2", {}, "Time of this step"), this.stageBox),
+        h(
+          "section",
+          { class: "rp-panel rp-beamspanel", "aria-label": "Beams", "data-tour": "beams" },
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "1 · Draft beams")),
+          this.beamsBox,
+        ),
+        h(
+          "section",
+          { class: "rp-panel rp-treepanel", "aria-label": "Tree", "data-tour": "tree" },
+          h(
+            "header",
+            { class: "rp-panelhead" },
+            h("div", { class: "rp-row" }, h("h2", {}, "2 · Prefix tree"), this.toggle),
+            this.saving,
+          ),
+          this.treeBox,
+          this.tableBox,
+        ),
+        h(
+          "section",
+          { class: "rp-panel rp-verdictpanel", "aria-label": "Verdict" },
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "3 · Verdict"), this.guess.switch),
+          this.guess.element,
+          this.verdict,
+          this.cardBox,
+          h("h2", {}, "Time of this step"),
+          this.stageBox,
+        ),
       );
       this.tree = new RD.TreeView(this.treeBox, store);
       this.beams = new RD.BeamsView(this.beamsBox, store);
@@ -71,6 +100,8 @@
     }
   }
 
+  const SMALL = 14; // nodes
+
   class MaskPage {
     constructor(store) {
       this.store = store;
@@ -79,8 +110,18 @@
       this.element = h(
         "div",
         { class: "rp-maskpage" },
-        h("section", { class: "rp-panel rp-treepanel", "aria-label": "Tree" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree")), this.treeBox),
-        h("section", { class: "rp-panel", "aria-label": "Mask", "data-tour": "mask" }, h("header", { class: "rp-panelhead" }, h("h2", {}, "Tree-attention mask")), this.maskBox),
+        h(
+          "section",
+          { class: "rp-panel rp-treepanel", "aria-label": "Tree" },
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "Prefix tree")),
+          this.treeBox,
+        ),
+        h(
+          "section",
+          { class: "rp-panel", "aria-label": "Mask", "data-tour": "mask" },
+          h("header", { class: "rp-panelhead" }, h("h2", {}, "Tree-attention mask")),
+          this.maskBox,
+        ),
       );
       this.tree = new RD.TreeView(this.treeBox, store);
       this.mask = new RD.MaskView(this.maskBox, store);
@@ -93,6 +134,8 @@
     drawStep() {
       const { step } = this.store;
       if (!step) return;
+      // A small tree has a small mask: the room goes to the tree.
+      this.element.classList.toggle("is-small", step.nodes.parent.length <= SMALL);
       this.tree.draw(step);
       this.mask.draw(step);
       this.maskBox.scrollLeft = 0;

@@ -42,11 +42,26 @@
      * @param {RunState & Partial<RunFrame>} frame
      */
     take(frame) {
-      for (const name of ["state", "message", "position", "head", "steps", "figures", "rates", "positions", "replay", "histogram", "complete", "again"]) {
+      for (const name of [
+        "state",
+        "message",
+        "position",
+        "head",
+        "steps",
+        "figures",
+        "rates",
+        "positions",
+        "replay",
+        "histogram",
+        "complete",
+        "again",
+      ]) {
         if (name in frame) this[name] = frame[name];
       }
       if (frame.step) this.cache.set(frame.step.index, frame.step);
-      const whole = ["text", "plainText", "strip"].map((name) => !frame[name] || splice(this, name, frame[name]));
+      const whole = ["text", "plainText", "strip"].map(
+        (name) => !frame[name] || splice(this, name, frame[name]),
+      );
       return whole.every(Boolean);
     }
   }
@@ -72,7 +87,15 @@
       /** @type {SweepFrame | null} */
       this.sweep = null;
       /** @type {StatusPicture} */
-      this.status = { state: "loading", stage: "", done: 0, message: "", error: "", revision: 0, pair: null };
+      this.status = {
+        state: "loading",
+        stage: "",
+        done: 0,
+        message: "",
+        error: "",
+        revision: 0,
+        pair: null,
+      };
       this.notice = null;
       this.listeners = new Map();
     }
@@ -89,6 +112,11 @@
     /** The step being looked at, if it is here. @returns {StepPicture | null} */
     get step() {
       return this.run?.cache.get(this.index) ?? null;
+    }
+
+    /** Played at full speed: as the run was seen while it was written. */
+    get live() {
+      return this.playing && this.speed === Infinity;
     }
 
     /** @param {(RunState & Partial<RunFrame>) | FailedFrame} frame */
@@ -117,7 +145,8 @@
 
     /** Follow the newest step while asked to, then tell everyone. */
     advance() {
-      if (this.following && this.step?.index !== this.run.steps - 1) this.index = this.run.steps - 1;
+      if (this.following && this.step?.index !== this.run.steps - 1)
+        this.index = this.run.steps - 1;
       this.light = { node: null, beam: null };
       this.fetchStep();
       this.emit("run");
@@ -133,6 +162,7 @@
       this.run = run;
       this.following = following;
       this.index = run.steps - 1;
+      if (!run.busy && run.steps) this.rest();
       this.selected = null;
       this.advance();
       this.emit("runs");
@@ -188,7 +218,14 @@
     async fetchStep() {
       const { run, index } = this;
       for (const at of [index, index + 1, index - 1]) {
-        if (at < 0 || at >= run.steps || run.cache.has(at) || run.wanted.has(at) || (run.busy && at !== index)) continue;
+        if (
+          at < 0 ||
+          at >= run.steps ||
+          run.cache.has(at) ||
+          run.wanted.has(at) ||
+          ((run.busy || this.live) && at !== index)
+        )
+          continue;
         run.wanted.add(at);
         try {
           const step = await this.server.step([run.key, at]);
@@ -219,7 +256,8 @@
    * @param {[number, number, number][]} strip accepted drafted tokens, drafted nodes, new tokens of every step
    */
   function tellingStep(strip) {
-    for (let at = strip.length - 1; at >= Math.max(0, strip.length - NEAR_THE_END); at--) if (strip[at][0] > 0 && strip[at][1] >= LEAST_NODES) return at;
+    for (let at = strip.length - 1; at >= Math.max(0, strip.length - NEAR_THE_END); at--)
+      if (strip[at][0] > 0 && strip[at][1] >= LEAST_NODES) return at;
     return strip.length - 1;
   }
 

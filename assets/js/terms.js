@@ -3,6 +3,7 @@
   /** @typedef {import("./types").Hello} Hello */
   const RD = window.ReDrafter;
   const { h } = RD;
+  const CLINGS = /^(?:'s)?[.,;:!?)]*/; // to the word before it
   let tip = null;
   let shownFor = null; // the word whose meaning is seen
   let meanings = new Map();
@@ -14,8 +15,12 @@
    */
   RD.setTerms = (glossary) => {
     meanings = new Map(glossary.map(([word, meaning]) => [bare(word), meaning]));
-    const words = [...meanings.keys()].sort((a, b) => b.length - a.length).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    pattern = words.length ? new RegExp(`(?<![\\p{L}\\p{N}])(${words.join("|")})(s?)(?![\\p{L}\\p{N}])`, "giu") : null;
+    const words = [...meanings.keys()]
+      .sort((a, b) => b.length - a.length)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    pattern = words.length
+      ? new RegExp(`(?<![\\p{L}\\p{N}])(${words.join("|")})(s?)(?![\\p{L}\\p{N}])`, "giu")
+      : null;
   };
 
   /** "Beam width (W)" stands in a text as "beam width". */
@@ -26,17 +31,25 @@
   /**
    * A text in parts: what is plain, and words with their meaning. Quoted text is a model's and stays plain. Pure.
    * @param {string} text
+   * @param {string} own the word whose meaning the text is
    * @returns {{ text: string, meaning?: string }[]}
    */
-  RD.termParts = (text) => {
+  RD.termParts = (text, own = "") => {
     if (!pattern) return [{ text }];
-    const quotes = [...text.matchAll(/(?<!\p{L})'[^']*'/gu)].map((found) => [found.index, found.index + found[0].length]);
+    const quotes = [...text.matchAll(/(?<!\p{L})'[^']*'/gu)].map((found) => [
+      found.index,
+      found.index + found[0].length,
+    ]);
     const parts = [];
-    const seen = new Set();
+    const seen = new Set([bare(own)]);
     let from = 0;
     for (const found of text.matchAll(pattern)) {
       const word = found[1].toLowerCase();
-      if (seen.has(word) || quotes.some(([start, end]) => found.index >= start && found.index < end)) continue;
+      if (
+        seen.has(word) ||
+        quotes.some(([start, end]) => found.index >= start && found.index < end)
+      )
+        continue;
       seen.add(word);
       if (found.index > from) parts.push({ text: text.slice(from, found.index) });
       parts.push({ text: found[0], meaning: meanings.get(word) });
@@ -47,9 +60,16 @@
   };
 
   /** The same as elements. */
-  RD.explained = (text) => {
+  RD.explained = (text, own = "") => {
     if (shownFor && !shownFor.isConnected) hide();
-    return RD.termParts(String(text)).map((part) => (part.meaning ? wordButton(part.text, part.meaning) : part.text));
+    const parts = RD.termParts(String(text), own);
+    return parts.map((part, at) => {
+      if (!part.meaning) return at ? part.text.replace(CLINGS, "") : part.text;
+      // A button is no word to the browser: without this a line could begin with the full stop behind it.
+      const [held] = parts[at + 1]?.text.match(CLINGS) ?? [""];
+      const button = wordButton(part.text, part.meaning);
+      return held ? h("span", { class: "rp-held" }, button, held) : button;
+    });
   };
 
   /** Set explained text only where it changed: an open explanation stays open. */
@@ -58,9 +78,16 @@
   };
 
   function wordButton(text, meaning) {
-    const button = h("button", { type: "button", class: "rp-word", "aria-expanded": "false" }, text);
+    const button = h(
+      "button",
+      { type: "button", class: "rp-word", "aria-expanded": "false" },
+      text,
+    );
     button.addEventListener("click", () => (shownFor === button ? hide() : show(button, meaning)));
-    button.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && show(button, meaning));
+    button.addEventListener(
+      "pointerenter",
+      (event) => event.pointerType === "mouse" && show(button, meaning),
+    );
     button.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hide());
     button.addEventListener("blur", hide);
     button.addEventListener("keydown", (event) => {
@@ -82,7 +109,10 @@
     const box = button.getBoundingClientRect();
     const left = Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8));
     const below = box.bottom + 6 + tip.offsetHeight < innerHeight;
-    Object.assign(tip.style, { left: `${left}px`, top: `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px` });
+    Object.assign(tip.style, {
+      left: `${left}px`,
+      top: `${below ? box.bottom + 6 : box.top - tip.offsetHeight - 6}px`,
+    });
   }
 
   function hide() {

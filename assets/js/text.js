@@ -28,7 +28,8 @@
       box.setAttribute("dir", "auto");
       if (onstep) {
         box.addEventListener("click", (event) => {
-          const token = event.target instanceof Element ? event.target.closest("[data-step]") : null;
+          const token =
+            event.target instanceof Element ? event.target.closest("[data-step]") : null;
           const step = token instanceof HTMLElement ? token.dataset.step : undefined;
           if (step !== undefined && Number(step) >= 0) onstep(Number(step));
         });
@@ -43,7 +44,8 @@
       let same = 0;
       const most = Math.min(limit, this.items.length);
       while (same < most && this.items[same] === items[same]) same += 1;
-      if (same < most) while (same < most && this.items[same].join() === items[same].join()) same += 1;
+      if (same < most)
+        while (same < most && this.items[same].join() === items[same].join()) same += 1;
       for (const span of this.spans.splice(same)) span.remove();
       const fragment = document.createDocumentFragment();
       for (let at = same; at < limit; at += 1) fragment.append(this.span(items, at));
@@ -62,7 +64,15 @@
       const [name, title] = ORIGINS[origin];
       this.code[at + 1] = fenced(items, at, this.code[at]);
       const inside = this.code[at] && this.code[at + 1];
-      const span = h("span", { class: `rp-token is-${name}${inside ? " is-code" : ""}`, "data-step": from, title: from >= 0 && origin !== "n" ? `${title}, step ${from + 1}` : title }, text);
+      const span = h(
+        "span",
+        {
+          class: `rp-token is-${name}${inside ? " is-code" : ""}`,
+          "data-step": from,
+          title: from >= 0 && origin !== "n" ? `${title}, step ${from + 1}` : title,
+        },
+        text,
+      );
       this.spans.push(span);
       return span;
     }
@@ -79,19 +89,25 @@
 
     markDifference(at) {
       const span = at === null ? undefined : this.spans[at];
-      if (this.different && this.different !== span) this.different.classList.remove("is-different");
+      if (this.different && this.different !== span)
+        this.different.classList.remove("is-different");
       this.different = span;
       if (!span) return;
       span.classList.add("is-different");
       span.title = "The lanes differ from here on";
     }
 
-    /** Scroll the box, never the page, to the lit tokens. */
+    /** Scroll the box, never the page, to the lit tokens: all of them, or the first ones where not all can be seen. */
     bring() {
-      const span = this.box.querySelector(".is-now");
-      if (!span || this.box.scrollHeight <= this.box.clientHeight) return;
-      const top = span.getBoundingClientRect().top - this.box.getBoundingClientRect().top + this.box.scrollTop;
-      if (top < this.box.scrollTop || top + 24 > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top - this.box.clientHeight / 3;
+      const { box } = this;
+      const lit = box.querySelectorAll(".is-now");
+      if (!lit.length || box.scrollHeight <= box.clientHeight) return;
+      const above = box.getBoundingClientRect().top;
+      const top = lit[0].getBoundingClientRect().top - above;
+      const bottom = lit[lit.length - 1].getBoundingClientRect().bottom - above;
+      if (top >= 0 && bottom <= box.clientHeight) return;
+      const margin = Math.max(0, Math.min(box.clientHeight / 3, box.clientHeight - (bottom - top)));
+      box.scrollTop += top - margin;
     }
   }
 

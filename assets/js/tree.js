@@ -4,10 +4,27 @@
   const RD = window.ReDrafter;
   const { h, s } = RD;
   // Pixels. Small pills come before small scale: letters stay readable.
+  /** @typedef {{ name: string, row: number, pill: number, cell: number, gap: number, tight: number, share: number, letters: number }} Size */
+  /** @type {Size[]} */
   const SIZES = [
     { name: "roomy", row: 34, pill: 27, cell: 7.3, gap: 30, tight: 18, share: 40, letters: 15 },
     { name: "dense", row: 26, pill: 22, cell: 6.4, gap: 24, tight: 12, share: 36, letters: 12 },
   ];
+  // Where room is dear sideways: the chance stands under the token.
+  /** @type {Size} */
+  const SLIM = {
+    name: "slim",
+    row: 37,
+    pill: 32,
+    cell: 6.4,
+    gap: 14,
+    tight: 6,
+    share: 0,
+    letters: 10,
+  };
+  const NEAR = 4; // pixels that a drawing does not follow
+  const NARROW = 480; // pixels of a box
+  const LEAST_HEIGHT = 84; // of a drawing that keeps its height
   const MARGIN = 8;
   const MOST = 48; // pills; more are no longer seen at a glance
   const LEAST = 0.66; // below this scale nobody reads a label
@@ -15,7 +32,12 @@
   /** Draws steps into `box`; hovering and focusing a node lights it through the store. */
   class TreeView {
     /** @param {() => number} tall the most pixels the drawing may take downwards */
-    constructor(box, store, tall = () => Math.max(280, Math.min(560, window.innerHeight * 0.6)), { steady = false } = {}) {
+    constructor(
+      box,
+      store,
+      tall = () => Math.max(280, Math.min(560, window.innerHeight * 0.6)),
+      { steady = false } = {},
+    ) {
       this.box = box;
       this.store = store;
       this.tall = tall;
@@ -26,19 +48,39 @@
       this.svg = s("svg", { class: "rp-tree", role: "group", "aria-label": "Prefix tree" });
       this.tools = this.toolbar();
       this.box.append(this.svg, h("div", { class: "rp-treefoot" }, RD.legend(), this.tools));
-      this.groups = new Map();
+      this.groups = new Map(); // by an item's key: its pill
+      this.paths = new Map(); // and the edge that leads to it
       this.svg.addEventListener("pointerover", (event) => this.point(event));
       this.svg.addEventListener("pointerleave", () => store.setLight(store.selected ?? null));
       this.svg.addEventListener("focusin", (event) => this.point(event));
       this.svg.addEventListener("click", (event) => this.choose(event));
       this.svg.addEventListener("keydown", (event) => this.key(event));
-      this.pan = new RD.PanZoom(this.svg, (view, room) => this.show(view, room), (free) => this.tell(free));
+      this.pan = new RD.PanZoom(
+        this.svg,
+        (view, room) => this.show(view, room),
+        (free) => this.tell(free),
+      );
     }
 
     toolbar() {
       const tool = (label, act, text) =>
-        h("button", { type: "button", class: "rp-icon is-small", "aria-label": label, title: label, onclick: act }, text);
-      this.fold = h("button", { type: "button", class: "rp-chip is-small", "data-act": "fold", onclick: () => this.flip() });
+        h(
+          "button",
+          {
+            type: "button",
+            class: "rp-icon is-small",
+            "aria-label": label,
+            title: label,
+            onclick: act,
+          },
+          text,
+        );
+      this.fold = h("button", {
+        type: "button",
+        class: "rp-chip is-small",
+        "data-act": "fold",
+        onclick: () => this.flip(),
+      });
       this.hint = h("span", { class: "rp-quiet rp-panhint", hidden: true }, "drag to move");
       return h(
         "div",
@@ -54,7 +96,10 @@
     /** @param {StepPicture | null} step */
     draw(step) {
       const room = { width: this.box.clientWidth, height: Math.max(160, this.tall()) };
-      const same = this.room && room.width === this.room.width && Math.abs(room.height - this.room.height) < 2;
+      const same =
+        this.room &&
+        room.width === this.room.width &&
+        Math.abs(room.height - this.room.height) < NEAR;
       if (step === this.step && same) return this.light();
       if (room.width <= 0) return undefined; // hidden: drawn when it is seen
       if (step !== this.step) this.opened = new Set();
@@ -73,26 +118,46 @@
       this.place = place;
       this.size = size;
       this.groups.clear();
+      this.paths.clear();
       const edges = s("g", { class: "rp-edges" });
       const nodes = s("g", { class: "rp-nodes" });
       layout.items.forEach((item, at) => {
-        if (item.parent >= 0) edges.append(RD.treeEdge(layout.items, place, item, at));
+        if (item.parent >= 0) {
+          this.paths.set(item.key, RD.treeEdge(layout.items, place, item, at));
+          edges.append(this.paths.get(item.key));
+        }
         const group = RD.treePill(step, item, place, at, size);
         this.groups.set(item.key, group);
         nodes.append(group);
       });
       // Painted last: the path lies over its siblings' edges.
       for (const strong of edges.querySelectorAll(".is-accepted, .is-picked")) edges.append(strong);
-      const steady = this.steady && window.innerWidth > 860; // on a phone height is dear
-      const height = steady ? room.height : Math.min(room.height, Math.ceil(place.height * Math.min(1, Math.max(LEAST, room.width / place.width))));
+      const height = this.heightOf(place, room);
       this.svg.style.height = `${height}px`;
-      Object.assign(this.svg.dataset, { nodes: step.nodes.parent.length, step: step.index, size: size.name, folded: layout.folded });
+      Object.assign(this.svg.dataset, {
+        nodes: step.nodes.parent.length,
+        step: step.index,
+        size: size.name,
+        folded: layout.folded,
+      });
+      this.height = height;
       this.svg.classList.toggle("is-dense", size.name !== "roomy");
       this.svg.replaceChildren(edges, nodes);
       this.edges = edges;
       this.pan.place(place, { width: room.width, height }, place.path, LEAST);
       this.drawTools(layout);
       this.light();
+    }
+
+    /** A steady drawing grows with the trees of a run, and never shrinks under the text. On a phone height is dear. */
+    heightOf(place, room) {
+      const scale = Math.min(1, Math.max(LEAST, room.width / place.width));
+      const own = Math.ceil(place.height * scale);
+      if (!this.steady || window.innerWidth <= 860) return Math.min(room.height, own);
+      const { run } = this.store;
+      const before = this.grown?.run === run ? this.grown.height : LEAST_HEIGHT;
+      this.grown = { run, height: Math.max(before, own) };
+      return Math.min(room.height, this.grown.height);
     }
 
     drawTools(layout) {
@@ -114,7 +179,10 @@
     }
 
     show({ x, y, scale }, { width, height }) {
-      this.svg.setAttribute("viewBox", `${x.toFixed(1)} ${y.toFixed(1)} ${(width / scale).toFixed(1)} ${(height / scale).toFixed(1)}`);
+      this.svg.setAttribute(
+        "viewBox",
+        `${x.toFixed(1)} ${y.toFixed(1)} ${(width / scale).toFixed(1)} ${(height / scale).toFixed(1)}`,
+      );
       this.svg.dataset.scale = scale.toFixed(3);
     }
 
@@ -135,7 +203,8 @@
         group.classList.toggle("is-lit", lit.has(item.node));
         group.classList.toggle("is-chosen", item.node !== null && store.selected === item.node);
       }
-      for (const path of this.edges.children) path.classList.toggle("is-lit", lit.has(Number(path.dataset.to)));
+      for (const path of this.edges.children)
+        path.classList.toggle("is-lit", lit.has(Number(path.dataset.to)));
     }
 
     point(event) {
@@ -184,7 +253,12 @@
       group.setAttribute("tabindex", "0");
       group.focus({ preventScroll: true });
       const at = this.items.indexOf(item);
-      this.pan.bring({ left: this.place.x[at], right: this.place.x[at] + this.place.widths[at], top: this.place.y[at] - 14, bottom: this.place.y[at] + 14 });
+      this.pan.bring({
+        left: this.place.x[at],
+        right: this.place.x[at] + this.place.widths[at],
+        top: this.place.y[at] - 14,
+        bottom: this.place.y[at] + 14,
+      });
     }
   }
 
@@ -218,9 +292,14 @@
    */
   function fitting(step, room, whole, opened) {
     let made = null;
-    for (const size of SIZES) {
+    for (const size of room.width < NARROW ? [SLIM] : SIZES) {
       const rows = Math.max(5, Math.floor((room.height - 2 * MARGIN) / (size.row * 0.84)));
-      const layout = RD.layoutTree(step, { rows: Math.min(rows, size === SIZES[0] ? 18 : 26), most: MOST, whole, opened });
+      const layout = RD.layoutTree(step, {
+        rows: Math.min(rows, size === SIZES[0] ? 18 : 26),
+        most: MOST,
+        whole,
+        opened,
+      });
       const place = placement(step, layout, size, room.width);
       made = { size, layout, place };
       const scale = Math.min(room.width / place.width, room.height / place.height);
@@ -230,17 +309,26 @@
     return made;
   }
 
+  /** What a token of so many pixels needs: its sign before it, its chance behind or under it. */
+  function pillWidth(token, hasChance, size) {
+    if (size === SLIM) return hasChance ? Math.max(token + 28, 52) : token + 28;
+    return token + 30 + (hasChance ? size.share : 4);
+  }
+
   /** @param {StepPicture} step */
   function placement(step, { items, rows, columns }, size, room) {
     const widest = new Array(columns).fill(0);
     const widths = items.map((item) => {
       const own = RD.cells(RD.clip(RD.labelOf(step, item), size.letters)) * size.cell;
-      const width = item.node === null ? own + 22 : own + 30 + (item.node ? size.share : 4);
+      const width = item.node === null ? own + 22 : pillWidth(own, item.node > 0, size);
       widest[item.depth] = Math.max(widest[item.depth], width);
       return width;
     });
     const filled = widest.reduce((sum, width) => sum + width, 2 * MARGIN);
-    const gap = Math.min(size.gap, Math.max(size.tight, (room - filled) / Math.max(1, columns - 1)));
+    const gap = Math.min(
+      size.gap,
+      Math.max(size.tight, (room - filled) / Math.max(1, columns - 1)),
+    );
     const left = [MARGIN];
     for (const width of widest) left.push(left.at(-1) + width + gap);
     const x = items.map((item) => left[item.depth]);

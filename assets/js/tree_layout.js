@@ -19,7 +19,10 @@
    * @param {StepPicture} step
    * @param {{ rows?: number, most?: number, whole?: boolean, opened?: Set<string> }} [how] `whole` folds nothing
    */
-  RD.layoutTree = (step, { rows = Infinity, most = Infinity, whole = false, opened = new Set() } = {}) => {
+  RD.layoutTree = (
+    step,
+    { rows = Infinity, most = Infinity, whole = false, opened = new Set() } = {},
+  ) => {
     const tree = branches(step);
     let made = null;
     for (const level of whole ? LEVELS.slice(0, 1) : LEVELS) {
@@ -72,7 +75,9 @@
       } else if (onPath && !opened.has(`beside ${node}`)) {
         const others = shown.filter((child) => nodes.status[child] !== "a");
         if (others.length > level.siblings + 1) {
-          const kept = [...others].sort((a, b) => nodes.rank[a] - nodes.rank[b]).slice(0, level.siblings);
+          const kept = [...others]
+            .sort((a, b) => nodes.rank[a] - nodes.rank[b])
+            .slice(0, level.siblings);
           const hidden = others.filter((child) => !kept.includes(child));
           folds.push([`beside ${node}`, hidden]);
           shown = shown.filter((child) => !hidden.includes(child));
@@ -81,9 +86,19 @@
       const below = shown.map((child) => walk(child, depth + 1));
       for (const [key, hidden] of folds) below.push(fold(key, node, hidden, depth + 1));
       if (pick?.node === node) {
-        below.push(put({ node: nodes.parent.length, key: "pick", parent: node, count: 0, status: "k" }, depth + 1, []));
+        below.push(
+          put(
+            { node: nodes.parent.length, key: "pick", parent: node, count: 0, status: "k" },
+            depth + 1,
+            [],
+          ),
+        );
       }
-      return put({ node, key: String(node), parent: nodes.parent[node], count: 0, status }, depth, below);
+      return put(
+        { node, key: String(node), parent: nodes.parent[node], count: 0, status },
+        depth,
+        below,
+      );
     };
 
     walk(0, 0);
@@ -99,11 +114,18 @@
   RD.neighbour = (items, from, key) => {
     if (key === "ArrowLeft") return items.find((item) => item.node === from.parent) ?? null;
     if (key === "ArrowRight") {
-      return from.node === null ? null : (items.find((item) => item !== from && item.parent === from.node) ?? null);
+      return from.node === null
+        ? null
+        : (items.find((item) => item !== from && item.parent === from.node) ?? null);
     }
     if (key !== "ArrowUp" && key !== "ArrowDown") return null;
     const sign = key === "ArrowDown" ? 1 : -1;
-    const ahead = items.filter((item) => item.depth === from.depth && (item.row - from.row) * sign > 0);
-    return ahead.reduce((best, item) => (!best || (item.row - best.row) * sign < 0 ? item : best), null);
+    const ahead = items.filter(
+      (item) => item.depth === from.depth && (item.row - from.row) * sign > 0,
+    );
+    return ahead.reduce(
+      (best, item) => (!best || (item.row - best.row) * sign < 0 ? item : best),
+      null,
+    );
   };
 })();

@@ -23,12 +23,30 @@
         h("td", {}, nodes.rank[node] || "–"),
       );
     });
-    const heads = ["Node", "Parent", "Depth", "Token", "Verdict", "Origin", "Drafter", "Base model", "Rank"];
+    const heads = [
+      "Node",
+      "Parent",
+      "Depth",
+      "Token",
+      "Verdict",
+      "Origin",
+      "Drafter",
+      "Base model",
+      "Rank",
+    ];
     return h(
       "table",
       { class: "rp-table" },
       h("caption", { class: "rp-hidden" }, "Prefix tree as a table"),
-      h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name)))),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          heads.map((name) => h("th", { scope: "col" }, name)),
+        ),
+      ),
       h("tbody", {}, rows),
     );
   };

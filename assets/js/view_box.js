@@ -11,9 +11,16 @@
   RD.fitView = (drawing, room, keep, least = 0.6) => {
     const whole = Math.min(1, room.width / drawing.width, room.height / drawing.height);
     if (whole >= least) return centred(room, whole, drawing.width / 2, drawing.height / 2);
-    const path = Math.min(room.width / (keep.right - keep.left), room.height / (keep.bottom - keep.top));
+    const path = Math.min(
+      room.width / (keep.right - keep.left),
+      room.height / (keep.bottom - keep.top),
+    );
     const scale = Math.max(whole, Math.min(least, path * 0.97));
-    return clamped(centred(room, scale, (keep.left + keep.right) / 2, (keep.top + keep.bottom) / 2), drawing, room);
+    return clamped(
+      centred(room, scale, (keep.left + keep.right) / 2, (keep.top + keep.bottom) / 2),
+      drawing,
+      room,
+    );
   };
 
   /** Zoom by a factor about a point of the window. */

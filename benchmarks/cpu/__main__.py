@@ -8,6 +8,8 @@ Parts:
         prompt beside it.
     races: eight MT-Bench first turns (one a category, with --mt-bench), twelve other prompts, the page's presets, each
         with the default shape of this machine.
+    trees: the default tree beside surviving beams, at the default width and length and at 8 x 5, over MT-Bench's and
+        the twelve prompts.
     peers: llama.cpp on the bundled Q4_1 file (xllamacpp, where it is installed) and transformers' generate, each beside
         plain decoding of our own.
     process: a race's resident memory, and `generate --json` of 32 tokens from a cold process.
@@ -33,11 +35,12 @@ from benchmarks.cpu.process import process
 from benchmarks.cpu.races import races
 from benchmarks.cpu.report import table
 from benchmarks.cpu.steps import steps
+from benchmarks.cpu.trees import trees
 from playground.config import EngineOptions
 from playground.session import Session
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "cpu.json"
-PARTS = ("steps", "races", "peers", "process")
+PARTS = ("steps", "races", "trees", "peers", "process")
 
 
 def main() -> None:
@@ -55,6 +58,7 @@ def main() -> None:
     parts: dict[str, Callable[[], Any]] = {
         "steps": lambda: steps(session),
         "races": lambda: races(session, chosen.mt_bench, chosen.new_tokens),
+        "trees": lambda: trees(session, chosen.mt_bench, chosen.new_tokens),
         "peers": lambda: peers(session, chosen.new_tokens),
         "process": lambda: process(chosen.dtype),
     }

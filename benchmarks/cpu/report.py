@@ -16,7 +16,7 @@ def table(found: dict[str, Any]) -> Iterator[str]:
         met = "" if target is None else "  met" if (value >= target) == above or value == target else "  missed"
         wanted = "" if target is None else f"  {'>=' if above else '<='} {target:g}"
         yield f"{name:<64}{value:>10.2f}{wanted:<12}{met}"
-    for part in ("steps", "races", "peers", "process"):
+    for part in ("steps", "races", "trees", "peers", "process"):
         if part in found:
             yield f"load around {part}: {found[part]['load_before']} to {found[part]['load_after']}"
         if missing := found.get(part, {}).get("missing"):
@@ -38,6 +38,12 @@ def _rows(found: dict[str, Any], amx: bool) -> Iterator[tuple[str, float, float 
             yield f"races, {name}: median speed-up", races["median_speedup"], median, True
             yield f"races, {name}: least speed-up", races["least_speedup"], least, True
             yield f"races, {name}: identical texts, of {races['prompts']}", races["identical"], races["prompts"], True
+    if "trees" in found:
+        trees = found["trees"]
+        default = trees["shapes"][trees["default"]]
+        yield "default tree over surviving beams, median speed-up", trees["default_over_surviving_beams"], 1.25, True
+        yield f"least speed-up over those {trees['prompts']} prompts", default["least_speedup"], 1.1, True
+        yield "drafting over the verification it feeds", default["draft_over_verify"], 0.2, False
     if "peers" in found:
         peers = found["peers"]
         yield "plain decoding, tokens a second", peers["tokens_per_second"]["plain"], None, True

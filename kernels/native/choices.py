@@ -54,6 +54,8 @@ class Acceptance:
         self._eos = np.ascontiguousarray(eos, np.int32)
         self.logits = np.empty((nodes, vocabulary), np.float32)
         self._path, self._picks = np.empty((2, nodes), np.int32)
+        self._asked = np.empty((2, nodes), np.int32)  # rows and tokens to judge
+        self._asked_at = tuple(row.ctypes.data for row in self._asked)
         self._have, self._length, self._gap = ctypes.c_int64(), ctypes.c_int64(), ctypes.c_float()
 
     @property
@@ -88,6 +90,22 @@ class Acceptance:
         ends = (self._eos.ctypes.data, len(self._eos))
         rows = (hidden.ctypes.data, self.logits.ctypes.data, ctypes.byref(self._have))
         check(self._c.native_accept(self._handle, self._rule, tree, committed, *ends, *rows, *found))
+
+    def judge(self, token: Ints, parent: Ints) -> Judged:
+        """Of the tree [N] just followed: every node's token under its parent but for the root's, then the last pick
+        where the path does not end the text. The picks before it are nodes of the path."""
+        nodes, (rows, asked) = len(token), self._asked
+        rows[: nodes - 1], asked[: nodes - 1] = parent[1:], token[1:]
+        end = self._length.value - 1
+        last = int(self._picks[end])
+        count = nodes if last >= 0 else nodes - 1
+        if last >= 0:
+            rows[nodes - 1], asked[nodes - 1] = self._path[end], last
+        found = np.empty((2, nodes), np.float32)
+        at = found.ctypes.data
+        logits = (self.logits.ctypes.data, nodes)
+        check(self._c.native_judge(self._handle, *logits, *self._asked_at, count, at, at + found.strides[0]))
+        return Judged(found[0, :count], found[1, :count].view(np.int32))
 
 
 def pick(c: Any, handle: Any, rule: Rule, logits: Floats, positions: Ints) -> tuple[Ints, Floats]:

@@ -125,6 +125,65 @@ def _address(array: Any) -> int | None:
     return None if array is None else int(array.ctypes.data)
 
 
+class _Room:
+    """One piece of memory and its parts: what a search finds."""
+
+    def __init__(self, memory: Ints, room: int, width: int, length: int) -> None:
+        self.memory, self.sizes = memory, (room, width, length)
+        beams, floats = width * length, memory.view(np.float32)
+        a = 5 * room
+        b = a + 2 * beams
+        c = b + 3 * abi.MOST_OTHERS
+        d = c + 2 * room
+        e = d + beams
+        self.nodes = memory[:a].reshape(5, room)
+        self.beams = memory[a:b].reshape(2, width, length)
+        self.others = memory[b:c].reshape(3, abi.MOST_OTHERS)
+        self.node_numbers = floats[c:d].reshape(2, room)
+        self.beam_log_probability = floats[d:e].reshape(width, length)
+        self.beam_score, self.other_score = floats[e : e + width], floats[e + width :]
+
+    @staticmethod
+    def size(room: int, width: int, length: int) -> int:
+        """Numbers of the whole piece."""
+        return 7 * room + 3 * width * length + width + 4 * abi.MOST_OTHERS
+
+
+class Found:
+    """What a search found, in memory of its own. Taken in one copy; the parts are looked up when they are asked for."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._memory, self._sizes = draft.room.memory.copy(), draft.room.sizes
+        self._nodes, self._others = draft.nodes, draft.others
+        self.scored, self.budget = draft.scored, draft.budget
+
+    def parts(self) -> FoundParts:
+        """As many of each as there are."""
+        room, nodes, others = _Room(self._memory, *self._sizes), self._nodes, self._others
+        return FoundParts(
+            nodes=room.nodes[:, :nodes],
+            node_log_probability=room.node_numbers[1, :nodes],
+            beams=room.beams,
+            beam_log_probability=room.beam_log_probability,
+            beam_score=room.beam_score,
+            others=room.others[:, :others],
+            other_score=room.other_score[:others],
+        )
+
+
+@dataclass(frozen=True)
+class FoundParts:
+    """Arrays of what was found: N nodes, the root first, W beams of L tokens, U that were scored but not sent."""
+
+    nodes: Ints  # [5, N] token, parent, depth, origin, how deep on a copy
+    node_log_probability: Floats  # [N]
+    beams: Ints  # [2, W, L] tokens and nodes, -1 for none
+    beam_log_probability: Floats  # [W, L]
+    beam_score: Floats  # [W]
+    others: Ints  # [3, U] token, parent, depth
+    other_score: Floats  # [U]
+
+
 class Draft:
     """Room for what a search finds, used again and again; arrays are views of it.
 
@@ -136,17 +195,18 @@ class Draft:
     """
 
     def __init__(self, settings: SearchSettings) -> None:
-        room, shape = max(settings.room, abi.MOST_COPIED + 1), (settings.width, settings.length)
-        self.token, self.parent, self.depth, self.origin, self.copy = np.zeros((5, room), np.int32)
-        self.score, self.log_probability = np.zeros((2, room), np.float32)
-        self.beam_token, self.beam_node = np.full((2, *shape), -1, np.int32)
-        self.beam_log_probability = np.zeros(shape, np.float32)
-        self.beam_score = np.zeros(settings.width, np.float32)
-        self.other_token, self.other_parent, self.other_depth = np.zeros((3, abi.MOST_OTHERS), np.int32)
-        self.other_score = np.zeros(abi.MOST_OTHERS, np.float32)
-        arrays = {name: array.ctypes.data for name, array in vars(self).items()}
-        self.c = abi.CDraft(nodes=1, **arrays)
+        sizes = max(settings.room, abi.MOST_COPIED + 1), settings.width, settings.length
+        room = self.room = _Room(np.zeros(_Room.size(*sizes), np.int32), *sizes)
+        self.token, self.parent, self.depth, self.origin, self.copy = room.nodes
+        self.score, self.log_probability = room.node_numbers
+        self.beam_token, self.beam_node = room.beams
+        self.beam_log_probability, self.beam_score = room.beam_log_probability, room.beam_score
+        self.other_token, self.other_parent, self.other_depth = room.others
+        self.other_score = room.other_score
+        room.beams.fill(-1)
         self.parent[0] = -1
+        arrays = {name: array.ctypes.data for name, array in vars(self).items() if name != "room"}
+        self.c = abi.CDraft(nodes=1, **arrays)
 
     @property
     def nodes(self) -> int:

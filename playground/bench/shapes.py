@@ -15,13 +15,11 @@ from dataclasses import replace
 from statistics import median
 from typing import Protocol
 
-from playground.config import BeamShape, PlaygroundError, RunRequest
+from playground.config import SWEEP_REPEATS, BeamShape, PlaygroundError, RunRequest
 from playground.figures.sweep import plain_rates, spread, sweep_cell
 from playground.line import Line, Place
 from playground.trace import NoRecords, Record, SweepRecord, Trace
 
-REPEATS = 3
-"""Runs of every shape: the fewest that have a median."""
 MOST_REPEATS = 50
 
 
@@ -42,7 +40,7 @@ def sweep(
     lengths: Sequence[int],
     stop: threading.Event,
     place: Place | None = None,
-    repeats: int = REPEATS,
+    repeats: int = SWEEP_REPEATS,
 ) -> Iterator[SweepRecord]:
     """Run `request` at every shape, longer beams last, `repeats` times over; a record after each run, holding all so
     far. Stopped, it yields nothing more: the last record has `finished` False.
@@ -54,7 +52,9 @@ def sweep(
         PlaygroundError: no shapes, or a shape, request or number of repeats that cannot run; before anything runs.
     """
     if not 1 <= repeats <= MOST_REPEATS:
-        raise PlaygroundError(f"The repeats are {repeats}, but must be from 1 to {MOST_REPEATS}. Ask for 3 or more.")
+        raise PlaygroundError(
+            f"The repeats are {repeats}, but must be from 1 to {MOST_REPEATS}. Ask for {SWEEP_REPEATS} or more."
+        )
     shapes = [
         replace(request.shape, width=width, length=length)
         for length in sorted(set(lengths))

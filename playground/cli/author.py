@@ -43,7 +43,7 @@ def add_base(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "native", "eager"),
         help="which writes and reads the corpus; auto: the native one on a CPU, where the model fits it",
     )
-    group.add_argument("--threads", type=int, metavar="N", help="of the native engine; one a core if not said")
+    group.add_argument("--threads", type=int, metavar="N", help="of the native engine (default: one per core)")
     group.add_argument("--no-chat-template", action="store_true", help="write plain texts instead of chats")
 
 

@@ -14,10 +14,10 @@ CUT_OFF = 1
 
 
 def add_verbs(verbs: Any) -> None:
-    info_parser = add_verb(verbs, "info", info, "tell what is loaded, where it runs and what a step costs here")
+    info_parser = add_verb(verbs, "info", info, "show what is loaded, where it runs and what a step costs here")
     add_pair(info_parser)
     add_json(info_parser)
-    drafter_parser = add_verb(verbs, "drafter-info", drafter_info, "tell what a drafter checkpoint is")
+    drafter_parser = add_verb(verbs, "drafter-info", drafter_info, "describe a drafter checkpoint")
     drafter_parser.add_argument("drafter", metavar="DIR", help="folder with config.json and model.safetensors")
     add_json(drafter_parser)
     validate_parser = add_verb(verbs, "validate", validate, "check a trace file; a run that was cut off exits with 1")

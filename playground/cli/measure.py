@@ -21,7 +21,7 @@ from playground.cli.options import (
 )
 from playground.cli.runs import STOPPED, open_pair
 from playground.cli.terminal import Output, output, stop_on_interrupt
-from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, BeamShape, parse_device_map
+from playground.config import MAX_BEAM_LENGTH, MAX_BEAM_WIDTH, SWEEP_REPEATS, BeamShape, parse_device_map
 from playground.export import to_json
 from playground.figures.sweep import fastest
 from playground.trace import SweepCell, SweepRecord
@@ -40,7 +40,9 @@ def add_verbs(verbs: Any) -> None:
     add_prompt(parser)
     parser.add_argument("--widths", default="1,2,4,8,16", metavar="LIST", help="beam widths, like 1,2,4 or 1-4")
     parser.add_argument("--lengths", default="2,3,4,5,6", metavar="LIST", help="beam lengths")
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="runs of every shape, in rounds")
+    parser.add_argument(
+        "--repeats", type=int, default=SWEEP_REPEATS, metavar="N", help="runs of every shape, in rounds"
+    )
     add_sampling(parser.add_argument_group("run"))
     add_pair(parser)
     add_json(parser)

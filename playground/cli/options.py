@@ -62,7 +62,9 @@ def add_engine(group: Any) -> None:
     group.add_argument("--engine", default="auto", choices=get_args(EngineName), help="which engine decodes")
     group.add_argument("--kernels", default="auto", choices=get_args(KernelsName), help="whose operations it uses")
     add_device_map(group)
-    group.add_argument("--threads", type=int, metavar="N", help="one a core if not said; eager: a free one")
+    group.add_argument(
+        "--threads", type=int, metavar="N", help="default: one per core; eager engine: one per free core"
+    )
     group.add_argument("--exact", action="store_true", help="both lanes equal bit for bit in bfloat16")
 
 
@@ -70,7 +72,7 @@ def add_device_map(group: Any) -> None:
     group.add_argument(
         "--device-map",
         metavar="MAP",
-        help=f"spread the base model over several devices: {', '.join(DEVICE_MAPS)}, or JSON that names each module's",
+        help=f"spread the base model over several devices: {', '.join(DEVICE_MAPS)}, or JSON with each module's place",
     )
 
 
@@ -82,7 +84,7 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def add_shape(group: Any) -> None:
-    measured = "; what pays best on this machine if not said"
+    measured = " (default: what pays best on this machine)"
     group.add_argument("--beam-width", type=int, metavar="W", help=f"1 to {MAX_BEAM_WIDTH}{measured}")
     group.add_argument("--beam-length", type=int, metavar="L", help=f"1 to {MAX_BEAM_LENGTH}{measured}")
     shape = DEFAULTS.shape
@@ -197,5 +199,5 @@ def add_trace_detail(parser: argparse.ArgumentParser, where: str) -> None:
         "--trace-detail",
         default="full",
         choices=get_args(Detail),
-        help=f"{where}: light leaves out beams and candidates that were not sent, half the size (default: full)",
+        help=f"{where}: light leaves out beams and candidates that were not verified, half the size",
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
+from playground.figures.format import harmless
 from playground.views.token_text import RunningText
 
 if TYPE_CHECKING:
@@ -109,5 +110,5 @@ class TextStream:
 
 
 def printable(text: str) -> str:
-    """Control characters but newline and tab become U+FFFD: a model's text must not steer the terminal."""
-    return "".join(char if char in "\n\t" or char.isprintable() or char.isspace() else "\ufffd" for char in text)
+    """A text of several lines, as a terminal may be sent it."""
+    return harmless(text, keep="\n\t")

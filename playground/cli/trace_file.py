@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from playground.config import PlaygroundError
-from playground.export import write_records
+from playground.export import write_record
 from playground.files import name_beside
 from playground.trace import Detail, Header, Record, light
 
@@ -34,7 +34,7 @@ class TraceFile:
         self._path = Path(os.path.realpath(path))
         self._in_place = _is_device(path)
         self._partial = path if self._in_place else name_beside(self._path)
-        self._stream: IO[str] = open(self._partial, "w" if self._in_place else "x", encoding="utf-8")  # noqa: SIM115
+        self._stream: IO[bytes] = open(self._partial, "wb" if self._in_place else "xb")  # noqa: SIM115
         self._detail = detail
         self.failed: PlaygroundError | None = None
 
@@ -43,7 +43,7 @@ class TraceFile:
         if self.failed is not None:
             return
         try:
-            write_records(self._stream, [light(record) if self._detail == "light" else record])
+            write_record(self._stream, light(record) if self._detail == "light" else record)
             if isinstance(record, Header) and not self._in_place:
                 os.replace(self._partial, self._path)
                 self._in_place = True

@@ -35,10 +35,15 @@ def add_verbs(verbs: Any) -> None:
     parser.add_argument(
         "--step", type=int, metavar="N", help="of svg and graphml, from 1 (svg: the last; graphml: all)"
     )
-    parser.add_argument("--table", default="steps", choices=get_args(TableName), help="of csv and parquet")
+    parser.add_argument(
+        "--table",
+        default="steps",
+        choices=get_args(TableName),
+        help="of csv and parquet; columns: where every column comes from",
+    )
     add_trace_detail(parser, "of jsonl, jsonl.gz and html")
     add_json(parser)
-    parser = add_verb(verbs, "stats", run_stats, "tell the figures of recorded runs, each and together")
+    parser = add_verb(verbs, "stats", run_stats, "show the figures of recorded runs, each and together")
     parser.add_argument("traces", nargs="+", metavar="TRACE", help="traces (JSON Lines, packed or not)")
     add_json(parser)
     parser = add_verb(verbs, "diff", run_diff, "compare two recorded runs; different texts exit with 1")

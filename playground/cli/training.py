@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from playground.sources.tokenizer import Tokenizer
 
 DISTILL = """Let a base model write a training corpus: both sides of its own conversations, no data set needed.
-Shards already in the folder are kept, so the same command goes on where it was stopped, and more --rows grow it."""
+Shards already in the folder are kept, so the same command resumes where it was stopped, and more --rows add to it."""
 TRAIN = """Train a drafter for a base model, in one command: corpus (unless --corpus names one), the base model's own
-states, training, trial, model card. The same command goes on where it was stopped. Runs under `accelerate launch`
+states, training, trial, model card. The same command resumes where it was stopped. Runs under `accelerate launch`
 on several GPUs. Without --hours, --steps and --rows it takes as long as suits the base model's size: on a CPU an hour
-up to 140M parameters and 7 hours a billion, on CUDA 6 minutes and 24 a billion more. The plan is told as it goes."""
+up to 140M parameters and 7 hours per billion, on CUDA 6 minutes and 24 more per billion. The plan is printed."""
 AVERAGE = """Make one drafter out of several that grew from one training run: the mean of their weights, which often
 drafts better than each of them. The model card says what it was made of."""
 

@@ -21,7 +21,7 @@ SIGNS = {True: "agrees ", False: "DIFFERS", None: "-      "}
 
 def add_verbs(verbs: Any) -> None:
     parser = add_verb(
-        verbs, "verify", run_verify, "run a recorded run again and tell what agrees; 1 if the text differs"
+        verbs, "verify", run_verify, "run a recorded run again and report what agrees; 1 if the text differs"
     )
     parser.add_argument("trace", metavar="TRACE", help="a trace (JSON Lines, packed or not)")
     parser.add_argument("--save", metavar="FILE", help="save the trace of the run made here")

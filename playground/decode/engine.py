@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
 from playground import trace
@@ -23,14 +23,17 @@ Record = TypeVar("Record", bound=trace.StepRecord | trace.PlainRecord, covariant
 
 @dataclass(frozen=True)
 class Step:
-    """A step that is over."""
+    """A step that is over. Its record can be made at any time: nothing that happens later changes it."""
 
     index: int
     position: int  # n before it
-    drafted: Drafted | None
+    drafted: Callable[[], Drafted] | None
     taken: Taken
-    judgement: Judgement
+    judgement: Callable[[], Judgement]
     ms: trace.StageMs
+    clock_ms: float  # of the lane, after it
+    tokens: int  # new ones, after it
+    ended: bool  # the text
 
 
 class Stopped(Exception):
@@ -99,6 +102,10 @@ class Lane(ABC, Generic[Record]):
         return None
 
     def step(self) -> Record:
+        """One step and its record."""
+        return self.record(self.advance())
+
+    def advance(self) -> Step:
         """One step: a token, or up to beam length + 1 of them."""
         ahead, position = self._ahead, self._prompt + len(self.tokens) - 1
         known = self.runner.settle()
@@ -106,11 +113,22 @@ class Lane(ABC, Generic[Record]):
             self.runner.propose()
         reading = self._ahead = self.runner.read()
         assert reading.taken is not None
-        ms = replace(reading.ms, draft=ahead.ms.draft, tree=ahead.ms.tree)
+        settled = reading.ms
+        ms = trace.StageMs(ahead.ms.draft, ahead.ms.tree, settled.verify, settled.accept, settled.commit)
         self.clock_ms += ms.total
-        self._emit(reading.taken.picks, reading.judgement.gap)
+        self._emit(reading.taken.picks, reading.gap)
         self.steps += 1
-        return self._record(Step(self.steps - 1, position, ahead.drafted, reading.taken, reading.judgement, ms))
+        return Step(
+            index=self.steps - 1,
+            position=position,
+            drafted=ahead.drafted,
+            taken=reading.taken,
+            judgement=reading.judgement,
+            ms=ms,
+            clock_ms=self.clock_ms,
+            tokens=len(self.tokens),
+            ended=self.finish_reason is not None,
+        )
 
     def _end(self, tokens: Sequence[int]) -> trace.FinishReason | None:
         """Why the text would end with these `tokens` added, None if it would not."""
@@ -127,7 +145,7 @@ class Lane(ABC, Generic[Record]):
             self.gaps.append(gap)
 
     @abstractmethod
-    def _record(self, step: Step) -> Record:
+    def record(self, step: Step) -> Record:
         """What the trace says of a step; bytes of tokens are added by who has the tokenizer."""
 
 
@@ -136,9 +154,9 @@ class DraftingLane(Lane[trace.StepRecord]):
 
     name = "redrafter"
 
-    def _record(self, step: Step) -> trace.StepRecord:
-        drafted, taken, judgement = step.drafted, step.taken, step.judgement
-        assert drafted is not None
+    def record(self, step: Step) -> trace.StepRecord:
+        assert step.drafted is not None
+        drafted, taken, judgement = step.drafted(), step.taken, step.judgement()
         picks = zip(taken.path, taken.picks, judgement.pick_log_probability, judgement.pick_rank, strict=False)
         return trace.StepRecord(
             index=step.index,
@@ -150,9 +168,9 @@ class DraftingLane(Lane[trace.StepRecord]):
             picks=tuple(trace.Pick(*pick) for pick in picks),
             path=taken.path,
             emitted=taken.picks,
-            next_root=taken.picks[-1] if self.finish_reason is None else None,
+            next_root=None if step.ended else taken.picks[-1],
             ms=step.ms,
-            clock_ms=self.clock_ms,
+            clock_ms=step.clock_ms,
             token_bytes={},
             budget=drafted.budget,
             unsent=drafted.unsent,
@@ -165,17 +183,15 @@ class PlainLane(Lane[trace.PlainRecord]):
     name = "plain"
 
     def first(self) -> trace.PlainRecord:
-        return self._token(self._opening.log_probability, 0.0)
+        opening = self._opening
+        return trace.PlainRecord(0, opening.root, opening.log_probability, ms=0.0, clock_ms=0.0, token_bytes={})
 
-    def _record(self, step: Step) -> trace.PlainRecord:
-        return self._token(step.judgement.pick_log_probability[0], step.ms.total)
-
-    def _token(self, log_probability: float, ms: float) -> trace.PlainRecord:
+    def record(self, step: Step) -> trace.PlainRecord:
         return trace.PlainRecord(
-            index=len(self.tokens) - 1,
-            token=self.tokens[-1],
-            log_probability=log_probability,
-            ms=ms,
-            clock_ms=self.clock_ms,
+            index=step.tokens - 1,
+            token=step.taken.picks[-1],
+            log_probability=step.judgement().pick_log_probability[0],
+            ms=step.ms.total,
+            clock_ms=step.clock_ms,
             token_bytes={},
         )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from kernels.native import Costs, Draft, NativeCache, Rule, Search, SearchSettings, Segment
-from kernels.native.choices import Acceptance, judge, pick
+from kernels.native.choices import Acceptance, Judged, judge, pick
+from kernels.native.drafting import Found, FoundParts
 from playground.base_model.native import NativeBase
 from playground.config import DEFAULT_NODES, BeamShape, CostCurve, Sampling
 from playground.decode.copy_tail import LEAST_MATCH
@@ -110,6 +112,8 @@ class NativeRunner:
         self._history: Array  # committed tokens, then the root
         self._committed = self._last = 0  # n; position of the last token that is wanted
         self._taken: Taken | None
+        self._gap: float | None
+        self._judgement: Callable[[], Judgement]
         self._reset_slice()
 
     @property
@@ -161,7 +165,8 @@ class NativeRunner:
         self._ms = StageMs(draft=0.0, tree=0.0, verify=verify, accept=accept, commit=clock.mark())
         taken = self._taken = Taken(tuple(path.tolist()), tuple(emitted.tolist()))
         if self.decoding.judged:
-            self._judge(tree)
+            self._judgement = partial(judgement, accepted.judge(*tree[:2]), taken)
+            self._gap = None if self.decoding.drafter else accepted.gap
         return taken
 
     def propose(self) -> None:
@@ -190,13 +195,13 @@ class NativeRunner:
                 commit=self._ms.commit,
             )
             length = min(self.decoding.shape.length, self._wanted)
-            drafted = drafted_record(self._draft, length, self._search.settings.nodes is not None)
-        return Reading(self._ms, self._taken, self._judgement, drafted)
+            drafted = partial(drafted_record, Found(self._draft), length, self._search.settings.nodes is not None)
+        return Reading(self._ms, self._taken, self._gap, self._judgement, drafted)
 
     def _reset_slice(self) -> None:
         self._ms = StageMs(draft=0.0, tree=0.0, verify=0.0, accept=0.0, commit=0.0)
-        self._taken = None
-        self._judgement = Judgement()
+        self._taken = self._gap = None
+        self._judgement = Judgement
         self._proposed, self._wanted = False, 0
 
     def _root_alone(self, root: int) -> None:
@@ -210,59 +215,54 @@ class NativeRunner:
         for index in range(len(self._taps)):
             self._state[(index + 1) * hidden : (index + 2) * hidden] = found.taps[index, row]
 
-    def _judge(self, tree: tuple[Array, Array, Array]) -> None:
-        """Of every node's token under its parent, and of the picks."""
-        accepted, (token, parent, _) = self._accepted, tree
-        nodes = len(token)
-        picks = accepted.picks[accepted.picks >= 0]
-        rows, asked = np.concatenate((parent[1:], accepted.path[: len(picks)])), np.concatenate((token[1:], picks))
-        found = judge(self._library, self._handle, accepted.logits[:nodes], rows, asked)
-        log_probability, rank = found.log_probability.tolist(), found.rank.tolist()
-        self._judgement = Judgement(
-            log_probability=(0.0, *log_probability[: nodes - 1]),
-            rank=(0, *rank[: nodes - 1]),
-            pick_log_probability=tuple(log_probability[nodes - 1 :]),
-            pick_rank=tuple(rank[nodes - 1 :]),
-            gap=None if self.decoding.drafter else accepted.gap,
-        )
+
+def judgement(found: Judged, taken: Taken) -> Judgement:
+    """A step's judgement from what was found of its nodes but the root, and then of its last pick, if it has one."""
+    log_probability, rank = found.log_probability.tolist(), found.rank.tolist()
+    picks, nodes = [node - 1 for node in taken.path[1:]], len(rank)
+    if len(taken.picks) > len(picks):
+        nodes -= 1
+        picks.append(nodes)
+    return Judgement(
+        log_probability=(0.0, *log_probability[:nodes]),
+        rank=(0, *rank[:nodes]),
+        pick_log_probability=tuple([log_probability[place] for place in picks]),
+        pick_rank=tuple([rank[place] for place in picks]),
+    )
 
 
-def drafted_record(draft: Draft, length: int, budgeted: bool) -> Drafted:
+def drafted_record(found: Found, length: int, budgeted: bool) -> Drafted:
     """A proposal as records tell it, its beams cut to the `length` that was wanted; of no length, nothing was searched.
 
     The library stops a search where another level cannot pay; what the record then says of the beams ends there.
     """
-    nodes, budgeted = draft.nodes, budgeted and length > 0
+    budgeted, parts = budgeted and length > 0, found.parts()
+    token, parent, depth, origin, copied = map(tuple, parts.nodes.tolist())
+    beam_token, beam_node = parts.beams[:, :, :length].tolist()
     return Drafted(
         beams=BeamsRecord(
-            tokens=_rows(draft.beam_token[:, :length]),
-            log_probabilities=_rows(draft.beam_log_probability[:, :length]),
-            scores=tuple(np.maximum(draft.beam_score, -INFINITE).tolist()),
+            tokens=_rows(beam_token),
+            log_probabilities=_rows(parts.beam_log_probability[:, :length].tolist()),
+            scores=tuple(np.maximum(parts.beam_score, -INFINITE).tolist()),
         ),
         tree=TreeRecord(
-            token=tuple(draft.token[:nodes].tolist()),
-            parent=tuple(draft.parent[:nodes].tolist()),
-            depth=tuple(draft.depth[:nodes].tolist()),
-            node_of=_rows(draft.beam_node[:, :length]),
-            log_probability=tuple(draft.log_probability[:nodes].tolist()),
-            origin=tuple(ORIGINS[origin] for origin in draft.origin[:nodes].tolist()),
-            copied=tuple(draft.copy[:nodes].tolist()),
+            token=token,
+            parent=parent,
+            depth=depth,
+            node_of=_rows(beam_node),
+            log_probability=tuple(parts.node_log_probability.tolist()),
+            origin=tuple([ORIGINS[one] for one in origin]),
+            copied=copied,
         ),
-        budget=draft.budget if budgeted else None,
-        unsent=_unsent(draft) if budgeted else None,
+        budget=found.budget if budgeted else None,
+        unsent=_unsent(parts, found.scored) if budgeted else None,
     )
 
 
-def _unsent(draft: Draft) -> UnsentRecord:
-    real = draft.others
-    return UnsentRecord(
-        token=tuple(draft.other_token[:real].tolist()),
-        parent=tuple(draft.other_parent[:real].tolist()),
-        depth=tuple(draft.other_depth[:real].tolist()),
-        score=tuple(draft.other_score[:real].tolist()),
-        total=draft.scored,
-    )
+def _unsent(parts: FoundParts, total: int) -> UnsentRecord:
+    token, parent, depth = map(tuple, parts.others.tolist())
+    return UnsentRecord(token, parent, depth, score=tuple(parts.other_score.tolist()), total=total)
 
 
-def _rows(table: Array) -> tuple[tuple[Any, ...], ...]:
-    return tuple(map(tuple, table.tolist()))
+def _rows(table: list[list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(map(tuple, table))

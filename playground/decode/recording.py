@@ -37,8 +37,12 @@ def judgement(told: Told, nodes: int, picks: int) -> Judgement:
         rank=tuple(rank[first : first + nodes]),
         pick_log_probability=tuple(log_probability[:picks]),
         pick_rank=tuple(rank[:picks]),
-        gap=float(told["gap"]) if "gap" in told else None,
     )
+
+
+def gap(told: Told) -> float | None:
+    """How close the pick was, in a lane that measures it."""
+    return float(told["gap"]) if "gap" in told else None
 
 
 def drafted(told: Told, length: int) -> Drafted:

@@ -60,17 +60,17 @@ class Judgement:
     rank: tuple[int, ...] = ()  # [N], 1 = best, 0 for the root; equal logits rank by id
     pick_log_probability: tuple[float, ...] = ()  # of each pick
     pick_rank: tuple[int, ...] = ()
-    gap: float | None = None  # how close the pick was; None in a drafting lane
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the host knows after its one wait of a slice."""
+    """What the host knows after its one wait of a slice. What only a record tells is made when the record is."""
 
     ms: StageMs  # verify, accept and commit of what was settled; draft and tree of what was proposed after it
     taken: Taken | None  # None where nothing was settled: after the prompt
-    judgement: Judgement  # of what was settled
-    drafted: Drafted | None  # what waits to be settled; None where nothing was drafted
+    gap: float | None  # how close the pick was; None in a drafting lane, and where nobody asked
+    judgement: Callable[[], Judgement]  # of what was settled
+    drafted: Callable[[], Drafted] | None  # what waits to be settled; None where nothing was drafted
 
 
 class Runner(Protocol):

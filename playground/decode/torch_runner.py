@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import torch
 
@@ -20,6 +21,8 @@ from playground.decode.runner import Judgement, Opening, Reading, Taken
 from playground.decode.stages import Stages
 from playground.sampling import pick_gap
 from playground.trace import StageMs
+
+Part = TypeVar("Part")
 
 
 class TorchRunner(ABC):
@@ -97,19 +100,24 @@ class TorchRunner(ABC):
     def read(self) -> Reading:
         """End the slice: the one wait where the device is not the host."""
         ms = self.clock.resolve()
-        told, taken, judgement, drafted = self.told(), None, Judgement(), None
+        told, taken, gap, judgement, drafted = self.told(), None, None, Judgement(), None
         if self._settled:
             taken = recording.taken(told["path"], told["picks"])
             self.follow(taken)
             if not self.asks:
                 ms["host"] = max(0.0, (time.perf_counter() - self._began) * 1e3 - sum(ms.values()))
             if self.decoding.judged:
-                judgement = recording.judgement(told, self._settled, len(taken.picks))
+                gap, judgement = recording.gap(told), recording.judgement(told, self._settled, len(taken.picks))
         if self.proposed and self.decoding.drafting is not None:
             wanted = self.last_position - self.stages.cache.committed - 1
             drafted = recording.drafted(told, max(0, min(self.decoding.length, wanted)))
             self.nodes = drafted.tree.nodes
-        return Reading(_stage_ms(ms), taken, judgement, drafted)
+        return Reading(_stage_ms(ms), taken, gap, _made(judgement), None if drafted is None else _made(drafted))
+
+
+def _made(part: Part) -> Callable[[], Part]:
+    """What is made already: the message it comes from lasts until the next one."""
+    return lambda: part
 
 
 def _stage_ms(ms: Mapping[str, float]) -> StageMs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from playground.export.formats import FORMATS, Wish, export
-from playground.export.jsonl import TraceError, encode, notice, parse_trace, read_trace, write_records, write_trace
+from playground.export.jsonl import TraceError, encode, notice, parse_trace, read_trace, write_record, write_trace
 from playground.export.values import to_json
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "parse_trace",
     "read_trace",
     "to_json",
-    "write_records",
+    "write_record",
     "write_trace",
 ]

@@ -1,14 +1,17 @@
 """Prefix trees as GraphML: one step's, or the whole run's as one tree. networkx writes it; nothing that XML cannot hold
-reaches it. Lists become JSON text, a number that is none is left out."""
+reaches it. Lists become JSON text, a number that is none is left out. The `desc` of every key says where its attribute
+comes from."""
 
 from __future__ import annotations
 
 import io
 import json
 from typing import Any
+from xml.etree import ElementTree
 
-import networkx
+from networkx.readwrite.graphml import GraphMLWriter
 
+from playground.export.columns import EDGE_SOURCES, GRAPH_SOURCES
 from playground.export.values import to_json
 from playground.figures.graph import Tree, run_graph, step_graph
 from playground.trace import StepRecord, Trace
@@ -19,9 +22,21 @@ from playground.views.token_text import visible
 def to_graphml(source: Trace | StepRecord) -> bytes:
     """The tree of a step, or of all steps of a run, hung one below the other."""
     graph = labelled(run_graph(source) if isinstance(source, Trace) else step_graph(source))
+    writer = GraphMLWriter(encoding="utf-8")
+    writer.add_graph_element(_plain(graph))
+    _describe(writer.xml)
     stream = io.BytesIO()
-    networkx.write_graphml_xml(_plain(graph), stream, encoding="utf-8")
+    writer.dump(stream)
     return stream.getvalue()
+
+
+def _describe(document: ElementTree.Element) -> None:
+    """A `desc` in every key, where GraphML has it: before anything else."""
+    for key in document.iterfind("key"):
+        source = (EDGE_SOURCES if key.get("for") == "edge" else GRAPH_SOURCES)[key.attrib["attr.name"]]
+        desc = ElementTree.Element("desc")
+        desc.text = f"{source.kind}: {source.words}"
+        key.insert(0, desc)
 
 
 def _plain(graph: Tree) -> Tree:

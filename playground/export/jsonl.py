@@ -13,12 +13,13 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from playground.config import PlaygroundError
+from playground.export.encoding import line_of
 from playground.export.limits import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
@@ -32,9 +33,8 @@ from playground.export.limits import (
 from playground.export.outside_texts import OutsideTexts, openings
 from playground.export.packed import PackedLines, unpacked
 from playground.export.validation import InvalidRecord, from_json
-from playground.export.values import to_json
+from playground.figures.format import harmless
 from playground.trace import (
-    LINE_TYPES,
     RECORD_TYPES,
     SCHEMA,
     SCHEMA_VERSION,
@@ -46,13 +46,12 @@ from playground.trace import (
     SweepRecord,
     Trace,
 )
-from playground.trace.checks import header_problems, step_problems, trace_problems
+from playground.trace.checks import Order, header_problems, step_problems, trace_problems
 
 SCHEMA_FILE = Path(__file__).with_name("trace.schema.json")
+MIXED = "The file was changed or mixed; save the trace again."
 SHOWN_NAME = 80  # characters of a file's name in a sentence
 
-_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_NAMES = {kind: name for name, kind in LINE_TYPES.items()}
 R = TypeVar("R")
 
 
@@ -71,15 +70,13 @@ class TraceError(PlaygroundError):
 
 def encode(record: Record | SweepRecord) -> str:
     """One line of a trace, without its newline."""
-    body = {"type": _NAMES[type(record)], **to_json(record)}
-    return _JSON.encode(body)
+    return line_of(record)[:-1].decode()
 
 
-def write_records(stream: IO[str], items: Iterable[Record | SweepRecord]) -> None:
-    """Write each record as it comes, so that a run cut off leaves a trace that loads."""
-    for item in items:
-        stream.write(encode(item) + "\n")
-        stream.flush()
+def write_record(stream: IO[bytes], record: Record | SweepRecord) -> None:
+    """Write a record as it comes, so that a run cut off leaves a trace that loads."""
+    stream.write(line_of(record))
+    stream.flush()
 
 
 def write_trace(trace: Trace, target: str | Path | IO[str]) -> None:
@@ -89,13 +86,13 @@ def write_trace(trace: Trace, target: str | Path | IO[str]) -> None:
         TraceError: the file cannot be written.
     """
     if not isinstance(target, str | Path):
-        write_records(target, trace.records())
+        target.writelines(encode(record) + "\n" for record in trace.records())
         return
     path = Path(target)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with open(handle, "w", encoding="utf-8") as stream:
-            stream.writelines(encode(item) + "\n" for item in trace.records())
+        with open(handle, "wb") as stream:
+            stream.writelines(map(line_of, trace.records()))
         os.chmod(name, 0o644)
         os.replace(name, path)
     except OSError as error:
@@ -138,7 +135,7 @@ def parse_trace(name: str, text: str) -> Trace:
 def shown_name(path: str) -> str:
     """A file's name as sentences say it: no folders, no controls, not too long."""
     name = re.split(r"[/\\]", path)[-1]
-    plain = "".join(char if char.isprintable() else "\ufffd" for char in name)
+    plain = harmless(name)
     return (plain if len(plain) <= SHOWN_NAME else plain[:SHOWN_NAME] + "...") or "The file"
 
 
@@ -204,16 +201,18 @@ def _assemble(name: str, lines: Iterator[Line]) -> Trace:
             f"{name} is empty: it holds no header. Choose a .jsonl file that this playground wrote."
         ) from None
     for problem in (*trace_problems(trace), *trace_excess(trace)):
-        raise TraceError(f"{name}: {problem}. The file was changed or mixed; save the trace again.")
+        raise TraceError(f"{name}: {problem}. {MIXED}")
     return trace
 
 
 def _records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
     """The records of a file, each checked by itself; those of kinds not known here, and sweeps, are left out."""
-    for first in lines:
-        yield _header(name, first)
-        break
-    complete = False
+    first = next(lines, None)
+    if first is None:
+        return
+    header, complete = _header(name, first), False
+    yield header
+    order = Order(header)
     for line in lines:
         kind = line.value.get("type")
         if kind == "header":
@@ -230,6 +229,8 @@ def _records(name: str, lines: Iterator[Line]) -> Iterator[Record]:
         if isinstance(record, StepRecord):
             for problem in step_problems(record):
                 raise _not_a_trace(name, line.number, problem)
+        for problem in order.problems(record):
+            raise TraceError(f"{name}, line {line.number}: {problem}. {MIXED}")
         complete = isinstance(record, Footer)
         yield record
 
@@ -247,8 +248,8 @@ def _header(name: str, line: Line) -> Header:
     ours = SCHEMA_VERSION.split(".")[0]
     if int(version.split(".")[0]) > int(ours):
         raise TraceError(
-            f"{name} has schema version {version}, newer than the {ours}.x that this playground reads. "
-            "Update the playground to open it."
+            f"{name}, line {line.number}: schema version {version} is newer than the {ours}.x that this playground "
+            "reads. Update the playground to open it."
         )
     header = _decode(name, line, Header)
     for problem in (*record_excess(header), *header_problems(header)):

@@ -1,5 +1,6 @@
-"""A table as Parquet, with the same columns as its comma-separated text; lists stay lists. Needs pyarrow, which is no
-part of this playground's installation. Knows tables, no records."""
+"""A table as Parquet, with the same columns as its comma-separated text; lists stay lists. The metadata of a column's
+field says where it comes from, under `kind` and `source`. Needs pyarrow, which is no part of this playground's
+installation. Knows tables, no records."""
 
 from __future__ import annotations
 
@@ -28,6 +29,11 @@ def to_parquet(table: Table) -> bytes:
     for row in table.rows():
         for name, values in columns.items():
             values.append(row[name])
+    arrays = pyarrow.table(columns)
+    fields = [
+        field.with_metadata({"kind": table.sources[field.name].kind, "source": table.sources[field.name].words})
+        for field in arrays.schema
+    ]
     stream = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table(columns), stream)
+    pyarrow.parquet.write_table(arrays.cast(pyarrow.schema(fields)), stream)
     return stream.getvalue()

@@ -1,4 +1,5 @@
-"""A trace as tables: its steps, its nodes, its beams and the plain lane's tokens, one dictionary a row.
+"""A trace as tables: its steps, its nodes, its beams and the plain lane's tokens, one dictionary a row; and a table of
+where all their columns come from.
 
 Columns follow the records' own fields, in their order, so that a field added to a record is a column without another
 word; what follows from them (counts, the text) stands behind. Values are what JSON can say: no number that is none, no
@@ -10,16 +11,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from playground.export.columns import COLUMN_SOURCES, OWN_SOURCES
 from playground.export.values import to_json
 from playground.figures.nodes import fields_of_nodes, node_column_names, node_columns
+from playground.figures.provenance import Source
 from playground.trace import PlainRecord, StepRecord, Trace
 from playground.views.text import LaneText, RunText
 from playground.views.token_text import hex_bytes, token_label
 
-TableName = Literal["steps", "nodes", "beams", "plain"]
+TableName = Literal["steps", "nodes", "beams", "plain", "columns"]
 Row = dict[str, Any]
 
 ELSEWHERE = frozenset({"beams", "tree", "token_bytes"})  # fields of a step that have rows of their own, or the text
@@ -31,12 +34,13 @@ class Table:
 
     columns: tuple[str, ...]
     rows: Callable[[], Iterator[Row]]
+    sources: Mapping[str, Source]  # where a column comes from
 
 
 def table(trace: Trace, name: TableName) -> Table:
     """One table of a trace."""
     columns, rows = _TABLES[name]
-    return Table(columns(), lambda: rows(trace))
+    return Table(columns(), lambda: rows(trace), OWN_SOURCES if name == "columns" else COLUMN_SOURCES[name])
 
 
 def _step_columns() -> tuple[str, ...]:
@@ -113,11 +117,19 @@ def _plain(trace: Trace) -> Iterator[Row]:
         yield {**flat_values(record, ELSEWHERE), "text": item.text}
 
 
+def _sources(_: Trace) -> Iterator[Row]:
+    """The same of every trace."""
+    for name, sources in COLUMN_SOURCES.items():
+        for column in _TABLES[name][0]():
+            yield {"table": name, "column": column, "kind": sources[column].kind, "source": sources[column].words}
+
+
 _TABLES: dict[TableName, tuple[Callable[[], tuple[str, ...]], Callable[[Trace], Iterator[Row]]]] = {
     "steps": (_step_columns, _steps),
     "nodes": (_node_columns, _nodes),
     "beams": (_beam_columns, _beams),
     "plain": (_plain_columns, _plain),
+    "columns": (lambda: tuple(OWN_SOURCES), _sources),
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from playground.config import BeamShape, Message, PlaygroundError, RunRequest, Sampling
+from playground.figures.format import harmless
 from playground.trace import Header, ModelInfo, RunSettings, Trace
 
 CONDITIONS = ("device", "dtype", "engine", "kernels", "versions")
@@ -35,7 +36,7 @@ def require_base(recorded: Header, loaded: ModelInfo, remedy: str) -> None:
         PlaygroundError: both models, and the remedy, which hangs on who asks.
     """
     if loaded.config_hash != recorded.base.config_hash:
-        made_by = _plain(f"{recorded.base.name} ({recorded.base.config_hash[:12]})")
+        made_by = harmless(f"{recorded.base.name} ({recorded.base.config_hash[:12]})")
         raise PlaygroundError(
             f"The trace was made by {made_by}, but {loaded.name} ({loaded.config_hash[:12]}) is loaded, another model. "
             f"{remedy}"
@@ -57,8 +58,3 @@ def _shape(settings: RunSettings) -> BeamShape:
     beside = {field.name for field in fields(BeamShape)} - {"width", "length"}
     more: dict[str, Any] = {name: getattr(settings, name) for name in beside}
     return BeamShape(settings.beam_width, settings.beam_length, **more)
-
-
-def _plain(name: str) -> str:
-    """A trace's text must not steer the terminal that shows it."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in name)

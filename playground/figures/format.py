@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from decimal import ROUND_HALF_UP, Decimal
 
 _LARGEST = 1e21  # from here on both write `1e+21`
@@ -15,6 +16,17 @@ def number(value: float, places: int = 1) -> str:
     if abs(value) >= _LARGEST:
         return repr(float(value))
     return f"{Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP):,}"
+
+
+def harmless(text: str, keep: str = "") -> str:
+    """What a terminal would obey (controls, signs of direction, ends of lines) becomes U+FFFD, unless it is in `keep`:
+    the text of a model, a trace or a file must not steer who shows it."""
+    return "".join(char if char in keep or _has_shape(char) else "\ufffd" for char in text)
+
+
+def _has_shape(char: str) -> bool:
+    """Printable, or a space of any width."""
+    return char.isprintable() or unicodedata.category(char) == "Zs"
 
 
 def times(value: float) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playground.trace.detail import (
     in_detail,
+    kept,
     light,
-    rounded,
 )
 from playground.trace.fields import (
     INFINITE,
@@ -80,6 +80,6 @@ __all__ = [
     "TreeRecord",
     "UnsentRecord",
     "in_detail",
+    "kept",
     "light",
-    "rounded",
 ]

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from playground.trace.records import BeamsRecord, Header, ParityRecord, StepRecord, TreeRecord
+from playground.trace.records import (
+    BeamsRecord,
+    Header,
+    ParityRecord,
+    PlainRecord,
+    Record,
+    StepRecord,
+    TreeRecord,
+)
 from playground.trace.run import Trace
 
 
@@ -112,23 +120,36 @@ def _mentioned(step: StepRecord) -> set[int]:
     return ids | {token for beam in step.beams.tokens for token in beam if token != -1}
 
 
+class Order:
+    """What must hold between a record and those of its lane before it, told while they come."""
+
+    def __init__(self, header: Header) -> None:
+        self._position = len(header.prompt_ids)  # where the next step starts
+        self._steps = self._plain = 0
+        self._before: StepRecord | None = None
+
+    def problems(self, record: Record) -> Iterator[str]:
+        """Problems of the next record; after one, the rest means nothing."""
+        if isinstance(record, StepRecord):
+            yield from self._step(record)
+        elif isinstance(record, PlainRecord):
+            if record.index != self._plain:
+                yield f"the plain lane's tokens are not in order: {record.index} stands where {self._plain} should"
+            self._plain += 1
+
+    def _step(self, step: StepRecord) -> Iterator[str]:
+        before = self._before
+        if step.index != self._steps:
+            yield f"step {step.index} stands where step {self._steps} should: a line is missing or doubled"
+        elif step.position != self._position:
+            yield f"step {step.index} starts at position {step.position}, but {self._position} tokens were committed"
+        elif before and (before.next_root != step.tree.token[0] or len(before.emitted) != len(before.path)):
+            yield f"step {before.index} does not lead to step {step.index}: their root or token counts differ"
+        self._steps, self._position, self._before = self._steps + 1, self._position + len(step.path), step
+
+
 def trace_problems(trace: Trace) -> Iterator[str]:
-    """Problems between the records of a trace."""
-    position = len(trace.header.prompt_ids)
-    for index, step in enumerate(trace.steps):
-        if step.index != index:
-            yield f"step {step.index} stands where step {index} should: a line is missing or doubled"
-            return
-        if step.position != position:
-            yield f"step {index} starts at position {step.position}, but {position} tokens were committed"
-            return
-        position += len(step.path)
-    for step, following in pairwise(trace.steps):
-        if step.next_root != following.tree.token[0] or len(step.emitted) != len(step.path):
-            yield f"step {step.index} does not lead to step {following.index}: their root or token counts differ"
-            return
-    if any(record.index != index for index, record in enumerate(trace.plain)):
-        yield "the plain lane's tokens are not in order"
+    """Problems of a whole trace beyond the order of its records."""
     if trace.steps and trace.prompt("redrafter") is None:
         yield "there are steps but no prompt record of their lane"
     yield from _summary_problems(trace)

@@ -5,8 +5,12 @@ Knows the records; nothing of who keeps them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
 
 from playground.trace.records import (
     BeamsRecord,
@@ -24,26 +28,27 @@ from playground.trace.records import (
 from playground.trace.run import Trace
 
 PLACES = 4  # of log-probabilities and scores: 0.005% of a probability
+SCALE = 10.0**PLACES
 MS_PLACES = 6  # of milliseconds: the nanoseconds that clocks count in
 KEPT_UNSENT = 16  # of the candidates that were not sent, and every one that the base model then picked
 NO_BEAMS = BeamsRecord((), (), ())
 Numbers = tuple[float, ...]
-R = TypeVar("R")
+LaneRecord = PromptRecord | StepRecord | PlainRecord
+BytesOf = Callable[[int], bytes]
 
 
-def rounded(record: R) -> R:
-    """A record of a lane as it is kept: fewer digits, and the candidates not sent that are worth a line."""
-    kept: object = record
+def kept(record: LaneRecord, bytes_of: BytesOf) -> LaneRecord:
+    """A record of a lane as a trace keeps it: fewer digits, the candidates not sent that are worth a line, and the
+    bytes of every token it then mentions."""
     if isinstance(record, StepRecord):
-        kept = _step(record)
-    elif isinstance(record, PlainRecord):
-        log_probability = round(record.log_probability, PLACES)
-        ms, clock_ms = round(record.ms, MS_PLACES), round(record.clock_ms, MS_PLACES)
-        kept = replace(record, log_probability=log_probability, ms=ms, clock_ms=clock_ms)
-    elif isinstance(record, PromptRecord):
-        log_probability = round(record.log_probability, PLACES)
-        kept = replace(record, log_probability=log_probability, ms=round(record.ms, MS_PLACES))
-    return kept  # type: ignore[return-value]
+        return _step(record, bytes_of)
+    log_probability, ms = round(record.log_probability, PLACES), round(record.ms, MS_PLACES)
+    if isinstance(record, PlainRecord):
+        bytes_ = {record.token: bytes_of(record.token)}
+        clock_ms = round(record.clock_ms, MS_PLACES)
+        return PlainRecord(record.index, record.token, log_probability, ms, clock_ms, bytes_)
+    bytes_ = {record.first_root: bytes_of(record.first_root)}
+    return replace(record, log_probability=log_probability, ms=ms, token_bytes=bytes_)
 
 
 def light(record: Record) -> Record:
@@ -69,39 +74,53 @@ def in_detail(trace: Trace, detail: Detail) -> Trace:
     return Trace.collect(map(light, trace.records()))
 
 
-def _step(step: StepRecord) -> StepRecord:
-    return replace(
-        step,
-        beams=BeamsRecord(step.beams.tokens, tuple(map(_row, step.beams.log_probabilities)), _row(step.beams.scores)),
-        tree=_tree(step.tree),
-        log_probability=_row(step.log_probability),
-        picks=tuple(Pick(one.node, one.token, round(one.log_probability, PLACES), one.rank) for one in step.picks),
-        ms=_stages(step.ms),
+def _step(step: StepRecord, bytes_of: BytesOf) -> StepRecord:
+    """The numbers are rounded together and the record is built once: it is made while the run goes on."""
+    beams, tree, ms = step.beams, step.tree, step.ms
+    unsent = None if step.unsent is None else _unsent(step.unsent, step.picks)
+    told, drafted, picked, scores, unsent_scores, *by_beam = _rounded(
+        step.log_probability,
+        tree.log_probability,
+        tuple([pick.log_probability for pick in step.picks]),
+        beams.scores,
+        unsent.score if unsent else (),
+        *beams.log_probabilities,
+    )
+    mentioned = {*tree.token, *step.emitted, *(unsent.token if unsent else ())}.union(*beams.tokens)
+    picks = zip(step.picks, picked, strict=True)
+    return StepRecord(
+        index=step.index,
+        position=step.position,
+        beams=BeamsRecord(beams.tokens, tuple(by_beam), scores),
+        tree=TreeRecord(tree.token, tree.parent, tree.depth, tree.node_of, drafted, tree.origin, tree.copied),
+        log_probability=told,
+        rank=step.rank,
+        picks=tuple([Pick(pick.node, pick.token, value, pick.rank) for pick, value in picks]),
+        path=step.path,
+        emitted=step.emitted,
+        next_root=step.next_root,
+        ms=StageMs(*[round(one, MS_PLACES) for one in (ms.draft, ms.tree, ms.verify, ms.accept, ms.commit)]),
         clock_ms=round(step.clock_ms, MS_PLACES),
-        unsent=None if step.unsent is None else _unsent(step.unsent, step.picks),
+        token_bytes={token: bytes_of(token) for token in sorted(mentioned) if token >= 0},
+        budget=step.budget,
+        unsent=unsent and UnsentRecord(unsent.token, unsent.parent, unsent.depth, unsent_scores, unsent.total),
     )
 
 
-def _stages(ms: StageMs) -> StageMs:
-    return StageMs(*(round(one, MS_PLACES) for one in (ms.draft, ms.tree, ms.verify, ms.accept, ms.commit)))
+def _rounded(*rows: Numbers) -> Iterator[Numbers]:
+    """The rows with as many decimals as are kept.
 
-
-def _tree(tree: TreeRecord) -> TreeRecord:
-    return replace(tree, log_probability=_row(tree.log_probability))
+    Engines count in float32, whose ten thousandfold a double holds exactly: the numbers are those that `round` gives.
+    """
+    numbers = iter((np.rint(np.array(tuple(chain.from_iterable(rows))) * SCALE) / SCALE).tolist())
+    return (tuple(islice(numbers, len(row))) for row in rows)
 
 
 def _unsent(unsent: UnsentRecord, picks: tuple[Pick, ...]) -> UnsentRecord:
+    """The first, and those of the others that were picked."""
     picked = {(pick.node, pick.token) for pick in picks}
-    pairs = enumerate(zip(unsent.parent, unsent.token, strict=True))
-    kept = [place for place, pair in pairs if place < KEPT_UNSENT or pair in picked]
-    return UnsentRecord(
-        token=tuple(unsent.token[place] for place in kept),
-        parent=tuple(unsent.parent[place] for place in kept),
-        depth=tuple(unsent.depth[place] for place in kept),
-        score=tuple(round(unsent.score[place], PLACES) for place in kept),
-        total=unsent.total,
-    )
-
-
-def _row(values: Numbers) -> Numbers:
-    return tuple([round(value, PLACES) for value in values])
+    others = zip(unsent.parent[KEPT_UNSENT:], unsent.token[KEPT_UNSENT:], strict=True)
+    more = [place for place, pair in enumerate(others, KEPT_UNSENT) if pair in picked]
+    rows: tuple[tuple[Any, ...], ...] = (unsent.token, unsent.parent, unsent.depth, unsent.score)
+    token, parent, depth, score = [(*row[:KEPT_UNSENT], *[row[place] for place in more]) for row in rows]
+    return UnsentRecord(token, parent, depth, score, unsent.total)

@@ -18,7 +18,7 @@ def given(arguments: Any, *kinds: type) -> list[Any]:
         PlaygroundError: something else, which our script does not send.
     """
     if not isinstance(arguments, list) or list(map(type, arguments)) != list(kinds):
-        raise PlaygroundError("The page's script sent something else than it should. Reload the page.")
+        raise PlaygroundError("The page's script sent an unexpected message. Reload the page.")
     return arguments
 
 

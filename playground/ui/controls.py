@@ -62,7 +62,7 @@ class Controls:
 def build_controls() -> Controls:
     """Make the rail inside the current column: what one runs, then the settings (folded in a narrow window)."""
     prompt = gr.Textbox(
-        label="Prompt", value=PRESETS[0].prompt, lines=4, max_lines=12, elem_id="rp-prompt", placeholder="Ask anything"
+        label="Prompt", value=PRESETS[0].prompt, lines=3, max_lines=12, elem_id="rp-prompt", placeholder="Ask anything"
     )
     with gr.Row(elem_classes="rp-presets"):
         presets = tuple(gr.Button(preset.name, size="sm", min_width=40, elem_classes="rp-preset") for preset in PRESETS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import gzip
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -108,11 +109,12 @@ class Gate:
             answer = JSONResponse({"error": str(refused)}, refused.status, {**_HEADERS, **_policy()})
             await answer(scope, receive, send)
             return
-        if scope["path"] == "/":  # its inline scripts are read off the answer, which must not be compressed
+        packed = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        if scope["path"] == "/":  # its inline scripts are read off the answer: it is compressed after that, not before
             dropped = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
             scope = {**scope, "headers": dropped}
         with self._noted(scope):
-            await self._app(scope, receive, _Answer(send, self._scripts))
+            await self._app(scope, receive, _Answer(send, self._scripts, packed=packed))
 
     def _noted(self, scope: Scope) -> AbstractContextManager[None]:
         """Tell the attendance whose request this is, and of a stream, how long it is open."""
@@ -186,10 +188,13 @@ class Gate:
 
 
 class _Answer:
-    """Sends an answer on with our headers; a page is held back until its inline scripts are known."""
+    """Sends an answer on with our headers; a page is held back until its inline scripts are known, then compressed.
 
-    def __init__(self, send: Send, scripts: list[bytes]) -> None:
-        self._send, self._scripts = send, scripts
+    Compression tells nothing here: a page holds nothing secret beside what somebody else may have put into it.
+    """
+
+    def __init__(self, send: Send, scripts: list[bytes], *, packed: bool) -> None:
+        self._send, self._scripts, self._packed = send, scripts, packed
         self._held: Message | None = None
         self._body: list[bytes] = []
 
@@ -206,7 +211,12 @@ class _Answer:
             if message.get("more_body"):
                 return
             page, start, self._held = b"".join(self._body), self._held, None
-            MutableHeaders(scope=start).update(_policy([*_INLINE_SCRIPT.findall(page), *self._scripts]))
+            headers = MutableHeaders(scope=start)
+            headers.update(_policy([*_INLINE_SCRIPT.findall(page), *self._scripts]))
+            if self._packed and "content-encoding" not in headers:
+                page = await asyncio.to_thread(gzip.compress, page, 6)
+                headers.update({"Content-Encoding": "gzip", "Content-Length": str(len(page))})
+                headers.add_vary_header("Accept-Encoding")
             await self._send(start)
             message = {"type": "http.response.body", "body": page}
         await self._send(message)
@@ -239,7 +249,7 @@ async def _read(receive: Receive, check: BodyCheck) -> None:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "The request broke off.")
+            raise Refused(400, "The request was cut short.")
         check.take(message.get("body", b""))
         more = message.get("more_body", False)
 

@@ -55,7 +55,9 @@ class HostStatus:
         """
         if not self.error or self.asker in (None, page):
             return self.error
-        return "No model is loaded. Another page asked for one that could not be." if self.state == "failed" else ""
+        return (
+            "No model is loaded: the one another page asked for could not be loaded." if self.state == "failed" else ""
+        )
 
 
 class SessionHost:

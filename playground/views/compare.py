@@ -56,7 +56,7 @@ def difference_rows(found: Comparison) -> Iterator[tuple[str, str, str]]:
 def text_words(found: Comparison, left: Trace, right: Trace) -> Iterator[str]:
     """Where the texts part, and how many trees are the same."""
     if not found.same_prompt:
-        yield "The prompts differ, so the texts are not of one question."
+        yield "The prompts differ, so the texts answer different questions."
     if found.identical:
         yield f"Both texts are the same {found.lengths[0]} tokens."
     elif found.first_difference is None:
@@ -79,10 +79,13 @@ def around(trace: Trace, token: int) -> str:
 
 
 def _row(pair: FigurePair) -> tuple[str, ...]:
-    difference = "–" if pair.difference is None else f"{pair.difference:+.4g}"
-    note = "of the machine and the moment" if pair.timed else ""
+    difference = "–" if pair.difference is None else f"{'+' if pair.difference > 0 else ''}{_number(pair.difference)}"
+    note = "depends on the machine and the moment" if pair.timed else ""
     return (pair.name, _number(pair.left), _number(pair.right), difference, note)
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+    """Four digits; large ones whole, in groups of three."""
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"

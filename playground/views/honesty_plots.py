@@ -7,6 +7,8 @@ from typing import Any
 from playground.views.honesty import HonestyInfo, MissesInfo, rank_name
 from playground.views.plot_style import COLOURS, Theme, empty_figure, finite
 
+WHOLE_TICKS = 8  # counts below that: Plotly would put ticks between whole numbers
+
 
 def honesty_figure(info: HonestyInfo, theme: Theme = "light") -> Any:
     """The base model's mean probability, and the share accepted, over the drafter's."""
@@ -47,12 +49,14 @@ def misses_figure(info: MissesInfo, theme: Theme = "light") -> Any:
     """Share of guesses missed by kind of token on the left, misses by rank on the right."""
     made = empty_figure(theme, "kind of token", "missed")
     axis = {"gridcolor": COLOURS[theme]["rule"], "zerolinecolor": COLOURS[theme]["rule"]}
+    most = max((one.missed for one in info.found.ranks), default=0)
     made.update_layout(
         xaxis={"domain": [0, 0.54], "type": "category", "automargin": True},
-        xaxis2={"domain": [0.66, 1], "anchor": "y2", "type": "category", "automargin": True,
-                "title": {"text": "rank of its favourite"}, **axis},
+        xaxis2={"domain": [0.66, 1], "anchor": "y2", "type": "category", "automargin": True, "tickangle": 0,
+                "tickfont": {"size": 11}, "title": {"text": "rank of its favourite"}, **axis},
         yaxis={"range": [0, 1], "tickformat": ".0%"},
-        yaxis2={"anchor": "x2", "rangemode": "tozero", "title": {"text": "misses"}, **axis},
+        yaxis2={"anchor": "x2", "rangemode": "tozero", "title": {"text": "misses"}, **axis,
+                **({"dtick": 1} if most < WHOLE_TICKS else {})},
     )  # fmt: skip
     made.add_bar(
         x=[one.kind for one in info.found.kinds],

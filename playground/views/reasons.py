@@ -39,7 +39,7 @@ class Reasons:
         if drafted and self._step.budget is not None and self._step.unsent is None:
             missed = "no node of the tree had it here"
         if self._scored(pick):
-            missed = "it was scored here, but not sent: others were likelier"
+            missed = "it was scored here but not verified: others were likelier"
         return f"The base model {self._picked(pick)}; {missed}. It becomes the next root."
 
     def _accepted(self, node: int) -> str:

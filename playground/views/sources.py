@@ -29,7 +29,7 @@ SUMMARY_NAMES = {
 SOFTMAX = "softmax of the base model's logits at the node's parent, temperature 1, no filter"
 # The same for every run.
 FIXED: dict[str, Source] = {
-    "clock": Source("measured", "the lane's own clock, which stands while the other lane runs; prompt excluded"),
+    "clock": Source("measured", "the lane's own clock, which stops while the other lane runs; prompt excluded"),
     "rates": Source("computed", "new tokens / seconds of the lane's clock, over an eighth of it (0.25 s at least)"),
     "positions": Source("computed", "steps that accepted the position / steps that drafted it"),
     "map": Source("computed", "of each step: tokens it wrote, accepted ones among them, nodes not accepted"),

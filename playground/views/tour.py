@@ -22,30 +22,30 @@ class Stop:
 
 TOUR: tuple[Stop, ...] = (
     Stop("live", "equation", "Does it pay?",
-         "A step costs more than one plain step, but writes several tokens. Tokens per step divided by the cost of a "
-         "step is the speed-up. Right of the break-even line, drafting has won."),
+         "A step costs more than a plain step but writes several tokens. Tokens per step divided by the cost of a step "
+         "is the speed-up. To the right of the break-even line, drafting has won."),
     Stop("live", "text", "A model writes one token at a time",
-         "Each token normally takes a whole forward of the base model. Here, marked tokens were guessed ahead by a "
-         "small drafter and only checked by the base model, several at once."),
+         "Each token normally takes a whole forward of the base model. Here a small drafter guessed the marked tokens "
+         "ahead, and the base model only checked them, several at once."),
     Stop("steps", "beams", "1. Draft: guess ahead in beams",
          "A tiny recurrent network continues the text in several beams. Each row is a guess, the best first."),
     Stop("steps", "tree", "2. Tree: merge equal prefixes",
-         "Beams that begin alike share their beginning. Merged, they form this tree; each node is checked once."),
+         "Beams that begin alike share a prefix. Merged, they form this tree; each node is checked once."),
     Stop("steps", "saving", "What merging saves",
-         "Every slot that merging or the node budget saves makes the forward cheaper."),
+         "Every beam slot that merging or the node budget saves makes the forward cheaper."),
     Stop("mask", "mask", "3. Verify: one forward for the whole tree",
          "Every node sees the cached text, its own ancestors and itself. This mask makes one forward equal to many."),
     Stop("steps", "verdict", "4. Accept: follow the base model's own picks",
          "From the root, the base model's pick is looked up among the children. A match is accepted; the first miss "
-         "ends the step, and the pick itself is kept: it is the next root."),
+         "ends the step, and the pick itself is kept as the next root."),
     Stop("steps", "scrubber", "Step by step",
-         "Every step of a run is kept: a column each, tokens above the line, wasted nodes below. Scrub with the slider "
-         "or the arrow keys, play it as a film, or drag over the columns to zoom in."),
+         "Every step of a run is a column: tokens above the line, wasted nodes below. Scrub with the slider or the "
+         "arrow keys, play it as a film, or drag over the columns to zoom in."),
     Stop("race", "lanes", "5. The race",
-         "Plain decoding of the same model runs beside it, each lane on its own clock. Where rounding tips a near tie, "
-         "the texts may part; the first token that differs is marked in both."),
+         "Plain decoding of the same model runs beside drafting, each lane on its own clock. Where rounding tips a "
+         "near tie the texts may differ; the first token that differs is marked in both."),
     Stop("race", "stages", "Where the time goes",
-         "Drafting pays when its own cost stays small against the forwards it saves."),
+         "Drafting pays when it costs little compared with the forwards it saves."),
     Stop("shapes", "shapes", "Which beam shape?",
          "More beams catch more tokens, but cost more. Measure a few shapes on your prompt, then click the best cell."),
     Stop("traces", "traces", "Take it away",

@@ -112,6 +112,36 @@ def test_a_light_trace_is_written_record_by_record_too(
     assert "invalid choice: 'fine'" in capsys.readouterr().err
 
 
+BREAKING = """
+import os, signal, sys
+from playground.cli import main
+from playground.decode.engine import DraftingLane
+advance = DraftingLane.advance
+
+def breaking(lane):
+    if lane.steps == 20:
+        if sys.argv[1] == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise {"broken": RuntimeError("shapes differ"), "interrupted": KeyboardInterrupt()}[sys.argv[1]]
+    return advance(lane)
+
+DraftingLane.advance = breaking
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("how", ["broken", "interrupted", "killed"])
+def test_a_run_that_breaks_off_leaves_its_steps(pair: list[str], kept: Path, how: str) -> None:
+    """All of them where Python still runs; of a killed process, all but those that waited to be told."""
+    arguments = ["generate", "Hi", *pair, "--max-new-tokens", "60", "--beam-width", "2", "--beam-length", "1"]
+    command = [sys.executable, "-c", BREAKING, how, *arguments, "--trace", str(kept)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0 and kept.read_bytes().endswith(b"}\n")
+    found = read_trace(kept)
+    assert notice(found) is not None and os.listdir(kept.parent) == [kept.name]
+    assert len(found.steps) == 20 if how != "killed" else 1 <= len(found.steps) <= 20
+
+
 @pytest.mark.parametrize("records", range(8))
 def test_a_disk_that_fills_up_at_any_record_keeps_what_fitted(
     kept: Path, monkeypatch: pytest.MonkeyPatch, records: int
@@ -125,7 +155,7 @@ def test_a_disk_that_fills_up_at_any_record_keeps_what_fitted(
 
     for index, record in enumerate(taken):
         if index == records:
-            monkeypatch.setattr("playground.cli.trace_file.write_records", full)
+            monkeypatch.setattr("playground.cli.trace_file.write_record", full)
         file.take(record)
     file.close()
     assert "No space left on device" in str(file.failed)

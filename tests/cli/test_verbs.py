@@ -291,6 +291,12 @@ def test_text_comes_as_soon_as_a_character_is_whole() -> None:
     ]
 
 
+def test_nothing_that_a_terminal_would_obey_comes_through() -> None:
+    """Not the carriage return either, which would write over the line; spaces of any width are no harm."""
+    shown = TextStream().feed("a\r\x0b\x85\u2028\u202e\x1cb\n\tc\u00a0\u3000d".encode())
+    assert shown == "a" + "\ufffd" * 6 + "b\n\tc\u00a0\u3000d"
+
+
 def test_lists_of_whole_numbers() -> None:
     assert whole_numbers("1,2,4", 4) == (1, 2, 4) and whole_numbers("2-4,3", 4) == (2, 3, 4)
     with pytest.raises(PlaygroundError, match="no list of whole numbers"):

@@ -13,7 +13,7 @@ from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.decode.direct import DirectRunner
 from playground.decode.replay import ReplayedRunner
-from playground.session import with_bytes
+from playground.trace import kept
 from playground.trace.checks import step_problems
 from tests.decode.lanes import (
     GREEDY,
@@ -58,7 +58,7 @@ def both_lanes(
     assert run.lane.tokens == plain.tokens
     assert run.lane.finish_reason == plain.finish_reason
     for step in run.steps:
-        assert list(step_problems(with_bytes(step, lambda token: b"%d" % token))) == []
+        assert list(step_problems(kept(step, lambda token: b"%d" % token))) == []
     return run
 
 

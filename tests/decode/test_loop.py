@@ -56,7 +56,7 @@ class Counting:
         beams = BeamsRecord((self.beam,), (tuple(-0.1 for _ in self.beam),), (0.0,))
         settled = "settle" in self.asked[-3:]
         ms = StageMs(draft=float(self.made), tree=0.5, verify=10.0, accept=1.0, commit=1.0)
-        return Reading(ms, self.taken if settled else None, Judgement(), Drafted(beams, tree))
+        return Reading(ms, self.taken if settled else None, None, Judgement, lambda: Drafted(beams, tree))
 
 
 @pytest.mark.parametrize("asks", [True, False], ids=["known at once", "known when read"])

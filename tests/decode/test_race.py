@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -181,3 +182,70 @@ def test_a_lane_can_start_again(base: MarkovBase) -> None:
     assert [step.emitted for step in again if isinstance(step, StepRecord)] == [
         step.emitted for step in first if isinstance(step, StepRecord)
     ]
+
+
+class Ticking:
+    """A clock that goes on by so many seconds at every look."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now, self.seconds = 0.0, seconds
+
+    def perf_counter(self) -> float:
+        self.now += self.seconds
+        return self.now
+
+
+def told(records: list[Any]) -> list[Any]:
+    """What records say besides times."""
+    return [
+        replace(record, **{name: 0.0 for name in ("ms", "clock_ms") if hasattr(record, name)}) for record in records
+    ]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.004, 10.0], ids=["all held", "some held", "none held"])
+def test_steps_that_were_held_have_the_records_they_would_have_had(
+    base: MarkovBase, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Whichever lane is behind is chosen by real clocks, so each lane is compared by itself."""
+    at_once = told(list(race(*lanes(base), PROMPT, never)))
+    monkeypatch.setattr("playground.decode.race.time", Ticking(seconds))
+    held = told(list(race(*lanes(base), PROMPT, never, hold_ms=50.0)))
+    for kind in (PromptRecord, StepRecord, PlainRecord, ParityRecord):
+        assert [one for one in held if type(one) is kind] == [one for one in at_once if type(one) is kind]
+
+
+def test_the_first_step_is_told_at_once_and_the_others_together(
+    base: MarkovBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_ = Ticking(0.01)
+    monkeypatch.setattr("playground.decode.race.time", clock_)
+    drafting, _ = lanes(base, new=40)
+    moments = [clock_.now for one in race(drafting, None, PROMPT, never, hold_ms=45.0) if isinstance(one, StepRecord)]
+    assert moments[0] == pytest.approx(0.01) and len(moments) == drafting.steps
+    groups = [len(list(group)) for _, group in itertools.groupby(moments)]
+    assert groups[0] == 1 and set(groups[1:-1]) == {5}, groups
+
+
+def test_nothing_that_was_held_is_lost_when_a_run_breaks_off(base: MarkovBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playground.decode.race.time", Ticking(0.0))
+    drafting, _ = lanes(base, new=40)
+    advance, seen = drafting.advance, []
+
+    def breaking() -> Any:
+        if drafting.steps == 6:
+            raise KeyboardInterrupt
+        return advance()
+
+    monkeypatch.setattr(drafting, "advance", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        for record in race(drafting, None, PROMPT, never, hold_ms=50.0):
+            seen.append(record)
+    assert [record.index for record in seen if isinstance(record, StepRecord)] == list(range(6))
+
+
+def test_nothing_that_was_held_is_lost_when_a_run_is_stopped(base: MarkovBase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("playground.decode.race.time", Ticking(0.0))
+    drafting, _ = lanes(base, new=40)
+    records = list(race(drafting, None, PROMPT, lambda: getattr(drafting, "steps", 0) >= 5, hold_ms=50.0))
+    assert [record.index for record in records if isinstance(record, StepRecord)] == list(range(5))
+    assert sum(len(r.emitted) for r in records if isinstance(r, StepRecord)) + 1 == len(drafting.tokens)

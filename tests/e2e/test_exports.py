@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from playground.export import FORMATS, Wish, export, read_trace
 from playground.views.plots import CHARTS
@@ -111,6 +113,38 @@ def test_every_chart_hovers_saves_and_has_its_table(open_page: OpenPage, tmp_pat
     page.click("summary:has-text('As a table')")
     assert page.locator(".rp-plottable tbody tr").count() > 0
     assert page.locator(".rp-plot a[href*='plotly'], .rp-plot [data-title*='Chart Studio']").count() == 0
+
+
+def read_off_by_pointer(page: Any, where: str = ".rp-plot") -> str:
+    """What a chart says under the pointer, which crosses it row by row until something is said."""
+    area = page.evaluate(
+        "where => { const box = document.querySelector(where), plot = box.querySelector('.nsewdrag, canvas');"
+        " const { x, y, width, height } = plot.getBoundingClientRect(); return { x, y, width, height }; }",
+        where,
+    )
+    for down in (0.5, 0.35, 0.65, 0.2, 0.8, 0.05, 0.95):
+        for across in (0.5, 0.3, 0.7, 0.4, 0.6, 0.1, 0.9, 0.02, 0.98):
+            page.mouse.move(area["x"] + across * area["width"], area["y"] + down * area["height"], steps=3)
+            try:
+                told = page.wait_for_function(
+                    "where => [...document.querySelectorAll(`${where} .hovertext`)].map((o) => o.textContent).join()",
+                    arg=where,
+                    timeout=400,
+                )
+            except PlaywrightTimeout:
+                continue
+            return str(told.json_value())
+    raise AssertionError(f"nothing is said anywhere on {where}")
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_read_off_by_the_pointer(open_page: OpenPage, name: str) -> None:
+    page = open_page()
+    page.click("[data-act=charts]")
+    page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
+    page.click(f"[data-chart={name}]")
+    page.wait_for_selector(f".rp-plot[data-chart={name}]")
+    assert re.search(r"\d", read_off_by_pointer(page)), "the exact numbers"
 
 
 def assert_the_mode_bar_saves(page: Any, folder: Path, where: str = ".rp-plot") -> None:
@@ -234,6 +268,8 @@ def test_measured_shapes_are_charts_too(open_page: OpenPage, tmp_path: Path) -> 
             page.wait_for_function(
                 "() => document.querySelector('.rp-plot .hoverlayer').textContent.includes('width 1, length 3')"
             )
+        else:
+            assert re.search(r"width [14], length [23]", read_off_by_pointer(page))
         assert_the_mode_bar_saves(page, tmp_path)
     page.get_by_label("Measure of the beam shapes").select_option("nodes")
     page.wait_for_function("() => document.querySelector('.rp-plottable th').textContent.startsWith('Tree nodes')")

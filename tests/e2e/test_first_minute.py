@@ -132,6 +132,35 @@ def test_a_loss_looks_like_a_loss_and_one_click_tries_what_would_win(open_page: 
     assert page.input_value("#rp-prompt textarea").startswith("Why is the sky blue?")
 
 
+def test_a_loss_that_no_smaller_tree_would_turn_leads_to_the_measured_shape(open_page: OpenPage) -> None:
+    """Known from the calibration, where the run itself tells of no shape that would win."""
+    page = open_page()
+    best = page.evaluate("() => { const { width, length } = ReDrafter.store.status.pair; return [width, length]; }")
+    set_slider(page, "Beam width", best[0] + 1)
+    set_slider(page, "Beam length", best[1])
+    run_prompt(page, tokens=14)
+    lose = """() => {
+      const { run } = ReDrafter.store;
+      const lost = { verdict: 'loss', settled: true, advice: null, words: 'lost' };
+      run.figures = { ...run.figures, equation: { ...run.figures.equation, ...lost } };
+      ReDrafter.store.emit('run');
+    }"""
+    page.evaluate(lose)
+    shape = f"{best[0]} × {best[1]}, auto nodes"
+    page.wait_for_function(
+        "shape => document.querySelector('[data-act=advice]').checkVisibility()"
+        " && document.querySelector('[data-act=advice]').innerText.startsWith(`Try ${shape}: measured`)",
+        arg=shape,
+    )
+    before = page.get_attribute(".rp-app", "data-run")
+    page.click("[data-act=advice]")
+    page.wait_for_function("key => document.querySelector('.rp-app').dataset.run !== key", arg=before)
+    page.wait_for_selector(f".rp-app[data-state=done][data-shape='{best[0]}x{best[1]}']")
+    page.evaluate(lose)
+    page.wait_for_selector(".rp-hero[data-verdict=loss]")
+    assert page.locator("[data-act=advice]").is_hidden(), "that shape is what was run"
+
+
 def test_one_click_runs_a_differing_run_again_exactly(browser: Any, site: Site, tmp_path: Path) -> None:
     from playground.export import write_trace
     from tests.views.synthetic import differing, make_trace

@@ -96,6 +96,35 @@ def test_words_explain_themselves_in_place(open_page: OpenPage) -> None:
     assert page.locator(".rp-wordtip").is_hidden()
 
 
+def test_words_explain_themselves_in_learn_and_on_the_tour(open_page: OpenPage) -> None:
+    page = open_page()
+    view(page, "learn")
+    assert page.locator(".rp-intro .rp-word").count() >= 3 and page.locator(".rp-glossary .rp-word").count() > 20
+    assert page.locator(".rp-intro p").text_content().endswith("and the page tells you where.")
+    held = page.locator(".rp-glossary .rp-held").all_text_contents()
+    assert held and all(text[-1] in "s.,;:)" for text in held), "what follows a word stays on its line"
+    page.click("[data-act=tour]")
+    word = page.locator(".rp-tourcard .rp-word").first
+    word.hover()
+    page.wait_for_function("() => document.querySelector('.rp-wordtip')?.checkVisibility()")
+    on_top = """() => {
+      const tip = document.querySelector('.rp-wordtip');
+      const { left, top, width, height } = tip.getBoundingClientRect();
+      tip.style.pointerEvents = 'auto';
+      const found = document.elementFromPoint(left + width / 2, top + height / 2);
+      tip.style.pointerEvents = '';
+      return found === tip && left >= 0 && top >= 0 && left + width <= innerWidth && top + height <= innerHeight;
+    }"""
+    assert page.evaluate(on_top), "the meaning lies over the card"
+    page.mouse.move(5, 5)
+    word.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    assert page.locator(".rp-wordtip").is_hidden() and page.locator(".rp-tourcard").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator(".rp-tourcard").is_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_while_guessing(open_page: OpenPage, scheme: str, width: int) -> None:

@@ -78,7 +78,7 @@ def test_a_light_trace_draws_without_its_beams(open_file: OpenFile) -> None:
     page = open_file(in_detail(make_trace(new_tokens=40, seed=4), "light"))
     page.click("[data-view=steps]")
     page.wait_for_selector(".rp-steps .rp-tree[data-nodes]")
-    assert page.inner_text(".rp-beamsbox") == "No beams stand in this step's record."
+    assert page.inner_text(".rp-beamsbox") == "This step's record holds no beams."
     assert "were not recorded" in page.inner_text(".rp-saving")
 
 

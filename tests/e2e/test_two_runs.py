@@ -48,8 +48,8 @@ def test_a_run_made_again_by_one_click_agrees(open_page: OpenPage, temperature: 
     assert "Made under the same conditions" in page.inner_text(".rp-two .rp-verdict")
     left, right = str(page.get_attribute(".rp-two", "data-pair")).split()
     assert left == first and right == page.get_attribute(".rp-app", "data-run") != left
-    timed = page.locator(".rp-two tr:has-text('redrafter_tokens_per_second')")
-    assert "of the machine and the moment" in timed.inner_text()
+    timed = page.locator(".rp-two tr:has-text('redrafter tokens per second')")
+    assert "depends on the machine and the moment" in timed.inner_text()
 
 
 def test_a_loaded_trace_is_run_again(open_page: OpenPage, tmp_path: Path) -> None:

@@ -95,6 +95,21 @@ def test_graphml_comes_back_through_networkx(trace: Trace) -> None:
         assert {(a, b): kept for a, b, kept in read.edges(data="accepted")} == edges
 
 
+def test_graphml_says_where_every_attribute_comes_from(run: Trace) -> None:
+    """In the `desc` of its key, which the format has for that and readers pass over."""
+    space = "{http://graphml.graphdrawing.org/xmlns}"
+    for step in (None, 3):
+        document = ElementTree.fromstring(export(run, "graphml", Wish(step=step)))
+        keys = document.findall(f"{space}key")
+        assert keys and len(document.findall(f"{space}key/{space}desc")) == len(keys)
+        told = {(key.get("for"), key.get("attr.name")): key[0].text or "" for key in keys}
+        assert all(key[0].tag == f"{space}desc" for key in keys)
+        assert told["node", "log_probability"].startswith("computed: log-softmax of the base model's logits")
+        assert told["edge", "accepted"] == "computed: its end is on the accepted path"
+        used = {key.get("key") for key in document.iter(f"{space}data")}
+        assert used == {key.get("id") for key in keys}
+
+
 @PLENTY
 @given(traces())
 def test_svg_is_xml_whose_text_is_the_tokens(trace: Trace) -> None:

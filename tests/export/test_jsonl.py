@@ -13,6 +13,7 @@ import pytest
 from playground.export import TraceError, encode, notice, read_trace, write_trace
 from playground.export.jsonl import SCHEMA_FILE
 from playground.trace import LINE_TYPES, BeamsRecord, SweepCell, SweepRecord, Trace
+from tests.views.synthetic import make_trace
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "traces"
 
@@ -104,7 +105,7 @@ def test_newer_major_version_is_refused(trace: Trace, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     lines = lines_of(trace, path)
     lines[0] = changed(lines[0], schema_version="2.0")
-    with pytest.raises(TraceError, match=r"schema version 2\.0, newer than the 1\.x.*Update the playground"):
+    with pytest.raises(TraceError, match=r"line 1: schema version 2\.0 is newer than the 1\.x.*Update the playground"):
         read_trace(rewritten(path, lines))
 
 
@@ -253,7 +254,7 @@ def test_a_broken_header_is_refused(keys: dict[str, object], message: str, trace
 def test_a_missing_step_a_second_header_and_a_late_record_are_seen(trace: Trace, tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     lines = lines_of(trace, path)
-    with pytest.raises(TraceError, match="step 1 stands where step 0 should"):
+    with pytest.raises(TraceError, match=rf"line {STEP + 1}: step 1 stands where step 0 should"):
         read_trace(rewritten(path, lines[:STEP] + lines[STEP + 1 :]))
     with pytest.raises(TraceError, match="line 2: a second header"):
         read_trace(rewritten(path, [lines[0], *lines]))
@@ -263,6 +264,24 @@ def test_a_missing_step_a_second_header_and_a_late_record_are_seen(trace: Trace,
         read_trace(rewritten(path, [*lines[:4], lines[4][:30], *lines[5:]]))
     with pytest.raises(TraceError, match="new_tokens is 7, the records say 4"):
         read_trace(rewritten(path, lines[: STEP + 1] + lines[STEP + 2 :]))
+
+
+def test_two_runs_in_one_file_are_told_apart_at_the_line_where_they_meet(tmp_path: Path) -> None:
+    """Each line is sound by itself; what does not fit is the run before it, and nothing is read beyond."""
+    ours = [encode(record) for record in make_trace(new_tokens=40, seed=4).records()]
+    others = [encode(record) for record in make_trace(new_tokens=40, seed=5).records()]
+    steps = [number for number, line in enumerate(ours) if '"type":"step"' in line]
+    for cut in steps[1:4]:
+        mixed = [*ours[:cut], *others[cut:]]
+        told = rf"line {cut + 1}: step \d+ (does not lead to|starts at position|stands where).*changed or mixed"
+        with pytest.raises(TraceError, match=told):
+            read_trace(rewritten(tmp_path / "mixed.jsonl", mixed))
+    doubled = [*ours[: steps[2]], *[ours[steps[1]]] * 50_000]
+    with pytest.raises(TraceError, match=rf"line {steps[2] + 1}: step 1 stands where step 2 should"):
+        read_trace(rewritten(tmp_path / "doubled.jsonl", doubled))
+    plain = [number for number, line in enumerate(ours) if '"type":"plain"' in line]
+    with pytest.raises(TraceError, match=rf"line {plain[3] + 1}: the plain lane's tokens are not in order: 4 stands"):
+        read_trace(rewritten(tmp_path / "short.jsonl", [*ours[: plain[3]], *ours[plain[3] + 1 :]]))
 
 
 def test_numbers_that_json_cannot_say(trace: Trace, tmp_path: Path) -> None:

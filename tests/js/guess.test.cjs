@@ -50,18 +50,64 @@ test("a guess is exact, partly right or wrong", () => {
 
 test("a kept score that is none counts as none", () => {
   const none = { exact: 0, partly: 0, wrong: 0 };
-  for (const text of [null, "", "{", "null", "[]", '"x"', '{"exact":1}', '{"exact":-1,"partly":0,"wrong":0}', '{"exact":1.5,"partly":0,"wrong":0}']) {
+  for (const text of [
+    null,
+    "",
+    "{",
+    "null",
+    "[]",
+    '"x"',
+    '{"exact":1}',
+    '{"exact":-1,"partly":0,"wrong":0}',
+    '{"exact":1.5,"partly":0,"wrong":0}',
+  ]) {
     assert.deepEqual(plain(RD.readScore(text)), none, String(text));
   }
-  assert.deepEqual(plain(RD.readScore('{"exact":3,"partly":1,"wrong":2,"more":9}')), { exact: 3, partly: 1, wrong: 2 });
+  assert.deepEqual(plain(RD.readScore('{"exact":3,"partly":1,"wrong":2,"more":9}')), {
+    exact: 3,
+    partly: 1,
+    wrong: 2,
+  });
 });
 
 test("words of the glossary are found whole, once, the longest first, and not in a model's text", () => {
-  assert.deepEqual(plain(RD.termParts("A root.")), [{ text: "A root." }], "there is no glossary yet");
-  RD.setTerms([["Node", "n"], ["Root", "r"], ["Next root", "x"], ["Beam width (W)", "w"], ["Base model", "b"]]);
-  const words = (text) => plain(RD.termParts(text)).filter((part) => part.meaning).map((part) => [part.text, part.meaning]);
-  assert.deepEqual(words("The next root, 3 nodes, a node; rooted."), [["next root", "x"], ["nodes", "n"]]);
-  assert.deepEqual(words("Beam width of the base model's own ' root' (3%)"), [["Beam width", "w"], ["base model", "b"]]);
+  assert.deepEqual(
+    plain(RD.termParts("A root.")),
+    [{ text: "A root." }],
+    "there is no glossary yet",
+  );
+  RD.setTerms([
+    ["Node", "n"],
+    ["Root", "r"],
+    ["Next root", "x"],
+    ["Beam width (W)", "w"],
+    ["Base model", "b"],
+  ]);
+  const words = (text) =>
+    plain(RD.termParts(text))
+      .filter((part) => part.meaning)
+      .map((part) => [part.text, part.meaning]);
+  assert.deepEqual(words("The next root, 3 nodes, a node; rooted."), [
+    ["next root", "x"],
+    ["nodes", "n"],
+  ]);
+  assert.deepEqual(words("Beam width of the base model's own ' root' (3%)"), [
+    ["Beam width", "w"],
+    ["base model", "b"],
+  ]);
+  assert.deepEqual(
+    plain(RD.termParts("A node above a root.", "Root"))
+      .filter((part) => part.meaning)
+      .map((part) => part.text),
+    ["node"],
+    "a meaning does not explain its own word",
+  );
   const text = "Root and 'node' and nodes, root again.";
-  assert.equal(plain(RD.termParts(text)).map((part) => part.text).join(""), text, "nothing is lost");
+  assert.equal(
+    plain(RD.termParts(text))
+      .map((part) => part.text)
+      .join(""),
+    text,
+    "nothing is lost",
+  );
 });

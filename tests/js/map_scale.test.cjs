@@ -22,7 +22,10 @@ test("a pixel finds its step", () => {
 test("a brush zooms, a short one shows all", () => {
   const all = { from: 0, to: 100 };
   const scale = RD.mapScale(all, 1000);
-  assert.deepEqual(plain(RD.brushed(all, 100, scale, scale.x(40), scale.x(20))), { from: 20, to: 41 });
+  assert.deepEqual(plain(RD.brushed(all, 100, scale, scale.x(40), scale.x(20))), {
+    from: 20,
+    to: 41,
+  });
   assert.deepEqual(plain(RD.brushed(all, 100, scale, 500, 505)), all);
 });
 

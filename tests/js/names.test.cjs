@@ -6,10 +6,17 @@ const { load } = require("./page.cjs");
 const RD = load("names");
 
 test("names that are none are dropped", () => {
-  assert.equal(JSON.stringify([...RD.readNames('[["a","One"],["b",2],"c",["d"]]')]), '[["a","One"]]');
-  for (const text of [null, "", "{", "3", "null", "{}"]) assert.equal(RD.readNames(text).size, 0, String(text));
+  assert.equal(
+    JSON.stringify([...RD.readNames('[["a","One"],["b",2],"c",["d"]]')]),
+    '[["a","One"]]',
+  );
+  for (const text of [null, "", "{", "3", "null", "{}"])
+    assert.equal(RD.readNames(text).size, 0, String(text));
   const many = JSON.stringify(Array.from({ length: 250 }, (_, at) => [`run ${at}`, "x"]));
-  assert.deepEqual([RD.readNames(many).size, RD.readNames(many).has("run 0"), RD.readNames(many).has("run 249")], [200, false, true]);
+  assert.deepEqual(
+    [RD.readNames(many).size, RD.readNames(many).has("run 0"), RD.readNames(many).has("run 249")],
+    [200, false, true],
+  );
 });
 
 test("a name is one line and no longer than it should be", () => {

@@ -10,7 +10,9 @@ module.exports.load = (...names) => {
   const window = { ReDrafter: {} };
   const context = vm.createContext({ window, console });
   for (const name of names) {
-    vm.runInContext(fs.readFileSync(path.join(FOLDER, `${name}.js`), "utf8"), context, { filename: `${name}.js` });
+    vm.runInContext(fs.readFileSync(path.join(FOLDER, `${name}.js`), "utf8"), context, {
+      filename: `${name}.js`,
+    });
   }
   return window.ReDrafter;
 };

@@ -5,15 +5,26 @@ const { load } = require("./page.cjs");
 const RD = load("view_box");
 const ROOM = { width: 600, height: 300 };
 const inside = (view, box) =>
-  box.left >= view.x - 0.01 && box.right <= view.x + ROOM.width / view.scale + 0.01 && box.top >= view.y - 0.01 && box.bottom <= view.y + ROOM.height / view.scale + 0.01;
+  box.left >= view.x - 0.01 &&
+  box.right <= view.x + ROOM.width / view.scale + 0.01 &&
+  box.top >= view.y - 0.01 &&
+  box.bottom <= view.y + ROOM.height / view.scale + 0.01;
 
 test("a small drawing is not enlarged and stands in the middle", () => {
-  const view = RD.fitView({ width: 200, height: 100 }, ROOM, { left: 0, right: 200, top: 0, bottom: 100 });
+  const view = RD.fitView({ width: 200, height: 100 }, ROOM, {
+    left: 0,
+    right: 200,
+    top: 0,
+    bottom: 100,
+  });
   assert.deepEqual([view.scale, view.x, view.y], [1, -200, -100]);
 });
 
 test("a large drawing shows the whole path, however long", () => {
-  for (const keep of [{ left: 0, right: 500, top: 1900, bottom: 1960 }, { left: 0, right: 2000, top: 0, bottom: 900 }]) {
+  for (const keep of [
+    { left: 0, right: 500, top: 1900, bottom: 1960 },
+    { left: 0, right: 2000, top: 0, bottom: 900 },
+  ]) {
     const drawing = { width: 2000, height: 2000 };
     const view = RD.fitView(drawing, ROOM, keep);
     assert.ok(inside(view, keep), JSON.stringify(view));

@@ -10,7 +10,7 @@ import pytest
 
 from playground.export import parse_trace, read_trace, write_trace
 from playground.figures.totals import RunTotals
-from playground.trace import StepRecord, Trace, UnsentRecord, in_detail, light, rounded
+from playground.trace import StepRecord, Trace, UnsentRecord, in_detail, kept, light
 from playground.trace.detail import KEPT_UNSENT
 from playground.views.picture import trace_picture
 from playground.views.step import step_info
@@ -25,21 +25,28 @@ def recorded() -> Trace:
     return read_trace(RECORDED)
 
 
+def as_kept(step: StepRecord) -> StepRecord:
+    """The step as a run keeps it; the bytes are those it came with."""
+    found = kept(step, step.token_bytes.__getitem__)
+    assert isinstance(found, StepRecord)
+    return found
+
+
 def test_numbers_lose_what_nothing_shows(recorded: Trace) -> None:
     for step in recorded.steps:
-        kept = rounded(step)
+        kept = as_kept(step)
         pairs = zip(step.log_probability, kept.log_probability, strict=True)
         assert all(math.exp(before) == pytest.approx(math.exp(after), rel=6e-5) for before, after in pairs)
         assert kept.clock_ms == pytest.approx(step.clock_ms, abs=6e-7)
         assert kept.ms.total == pytest.approx(step.ms.total, abs=3e-6)
         assert (kept.tree.token, kept.path, kept.rank) == (step.tree.token, step.path, step.rank)
-        assert rounded(kept) == kept
+        assert as_kept(kept) == kept
 
 
 def test_numbers_that_are_none_stay_what_they_are(recorded: Trace) -> None:
     step = recorded.steps[0]
     odd = replace(step, log_probability=(0.0, math.nan, -math.inf, *step.log_probability[3:]))
-    kept = rounded(odd).log_probability
+    kept = as_kept(odd).log_probability
     assert math.isnan(kept[1]) and kept[2] == -math.inf
 
 
@@ -54,10 +61,10 @@ def test_a_candidate_that_was_picked_is_kept_wherever_it_stands(recorded: Trace)
         score=tuple(-0.1 * place for place in range(count)),
         total=500,
     )
-    kept = rounded(replace(step, unsent=unsent)).unsent
+    kept = as_kept(replace(step, unsent=unsent, token_bytes={**step.token_bytes, 9: b""})).unsent
     assert kept is not None and len(kept.token) == KEPT_UNSENT + 1 and kept.total == 500
     assert (kept.parent[-1], kept.token[-1], kept.score[-1]) == (last.node, last.token, -3.1)
-    assert "it was scored here, but not sent" in reason_of_pick(replace(step, unsent=kept))
+    assert "it was scored here but not verified" in reason_of_pick(replace(step, unsent=kept))
 
 
 def reason_of_pick(step: StepRecord) -> str:
@@ -97,13 +104,13 @@ def test_each_step_of_eight_beams_takes_about_two_kilobytes(recorded: Trace) -> 
     assert (recorded.header.settings.beam_width, recorded.header.settings.beam_length) == (8, 5)
     sizes = []
     for step in recorded.steps:
-        kept = rounded(step)
+        kept = as_kept(step)
         assert kept.unsent is not None
         told = {*kept.tree.token, *kept.emitted, *kept.unsent.token, *(t for beam in kept.beams.tokens for t in beam)}
         bytes_ = {token: raw for token, raw in kept.token_bytes.items() if token in told}
         sizes.append(len(encode(replace(kept, token_bytes=bytes_)).encode()))
     assert max(sizes) < 2500 and sum(sizes) / len(sizes) < 2300
-    assert max(len(encode(light(step)).encode()) for step in map(rounded, recorded.steps)) < 1200
+    assert max(len(encode(light(step)).encode()) for step in map(as_kept, recorded.steps)) < 1200
 
 
 def test_an_older_reader_finds_all_it_asks_for(recorded: Trace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import socket
@@ -180,6 +181,20 @@ def test_the_page_cannot_be_framed_and_runs_its_own_scripts_only(site: httpx.Cli
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_page_is_light(site: httpx.Client) -> None:
+    """Compressed on the way where the browser can unpack it, the same page either way; scripts and styles are in it."""
+    with site.stream("GET", "/", headers={"Accept-Encoding": "gzip"}) as packed:
+        sent = b"".join(packed.iter_raw())
+    assert packed.headers["content-encoding"] == "gzip" and int(packed.headers["content-length"]) == len(sent)
+    assert "accept-encoding" in packed.headers["vary"].lower()
+    plain = site.get("/", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    session = re.compile(rb"[0-9a-z]{10,}")  # Gradio names every answer
+    assert session.sub(b"", gzip.decompress(sent)) == session.sub(b"", plain.content)
+    assert packed.headers["content-security-policy"] == plain.headers["content-security-policy"]
+    assert b"ReDrafter" in plain.content and len(sent) < 100_000 and len(plain.content) < 320_000
 
 
 def test_others_are_let_in_by_name_and_password() -> None:

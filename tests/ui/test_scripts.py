@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from playground.config import SWEEP_REPEATS
 from playground.figures.format import number, ordinal, percent, plural, times
 from playground.ui.assets import ASSETS, lean, page_head
 
@@ -74,6 +75,12 @@ def test_numbers_without_bounds_read_the_same_too() -> None:
         console.log(JSON.stringify({json.dumps(values)}.map((v) => RD.number(v))));
     """
     assert json.loads(node("-e", program, given="")) == [number(value) for value in values]
+
+
+def test_the_page_counts_as_many_races_of_a_shape_as_are_run() -> None:
+    """The cost of a sweep is told before the server is asked, so the script has the number too."""
+    told = re.findall(r"const REPEATS = (\d+);", (ASSETS / "js" / "shapes.js").read_text(encoding="utf-8"))
+    assert told == [str(SWEEP_REPEATS)]
 
 
 @pytest.mark.parametrize(("environment", "ends"), [({}, 0), ({"CI": "true"}, 2)])

@@ -14,6 +14,8 @@ from playground.trace import StageMs, SweepCell, SweepRecord, Trace
 from playground.views.all_steps import all_steps_info
 from playground.views.charts import STAGES, histogram_info, positions_info, rates_info, stages_info
 from playground.views.compare import compare_info
+from playground.views.honesty import misses_info
+from playground.views.honesty_plots import WHOLE_TICKS, misses_figure
 from playground.views.plot_style import COLOURS, Theme
 from playground.views.plots import CHARTS, chart, compare_figure, figure
 from playground.views.shape_plots import heat_figure, surface_figure
@@ -101,6 +103,15 @@ def test_any_run_can_be_drawn(trace: Trace) -> None:
         json.loads(figure(trace, name).to_json(), parse_constant=refuse)
 
 
+def test_counts_have_no_ticks_between_whole_numbers() -> None:
+    """Plotly would put some there while the counts are small."""
+    for tokens, ticks in ((8, 1), (900, None)):
+        info = misses_info([make_trace(new_tokens=tokens, seed=4)])
+        most = max(one.missed for one in info.found.ranks)
+        assert (most < WHOLE_TICKS) is (ticks == 1), most
+        assert misses_figure(info).layout.yaxis2.dtick == ticks
+
+
 def test_tokens_are_no_markup(trace: Trace) -> None:
     texts = [text for part in figure(trace, "all-steps").data for text in (part.text or ())]
     assert any("&lt;img src=x onerror=alert(1)&gt;" in text for text in texts)
@@ -153,7 +164,7 @@ def test_two_runs_beside_each_other(trace: Trace) -> None:
     rows = {row[0]: row[1:] for row in info.table.rows}
     assert rows["num_spec_steps"][:2] == (str(len(trace.steps)), str(len(other.steps)))
     assert rows["num_spec_steps"][2] == f"{len(other.steps) - len(trace.steps):+d}"
-    assert rows["speedup"][3] == "of the machine and the moment"
+    assert rows["speedup"][3] == "depends on the machine and the moment"
     assert any("settings.beam_width: 8 | 3" in line for line in info.words)
     assert "Both texts are the same" in " ".join(compare_info(trace, trace).words)
 

@@ -124,7 +124,7 @@ def test_copied_nodes_say_so(best_first: StepRecord, step: StepRecord) -> None:
 
 def test_a_pick_that_was_scored_but_not_sent(best_first: StepRecord) -> None:
     pick = step_info(best_first).pick
-    assert pick is not None and "it was scored here, but not sent: others were likelier" in pick.reason
+    assert pick is not None and "it was scored here but not verified: others were likelier" in pick.reason
 
 
 def test_verdict_counts_tokens_and_nodes(step: StepRecord) -> None:
