@@ -28,6 +28,7 @@ from playground.decode.replay import Programs, ReplayedRunner
 from playground.decode.runner import Runner
 from playground.drafter.cell import Drafter
 from playground.drafter.native import NativeDraftModel
+from playground.figures.format import plural
 from playground.figures.sentence import run_sentence
 from playground.figures.summary import run_summary
 from playground.footprint import Footprint, PeakMemory, no_room, tightest
@@ -291,7 +292,7 @@ class Session:
 def _device_names(pair: Pair) -> str:
     """Where the model computes, and where the rest of its weights wait."""
     if isinstance(pair.base, NativeBase):
-        return f"cpu ({pair.base.model.library.threads} threads)"
+        return f"cpu ({plural(pair.base.model.library.threads, 'thread')})"
     names = ", ".join(_device_name(device) for device in pair.base.devices)
     return f"{names}, weights {pair.base.put_aside}" if pair.base.put_aside else names
 
@@ -299,7 +300,7 @@ def _device_names(pair: Pair) -> str:
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
+    return f"{device} ({plural(torch.get_num_threads(), 'thread')})" if device.type == "cpu" else str(device)
 
 
 def _versions(of_kernels: Mapping[str, str]) -> dict[str, str]:

@@ -161,7 +161,7 @@ def test_threads_and_instruction_set_are_as_asked(
 ) -> None:
     monkeypatch.setenv("REDRAFTER_NATIVE_ISA", "scalar")
     info = Session.open(*pair, EngineOptions(threads=1, dtype="float32")).info
-    assert info.kernels == "native scalar" and info.device == "cpu (1 threads)"
+    assert info.kernels == "native scalar" and info.device == "cpu (1 thread)"
     loading._opened.cache_clear()
 
 

@@ -39,6 +39,6 @@ def test_the_eager_engine_takes_them(
 ) -> None:
     monkeypatch.setattr("playground.pair.free_cores", lambda: 1)
     options = EngineOptions(device="cpu", dtype="float32", engine="eager")
-    assert Session.open(str(tiny_base), str(tiny_drafter), options).info.device == "cpu (1 threads)"
+    assert Session.open(str(tiny_base), str(tiny_drafter), options).info.device == "cpu (1 thread)"
     asked = EngineOptions(device="cpu", dtype="float32", engine="eager", threads=2)
     assert Session.open(str(tiny_base), str(tiny_drafter), asked).info.device == "cpu (2 threads)"

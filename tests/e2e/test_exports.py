@@ -99,11 +99,12 @@ def test_every_chart_hovers_saves_and_has_its_table(open_page: OpenPage, tmp_pat
     page.wait_for_selector(".rp-plot[data-drawn='1']", timeout=60_000)
     page.click(f"[data-chart={name}]")
     page.wait_for_selector(f".rp-plot[data-chart={name}]")
-    page.evaluate(
+    page.wait_for_function(  # again and again: a chart that is drawn anew forgets what it said
         "() => { const box = document.querySelector('.rp-plot'); const at = box._fullData.findIndex((part) =>"
-        " part.hoverinfo !== 'skip'); Plotly.Fx.hover(box, [{ curveNumber: at, pointNumber: 0 }]); }"
+        " part.hoverinfo !== 'skip'); Plotly.Fx.hover(box, [{ curveNumber: at, pointNumber: 0 }]);"
+        " return box.querySelector('.hoverlayer').textContent.length > 5; }",
+        polling=500,
     )
-    page.wait_for_function("() => document.querySelector('.rp-plot .hoverlayer').textContent.length > 5")
     picture = ElementTree.parse(saved(page, "[data-save=svg]", tmp_path)).getroot()
     assert picture.tag.endswith("svg")
     assert saved(page, "[data-save=png]", tmp_path).read_bytes().startswith(b"\x89PNG")
