@@ -42,7 +42,6 @@ def test_play_films_every_step_and_the_text_grows(open_page: OpenPage) -> None:
     page = open_page()
     whole = page.locator(".rp-textbox .rp-token").count()
     page.click("[data-act=first]")
-    page.get_by_label("Speed of play").select_option("8")
     page.click("[data-act=play]")
     page.wait_for_selector(".rp-app[data-step='2'] .rp-live .rp-tree[data-phase]")
     shown = page.locator(".rp-textbox .rp-token").count()
@@ -106,7 +105,6 @@ def test_no_motion_where_it_is_not_wanted(open_page: OpenPage) -> None:
     page = open_page(reduced_motion="reduce")
     assert page.locator(".rp-film").is_hidden()
     page.click("[data-act=first]")
-    page.get_by_label("Speed of play").select_option("8")
     page.click("[data-act=play]")
     page.wait_for_selector(".rp-live .rp-tree[data-step='2']")
     assert page.locator(LEFT_BEHIND).count() == 0
