@@ -52,11 +52,11 @@
       const { step, run } = this.store;
       return Boolean(
         step &&
-        !run.busy &&
-        !this.store.live &&
-        !RD.calm() &&
-        this.tree.step === step &&
-        this.tree.box.clientWidth,
+          !run.busy &&
+          !this.store.live &&
+          !RD.calm() &&
+          this.tree.step === step &&
+          this.tree.box.clientWidth,
       );
     }
 
