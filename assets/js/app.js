@@ -42,7 +42,6 @@
       this.waiting = stage.waiting;
       this.caption = stage.caption;
       this.tabs = stage.tabs;
-      this.panels = stage.panels;
       this.help = stage.help;
       this.listen();
       this.tip = new RD.SourceTip(this.app, this.store);
@@ -57,7 +56,7 @@
       store.on("sweep", () => this.views.shapes.draw());
       store.on("notice", () => this.drawNotice());
       store.on("view", () => this.drawView());
-      this.tabs.forEach((tab, at) =>
+      this.tabs.buttons.forEach((tab, at) =>
         tab.addEventListener("keydown", (event) => this.tabKey(event, at)),
       );
       document.addEventListener("keydown", (event) => this.key(event));
@@ -127,12 +126,8 @@
     drawView() {
       const { view } = this.store;
       this.app.dataset.shown = view;
-      this.tabs.forEach((tab) => {
-        const on = tab.dataset.view === view;
-        tab.setAttribute("aria-selected", String(on));
-        tab.tabIndex = on ? 0 : -1;
-      });
-      this.panels.forEach((panel) => (panel.hidden = panel.id !== `rp-view-${view}`));
+      this.tabs.select(view);
+      for (const tab of this.tabs.buttons) tab.tabIndex = tab.dataset.view === view ? 0 : -1;
       RD.settings.keepView(view);
       this.drawShared();
       this.views[view].draw();
@@ -241,7 +236,7 @@
       if (to === undefined) return;
       event.preventDefault();
       event.stopPropagation();
-      const tab = this.tabs[(to + VIEWS.length) % VIEWS.length];
+      const tab = this.tabs.buttons[(to + VIEWS.length) % VIEWS.length];
       this.store.setView(tab.dataset.view);
       tab.focus();
     }

@@ -27,6 +27,19 @@
   RD.s = (tag, attributes, ...children) =>
     fill(document.createElementNS(SVG, tag), attributes, children);
 
+  /** A slider over thousandths of a whole, at its end to begin with. */
+  RD.dial = (label, moved) =>
+    RD.h("input", {
+      type: "range",
+      min: 0,
+      max: 1000,
+      value: 1000,
+      step: 1,
+      class: "rp-range",
+      "aria-label": label,
+      oninput: moved,
+    });
+
   /** Replace an element's children. */
   RD.put = (element, ...children) => {
     const fragment = document.createDocumentFragment();

@@ -16,16 +16,9 @@
       this.asked = null;
       this.drawn = null;
       this.flyers = [];
-      this.range = h("input", {
-        type: "range",
-        min: 0,
-        max: 1000,
-        value: 1000,
-        step: 1,
-        class: "rp-range",
-        "aria-label": "Moment within the step",
-        oninput: () => this.seek(Number(this.range.value) / 1000),
-      });
+      this.range = RD.dial("Moment within the step", () =>
+        this.seek(Number(this.range.value) / 1000),
+      );
       this.face = h(
         "button",
         {

@@ -37,32 +37,10 @@
 
     build(root, head) {
       this.root = root;
-      this.tabs = VIEWS.map(([key, title]) =>
-        h(
-          "button",
-          {
-            type: "button",
-            role: "tab",
-            id: `rp-tab-${key}`,
-            "aria-controls": `rp-view-${key}`,
-            "data-view": key,
-            onclick: () => this.store.setView(key),
-          },
-          title,
-        ),
-      );
-      this.panels = VIEWS.map(([key]) =>
-        h(
-          "div",
-          {
-            class: "rp-view",
-            role: "tabpanel",
-            id: `rp-view-${key}`,
-            "aria-labelledby": `rp-tab-${key}`,
-            hidden: true,
-          },
-          this.views[key].element,
-        ),
+      this.tabs = new RD.Tabs(
+        VIEWS,
+        (key) => this.views[key].element,
+        (key) => this.store.setView(key),
       );
       this.scrubBox = h("div", {
         class: "rp-scrubber",
@@ -109,19 +87,17 @@
             ),
           ),
         ),
-        h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, this.tabs),
+        this.tabs.element,
         this.hero.element,
         this.scrubBox,
-        this.panels,
+        this.tabs.panels,
       );
     }
 
     show() {
       const { view } = this.store;
       this.root.dataset.shown = view;
-      for (const tab of this.tabs)
-        tab.setAttribute("aria-selected", String(tab.dataset.view === view));
-      for (const panel of this.panels) panel.hidden = panel.id !== `rp-view-${view}`;
+      this.tabs.select(view);
       this.scrubBox.hidden = view === "race";
       this.hero.element.hidden = !["live", "race"].includes(view);
       this.draw();

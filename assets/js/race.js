@@ -14,16 +14,7 @@
       this.time = null; // ms of the replay, null shows all there is
       this.ticking = null;
       this.lanes = LANES.map(([key, title, field]) => this.lane(key, title, field));
-      this.range = h("input", {
-        type: "range",
-        min: 0,
-        max: 1000,
-        value: 1000,
-        step: 1,
-        class: "rp-range",
-        "aria-label": "Time of the replay",
-        oninput: () => this.seek(),
-      });
+      this.range = RD.dial("Time of the replay", () => this.seek());
       this.play = h(
         "button",
         { type: "button", class: "rp-chip is-strong", onclick: () => this.toggle() },

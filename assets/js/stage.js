@@ -34,32 +34,10 @@
     const notice = h("div", { class: "rp-notice", role: "alert", hidden: true });
     const waiting = h("p", { class: "rp-waiting", role: "status", hidden: true });
     const caption = h("p", { class: "rp-caption" });
-    const tabs = RD.VIEWS.map(([key, title]) =>
-      h(
-        "button",
-        {
-          type: "button",
-          role: "tab",
-          id: `rp-tab-${key}`,
-          "aria-controls": `rp-view-${key}`,
-          "data-view": key,
-          onclick: () => store.setView(key),
-        },
-        title,
-      ),
-    );
-    const panels = RD.VIEWS.map(([key]) =>
-      h(
-        "div",
-        {
-          class: "rp-view",
-          role: "tabpanel",
-          id: `rp-view-${key}`,
-          "aria-labelledby": `rp-tab-${key}`,
-          hidden: true,
-        },
-        views[key].element,
-      ),
+    const tabs = new RD.Tabs(
+      RD.VIEWS,
+      (key) => views[key].element,
+      (key) => store.setView(key),
     );
     const help = h(
       "dialog",
@@ -120,14 +98,14 @@
           ),
         ),
       ),
-      h("div", { class: "rp-tabs", role: "tablist", "aria-label": "Views" }, tabs),
+      tabs.element,
       notice,
       status.lack,
       h("div", { class: "rp-shared" }, waiting, hero.element, scrubBox),
-      panels,
+      tabs.panels,
       help,
     );
-    return { app, scrubBox, scrubber, notice, waiting, caption, tabs, panels, help };
+    return { app, scrubBox, scrubber, notice, waiting, caption, tabs, help };
   };
 
   /** What made the run shown: the pair only where it is not the one loaded. */

@@ -26,7 +26,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 SCRIPTS = (
     "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree_pills", "tree", "motion_time",
     "motion", "terms", "guess", "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale",
-    "map", "scrubber", "steps", "live", "race", "sources", "offline",
+    "map", "scrubber", "steps", "live", "race", "sources", "tabs", "offline",
 )  # fmt: skip
 STYLES = ("frame", "base", "tree", "views", "sources")
 OWN_STYLE = """
