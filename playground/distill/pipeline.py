@@ -201,8 +201,6 @@ class Pipeline:
         options, began = self.pace.options(self.learning_rate), trained_steps(out)
         self.bars.look()
 
-        alone = self.allowance.hours_decide and self.processes.world == 1
-
         def keep(_entry: dict[str, Any]) -> None:
             save_drafter(drafter, request.out)
 
@@ -227,7 +225,7 @@ class Pipeline:
                 checkpointed=keep,
                 stop=self.bars.stop,
                 halved=self._halved,
-                **({"revise": self.pace.revise} if alone else {}),
+                **({"revise": self.pace.revise} if self.allowance.hours_decide else {}),
             )
         if self.processes.main:
             keep({})  # a run may have been broken off between its last state and the drafter

@@ -42,6 +42,11 @@ class Stop:
     told: dict[str, float]  # by stage, what its bar said was done last
     words: str  # standard error
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it still ran at that moment."""
+        return self.code in INTERRUPTED
+
 
 def stops_within() -> float:
     """Seconds from Ctrl-C to the end: ten, and as many times that as there are processes for every core now."""
@@ -71,6 +76,7 @@ def stopped_at(command: list[str], moment: Moment) -> Stop:
         while process.poll() is None and not drawn.search(b"".join(read)):
             time.sleep(0.02)
         time.sleep(moment.seconds)
+        process.poll()  # what has ended by itself is not counted
         began, before = time.monotonic(), _computed(process)
         process.send_signal(signal.SIGINT)
         code, computed = _end(process, began + 120)

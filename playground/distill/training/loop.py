@@ -43,6 +43,8 @@ _REMEMBERED_STEPS = 5000
 Recent = Callable[[float], float]
 """Seconds of a step, the mean over the latest so many seconds of training."""
 
+Revise = Callable[[int, "TrainOptions", Recent], "TrainOptions"]
+
 
 @dataclass(frozen=True)
 class Cooling:
@@ -50,6 +52,9 @@ class Cooling:
 
     step: int
     share: float  # of the peak rate at that step
+
+
+_NO_COOLING = Cooling(-1, 0.0)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def train(
     checkpointed: Callable[[dict[str, Any]], None] = lambda entry: None,
     stop: Callable[[], bool] = lambda: False,
     halved: Callable[[int], None] = lambda size: None,
-    revise: Callable[[int, TrainOptions, Recent], TrainOptions] = lambda step, options, recent: options,
+    revise: Revise = lambda step, options, recent: options,
 ) -> list[dict[str, Any]]:
     """Train in place; checkpoints and a log go to `out`. Resumes from a checkpoint found there.
 
@@ -120,7 +125,8 @@ def train(
         checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
         stop: asked after every step; where it is true the state is saved and `Stopped` raised.
         halved: told the places of a batch from now on, where those before had no room in memory.
-        revise: given the step, the options and what steps took lately: the options from now on.
+        revise: given the step, the options and what steps took lately: the options from now on, of which steps and
+            cooling may be others. The main process alone is asked, for all.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
@@ -153,7 +159,7 @@ def train(
             if run.processes.main:
                 run.save(out)
             raise Stopped
-        run.options = revise(run.step, run.options, run.recent)
+        run.revise(revise)
         keep()
     return run.log
 
@@ -299,6 +305,14 @@ class _Run:
         self.step += 1
         self.places += self.source.size * processes.world
         self._seconds.append(time.perf_counter() - began)
+
+    def revise(self, decide: Revise) -> None:
+        """Go on as the main process decides; see `train`."""
+        options = decide(self.step, self.options, self.recent) if self.processes.main else self.options
+        cooling = options.cooling or _NO_COOLING
+        steps, begins, share = self.processes.of_main([options.steps, cooling.step, cooling.share])
+        cooling = Cooling(int(begins), share)
+        self.options = replace(options, steps=int(steps), cooling=None if cooling == _NO_COOLING else cooling)
 
     def progress(self) -> TrainProgress:
         """Where this run stands."""

@@ -73,8 +73,18 @@ class Processes:
         """The largest of all processes' values."""
         if self.world == 1:
             return value
-        found = torch.tensor([value], dtype=torch.float64)
-        if torch.distributed.get_backend() == "nccl":
-            found = found.to(self.device(torch.device("cuda")))
+        found = self._to_send([value])
         torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
         return float(found.item())
+
+    def of_main(self, values: list[float]) -> list[float]:
+        """The main process's values, in all of them; as many in each."""
+        if self.world == 1:
+            return values
+        found = self._to_send(values)
+        torch.distributed.broadcast(found, src=0)
+        return [float(value) for value in found.tolist()]
+
+    def _to_send(self, values: list[float]) -> torch.Tensor:
+        sent = torch.tensor(values, dtype=torch.float64)
+        return sent.to(self.device(torch.device("cuda"))) if torch.distributed.get_backend() == "nccl" else sent
