@@ -87,7 +87,7 @@ class Pace:
     def _measure(
         self, recipe: Recipe, corpus: Corpus, states: TeacherStates, base: BaseModel, options: TrainOptions
     ) -> None:
-        plan, allowance = self.plan, self.allowance
+        plan, allowance, processes = self.plan, self.allowance, Processes.launched(base.device)
         spare, source, objective = assemble(recipe, corpus, states, base, "spare")
         self.bars.look()
         plan.checkpoint_seconds = seconds_per_checkpoint(spare, source, corpus, options, self.bars.look)
@@ -96,18 +96,18 @@ class Pace:
             try:
                 seconds = seconds_per_step(spare, source, objective, options, self.bars.look)
             except Exception as error:
-                if not is_out_of_memory(error) or source.size == 1:
+                if not is_out_of_memory(error) or source.size == 1 or processes.world > 1:
                     raise
                 source = source.resized(source.size // 2)
                 continue
-            steps = max(_FEWEST_STEPS, int(allowance.steps_left(seconds) * (1 - _CHECKPOINT_SHARE)))
+            fit = processes.largest(allowance.steps_left(seconds))  # all halve as often
+            steps = max(_FEWEST_STEPS, int(fit * (1 - _CHECKPOINT_SHARE)))
             fewer = source.size // 2
             if allowance.request.places or steps >= _ENOUGH_STEPS or fewer < _FEWEST_PLACES:
                 break
             source = source.resized(fewer)
         allowance.rates = replace(allowance.rates, step_seconds=seconds)
-        plan.steps = int(Processes.launched(base.device).largest(steps))
-        plan.places, plan.step_seconds = source.size, seconds
+        plan.steps, plan.places, plan.step_seconds = steps, source.size, seconds
 
     def _checkpoint_every(self) -> int:
         """So seldom that measuring takes a small share of training."""

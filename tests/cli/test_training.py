@@ -6,6 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -131,27 +132,33 @@ def test_the_disk_for_states_is_said_and_bounded(
     assert not (tmp_path / "d" / "work" / "corpus").exists()
 
 
-def test_two_processes_train_one_drafter(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
-    """As `accelerate launch` starts them: they share the shards, average their gradients and write one drafter."""
-    out = tmp_path / "drafter"
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--standalone",
-        "-m",
-        "playground",
-    ]
-    asked = ["--rows", "192", "--row-tokens", "48", "--steps", "6", "--batch", "16", "--trial-tokens", "8", "--json"]
-    command = [*launch, "train", "--base", str(tiny_base), "--out", str(out), "--device", "cpu", *asked]
+def two_processes(*arguments: str) -> dict[str, Any]:
+    """What one of two prints, started as `accelerate launch` starts them."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    command = [*launch, "-m", "playground", "train", "--device", "cpu", "--json", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout)["steps"] == 6  # one of the two prints
+    return dict(json.loads(done.stdout))
+
+
+def test_two_processes_train_one_drafter(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
+    """They share the shards, average their gradients and write one drafter."""
+    out = tmp_path / "drafter"
+    asked = ["--rows", "192", "--row-tokens", "48", "--steps", "6", "--batch", "16", "--trial-tokens", "8"]
+    made = two_processes("--base", str(tiny_base), "--out", str(out), *asked)
+    assert made["steps"] == 6
     assert len(list((out / "work" / "corpus").glob("rows-*.npz"))) == 192 // 8
     card = (out / "README.md").read_text()
     assert "6 steps of 32 places" in card and "2 processes" in card
+
+
+def test_two_processes_keep_to_their_hours(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
+    """They take as many steps as the main one finds time for."""
+    out, began = tmp_path / "drafter", time.monotonic()
+    made = two_processes("--base", str(tiny_base), "--out", str(out), "--hours", "0.012", "--row-tokens", "48")
+    assert made["steps"] >= 50 and made["corpus_tokens"] > 0
+    assert time.monotonic() - began < 3 * 0.012 * 3600
+    assert f"{made['steps']:,} steps of " in (out / "README.md").read_text()
 
 
 def test_distill_alone_and_without_a_chat_template(
