@@ -17,6 +17,7 @@ import pytest
 
 from kernels.native.from_transformers import FAMILIES as NATIVE
 from playground.cli import main
+from playground.distill.training.loop import read_log
 from tests.families import FAMILIES, build
 from tests.tiny import VOCABULARY, tokenizer
 from tests.trust.conftest import Note
@@ -77,12 +78,11 @@ def test_trained_for_and_raced(
     runs_in = ["--device", "cpu", "--engine", engine, "--dtype", dtype]
     began = time.monotonic()
     made = result(capsys, "train", "--base", base, "--out", drafter, *runs_in, *TRAIN)
-    assert made["held_out"]["loss"] > 0
+    losses = [entry["loss"] for entry in read_log(tmp_path / "drafter" / "work" / "training")]
+    assert losses[0] > 0 and losses[-1] <= losses[0], losses  # to nothing where the model repeats one token
     if MINUTES:
-        record_property(f"{family}, {engine}, {dtype}: minutes", f"{(time.monotonic() - began) / 60:.2f}")
-        record_property(
-            f"{family}, {engine}, {dtype}: steps on tokens", f"{made['steps']:,} on {made['corpus_tokens']:,}"
-        )
+        took = f"{(time.monotonic() - began) / 60:.2f} minutes"
+        record_property("took", f"{took}, {made['steps']:,} steps on {made['corpus_tokens']:,} tokens")
         assert made["steps"] >= 4
     else:
         assert (made["steps"], made["corpus_tokens"]) == (4, 512)
