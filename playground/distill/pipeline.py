@@ -97,7 +97,7 @@ class Pipeline:
             corpus = self._corpus()
             corpus, states = self._teacher(corpus)
             if self.plan.trial is None:
-                self._prompts(corpus, self.allowance.trial_options)  # before training, which gets the rest of the time
+                self._prompts(corpus, self._trial_options())  # before training, which gets the rest of the time
             log = self._training(corpus, states)
             drafter = load_drafter(self.request.out)
             trial = self._trial(corpus, drafter)
@@ -249,7 +249,7 @@ class Pipeline:
         kept = self.plan.trial
         if kept is not None and kept["weights"] == drafter.hashes[0]:
             return Trial.from_json(kept)
-        options = self.allowance.trial_options
+        options = self._trial_options()
         prompts = self._prompts(corpus, options)
         decoders = self.author.decoders(drafter)
         of = {"weights": drafter.hashes[0], "new_tokens": options.new_tokens, "shapes": list(map(str, options.shapes))}
@@ -268,6 +268,12 @@ class Pipeline:
         self.plan.trial, self.plan.tried = asdict(trial) | {"weights": drafter.hashes[0]}, None
         self._save()
         return trial
+
+    def _trial_options(self) -> TrialOptions:
+        """With as many prompts as the main process has time for: they are written together."""
+        options = self.allowance.trial_options
+        (prompts,) = self.processes.of_main([options.prompts or 0])
+        return replace(options, prompts=int(prompts))
 
     def _prompts(self, corpus: Corpus, options: TrialOptions) -> list[list[int]]:
         """As many as were asked for: of held-out rows, and where these are too few, of rows written for this alone."""

@@ -152,6 +152,7 @@ def test_two_processes_train_one_drafter(own_cache: Path, tiny_base: Path, tmp_p
     assert "6 steps of 32 places" in card and "2 processes" in card
 
 
+@pytest.mark.trust
 def test_two_processes_keep_to_their_hours(own_cache: Path, tiny_base: Path, tmp_path: Path) -> None:
     """They take as many steps as the main one finds time for."""
     out, began = tmp_path / "drafter", time.monotonic()
