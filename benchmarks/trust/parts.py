@@ -102,8 +102,8 @@ PARTS = (
     ),
     Part(
         "family-training",
-        "every family in every dtype of its engines: trained for, loaded, raced",
-        ("tests/distill/test_families.py",),
+        "every family in every dtype of its engines: trained for, loaded, raced; training from the command line",
+        ("tests/distill/test_families.py", "tests/cli/test_training.py"),
     ),
     Part(
         "stop",
