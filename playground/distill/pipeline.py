@@ -271,9 +271,7 @@ class Pipeline:
 
     def _trial_options(self) -> TrialOptions:
         """With as many prompts as the main process has time for: they are written together."""
-        options = self.allowance.trial_options
-        (prompts,) = self.processes.of_main([options.prompts or 0])
-        return replace(options, prompts=int(prompts))
+        return self.processes.of_main(self.allowance.trial_options)
 
     def _prompts(self, corpus: Corpus, options: TrialOptions) -> list[list[int]]:
         """As many as were asked for: of held-out rows, and where these are too few, of rows written for this alone."""

@@ -54,9 +54,6 @@ class Cooling:
     share: float  # of the peak rate at that step
 
 
-_NO_COOLING = Cooling(-1, 0.0)
-
-
 @dataclass(frozen=True)
 class TrainOptions:
     """How long and how fast to train."""
@@ -125,8 +122,8 @@ def train(
         checkpointed: called with the log's newest entry, the drafter standing as that entry measured it.
         stop: asked after every step; where it is true the state is saved and `Stopped` raised.
         halved: told the places of a batch from now on, where those before had no room in memory.
-        revise: given the step, the options and what steps took lately: the options from now on, of which steps and
-            cooling may be others. The main process alone is asked, for all.
+        revise: given the step, the options and what steps took lately: the options from now on. The main
+            process alone is asked, for all.
 
     Returns:
         The log: one entry for each checkpoint, with loss and simulated tokens per step.
@@ -310,11 +307,8 @@ class _Run:
 
     def revise(self, decide: Revise) -> None:
         """Go on as the main process decides; see `train`."""
-        options = decide(self.step, self.options, self.recent) if self.processes.main else self.options
-        cooling = options.cooling or _NO_COOLING
-        steps, begins, share = self.processes.of_main([options.steps, cooling.step, cooling.share])
-        cooling = Cooling(int(begins), share)
-        self.options = replace(options, steps=int(steps), cooling=None if cooling == _NO_COOLING else cooling)
+        mine = decide(self.step, self.options, self.recent) if self.processes.main else self.options
+        self.options = self.processes.of_main(mine)
 
     def progress(self) -> TrainProgress:
         """Where this run stands."""

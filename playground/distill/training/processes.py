@@ -9,10 +9,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
 _POLL_SECONDS = 0.5
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -73,18 +76,16 @@ class Processes:
         """The largest of all processes' values."""
         if self.world == 1:
             return value
-        found = self._to_send([value])
+        found = torch.tensor([value], dtype=torch.float64)
+        if torch.distributed.get_backend() == "nccl":
+            found = found.to(self.device(torch.device("cuda")))
         torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
         return float(found.item())
 
-    def of_main(self, values: list[float]) -> list[float]:
-        """The main process's values, in all of them; as many in each."""
+    def of_main(self, value: Value) -> Value:
+        """The main process's value, in all of them."""
         if self.world == 1:
-            return values
-        found = self._to_send(values)
-        torch.distributed.broadcast(found, src=0)
-        return [float(value) for value in found.tolist()]
-
-    def _to_send(self, values: list[float]) -> torch.Tensor:
-        sent = torch.tensor(values, dtype=torch.float64)
-        return sent.to(self.device(torch.device("cuda"))) if torch.distributed.get_backend() == "nccl" else sent
+            return value
+        box = [value]
+        torch.distributed.broadcast_object_list(box, src=0)
+        return box[0]
