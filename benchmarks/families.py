@@ -10,29 +10,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.cpu.machine import processor
+from benchmarks.trust.records import ROOT, Outcome
+from benchmarks.trust.run import LIMIT, MARKER, PROPERTIES, outcome_of
+
 TESTS = "tests/distill/test_families.py"
-PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "trust or not trust"]
+PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", MARKER]
 REPORT = ROOT / "benchmarks" / "results" / "families.md"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One family on one engine in one dtype."""
-
-    name: str
-    took: str  # minutes, steps and tokens; why it failed, where it did
-    passed: bool
 
 
 def all_cases() -> list[str]:
@@ -41,44 +32,42 @@ def all_cases() -> list[str]:
     return [line for line in done.stdout.splitlines() if line.startswith(f"{TESTS}::")]
 
 
-def run(cases: list[str], minutes: float, together: int) -> Iterator[Case]:
-    """Every case, in `together` processes of one thread each."""
+def run(cases: list[str], minutes: float, together: int) -> Iterator[Outcome]:
+    """Of every one of `together` processes of one thread each, which share the cases."""
     with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / f"{number}.xml" for number in range(together)]
+        shares = [share for number in range(together) if (share := cases[number::together])]
+        reports = [Path(folder) / f"{number}.xml" for number in range(len(shares))]
         environment = os.environ | {"REDRAFTER_TRAIN_MINUTES": str(minutes), "OMP_NUM_THREADS": "1"}
         started = [
             subprocess.Popen(
-                [*PYTEST, f"--timeout={60 * minutes + 600:.0f}", f"--junitxml={file}", *cases[number::together]],
+                [*PYTEST, f"--timeout={60 * minutes + LIMIT:.0f}", f"--junitxml={report}", *PROPERTIES, *share],
                 cwd=ROOT,
                 env=environment,
                 stdout=subprocess.DEVNULL,
             )
-            for number, file in enumerate(files)
-            if cases[number::together]
+            for share, report in zip(shares, reports, strict=True)
         ]
-        for process in started:
+        for process, report in zip(started, reports, strict=True):
             process.wait()
-        for file in files[: len(started)]:
-            yield from read(file)
+            yield outcome_of(report.read_text(encoding="utf-8"))
 
 
-def read(file: Path) -> Iterator[Case]:
-    """The cases of a JUnit report."""
-    for case in ElementTree.parse(file).getroot().iter("testcase"):
-        name = re.sub(r".*\[(.*)\]", r"\1", case.get("name", ""))
-        failure = next((part for kind in ("failure", "error") for part in case.iter(kind)), None)
-        took = "".join(part.get("value", "") for part in case.iter("property") if part.get("name") == "took")
-        said = took if failure is None else " ".join((failure.get("message") or "").split())[:200]
-        yield Case(name, said, failure is None and bool(took))
-
-
-def report(cases: list[Case], command: str, when: str) -> str:
+def report(outcomes: Sequence[Outcome], command: str, when: str) -> str:
     """As Markdown."""
-    passed = sum(case.passed for case in cases)
-    lines = ["# Every tested family, trained for, loaded and raced", "", f"`{command}`, {when}.", ""]
-    lines += [f"{passed} of {len(cases)} passed.", "", "| family, engine, dtype | training |", "|---|---|"]
-    lines += [f"| {case.name} | {case.took} |" for case in sorted(cases, key=lambda case: case.name)]
+    failed = [failure for outcome in outcomes for failure in outcome.failed]
+    passed, described = sum(outcome.passed for outcome in outcomes), processor()
+    rows = {_case(figure.test): figure.value for outcome in outcomes for figure in outcome.figures}
+    rows |= {_case(failure.test): f"**failed**: {failure.why}" for failure in failed}
+    lines = ["# Every tested family, trained for, loaded and raced", "", f"`{command}`, {when},"]
+    lines += [f"{described['processor']} ({' '.join(described['flags'])}), {os.cpu_count()} cores.", ""]
+    lines += [f"{passed} of {passed + len(failed)} passed.", "", "| family, engine, dtype | training |", "|---|---|"]
+    lines += [f"| {case} | {said} |" for case, said in sorted(rows.items())]
     return "\n".join(lines) + "\n"
+
+
+def _case(test: str) -> str:
+    """What stands in the brackets of a test's name."""
+    return test.partition("[")[2].removesuffix("]")
 
 
 def main() -> int:
@@ -87,12 +76,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=1.0, help="of each training, by the clock")
     parser.add_argument("--together", type=int, default=os.cpu_count() or 1, help="processes")
     asked = parser.parse_args()
-    cases = list(run(all_cases(), asked.minutes, asked.together))
+    outcomes = list(run(all_cases(), asked.minutes, asked.together))
     command = f"python -m benchmarks.families --minutes {asked.minutes:g} --together {asked.together}"
-    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores"
-    REPORT.write_text(report(cases, command, when))
-    print(report(cases, command, when))
-    return 0 if all(case.passed for case in cases) else 1
+    words = report(outcomes, command, f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    REPORT.write_text(words)
+    print(words)
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.families import TESTS, Case, all_cases, report, run
+from benchmarks.cpu.machine import processor
+from benchmarks.families import TESTS, all_cases, report, run
+from benchmarks.trust.records import Outcome
 from tests.distill.test_families import cases
 
 CASE = f"{TESTS}::test_trained_for_and_raced[gpt2-eager-float32]"
@@ -16,13 +18,17 @@ def test_all_cases_are_found() -> None:
 
 
 def test_a_case_is_run_for_as_long_as_asked() -> None:
-    (case,) = run([CASE], 0.05, 2)
-    assert case.name == "gpt2-eager-float32" and case.passed
-    assert re.fullmatch(r"0\.\d\d minutes, [\d,]+ steps on [\d,]+ tokens", case.took)
+    (outcome,) = run([CASE], 0.05, 2)
+    (took,) = outcome.figures
+    assert outcome.passed == 1 and not outcome.failed and took.test.endswith("[gpt2-eager-float32]")
+    assert re.fullmatch(r"0\.\d\d minutes, [\d,]+ steps on [\d,]+ tokens", took.value)
+    assert f"| gpt2-eager-float32 | {took.value} |" in report([outcome], "command", "today")
 
 
 def test_a_failure_is_named() -> None:
-    (case,) = run([CASE], 700_000, 1)  # more hours than `train` takes
-    assert not case.passed and "0.0" not in case.took
-    said = report([case, Case("opt-eager-float32", "1.00 minutes, 9 steps on 64 tokens", True)], "command", "today")
-    assert "1 of 2 passed." in said and f"| gpt2-eager-float32 | {case.took} |" in said
+    (outcome,) = run([CASE], 700_000, 1)  # more hours than `train` takes
+    (failure,) = outcome.failed
+    assert not outcome.passed and not outcome.figures and failure.why.startswith("AssertionError")
+    said = report([outcome, Outcome(1, (), {}, ())], "command", "today")
+    assert "1 of 2 passed." in said and f"| gpt2-eager-float32 | **failed**: {failure.why} |" in said
+    assert all(flag in said for flag in processor()["flags"])
