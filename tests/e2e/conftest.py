@@ -21,6 +21,7 @@ import pytest
 from playground.config import BeamShape, EngineOptions, RunRequest
 from playground.line import Line, Place
 from playground.trace import Record
+from tests.ports import free_port
 
 BROWSER = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -176,14 +177,6 @@ def open_page(browser: Any, site: Site) -> Iterator[Callable[..., Any]]:
 def watch_request(watched: Watched, own: str, url: str) -> None:
     if not url.startswith((own, "data:", "blob:")):
         watched.outside.append(url)
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run_prompt(page: Any, prompt: str = "Hello there", *, tokens: int = 40) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from playground.config import EngineOptions
 from playground.export import read_trace
-from tests.e2e.conftest import free_port, start_run, view
+from tests.e2e.conftest import start_run, view
+from tests.ports import free_port
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "traces").glob("*.jsonl"))
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 API = "/gradio_api"
@@ -128,9 +129,7 @@ def changed(text: str, data: list[Any]) -> str:
 @contextlib.contextmanager
 def server(*flags: str) -> Iterator[tuple[str, int]]:
     """The page in a process of its own, its pair loaded: address and process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = [sys.executable, "app.py", "--no-browser", "--port", str(port), *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
     url = f"http://127.0.0.1:{port}"

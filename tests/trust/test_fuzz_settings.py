@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import random
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from playground.ui.host import SessionHost
 from playground.ui.serving import serve
 from playground.ui.settings import Widgets, run_request
 from playground.ui.store import TraceStore
+from tests.ports import free_port
 from tests.trust.conftest import Note
 from tests.trust.mutate import ODD, broken, mutated
 from tests.ui.test_plumbing import WIDGETS
@@ -88,15 +88,12 @@ def test_widgets_make_a_request_or_a_sentence(scale: int, record_property: Note)
 
 @pytest.fixture(scope="module")
 def client(own_cache: Path, tiny_base: Path, tiny_drafter: Path) -> Iterator[httpx.Client]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     store = TraceStore()
     store.add_example("Made up", make_trace(new_tokens=12))
     session = Session.open(
         str(tiny_base), str(tiny_drafter), EngineOptions(device="cpu", dtype="float32", engine="eager")
     )
-    server = serve(SessionHost(lambda *_: session), port=port, block=False, store=store)
+    server = serve(SessionHost(lambda *_: session), port=free_port(), block=False, store=store)
     with httpx.Client(base_url=server.url, timeout=30) as made:
         yield made
     server.close()

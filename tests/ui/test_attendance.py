@@ -4,7 +4,6 @@ go, and the next one is served."""
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ from playground.ui.attendance import GONE_SECONDS, Attendance
 from playground.ui.host import SessionHost
 from playground.ui.serving import serve
 from playground.ui.store import TraceStore
+from tests.ports import free_port
 from tests.trust.tabs import Tab
 from tests.ui.test_plumbing import Scripted
 from tests.views.synthetic import make_trace
@@ -43,14 +43,11 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
     store, session = TraceStore(), Scripted(LONG_RUN, seconds=0.05)
     session.info = SimpleNamespace(device="cpu", drafter="made up", shape="4x3")
     store.add_example("Made up", make_trace(new_tokens=6))
     host: Any = SessionHost(lambda *_: session)  # type: ignore[arg-type, return-value]
-    server = serve(host, port=port, block=False, store=store, gone_seconds=SECONDS)
+    server = serve(host, port=free_port(), block=False, store=store, gone_seconds=SECONDS)
     until(lambda: host.status.state == "ready")
     yield Site(server.url, store, session)
     server.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from playground.ui.host import SessionHost
 from playground.ui.pages import Pages
 from playground.ui.serving import serve
 from playground.ui.store import TraceStore
+from tests.ports import free_port
 from tests.views.synthetic import make_trace
 
 
@@ -27,12 +27,6 @@ class Held:
     """A session nothing is run on."""
 
     line = Line()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def served(exposure: Exposure | None = None) -> Any:

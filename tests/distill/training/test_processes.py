@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
 import torch
@@ -12,6 +11,7 @@ from playground.config import BeamShape
 from playground.distill.training.loop import Recent, TrainOptions, read_log, train
 from playground.drafter.file import load_drafter, save_drafter
 from tests.distill.small import training
+from tests.ports import free_port
 
 PLANNED, DECIDED_AT, DECIDED = 12, 4, 7
 OPTIONS = TrainOptions(
@@ -38,10 +38,7 @@ def one_of_two(rank: int, folder: Path, port: int) -> None:
 
 
 def test_the_main_process_decides_on_the_length(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    torch.multiprocessing.start_processes(one_of_two, (tmp_path, port), nprocs=2, start_method="spawn")
+    torch.multiprocessing.start_processes(one_of_two, (tmp_path, free_port()), nprocs=2, start_method="spawn")
     one, other = (load_drafter(tmp_path / f"drafter {rank}").state_dict() for rank in (0, 1))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert [entry["step"] for entry in read_log(tmp_path / "run 0")] == [DECIDED]
