@@ -25,7 +25,8 @@ from playground.base_model.adapter import BaseModel
 from playground.config import BeamShape
 from playground.distill.corpus.corpus import Corpus, load_corpus
 from playground.distill.teacher.states import StatesInfo, TeacherStates
-from playground.distill.training.loop import TrainOptions, train
+from playground.distill.training.loop import train
+from playground.distill.training.options import TrainOptions
 from playground.distill.training.recipe import Recipe, assemble, choose_config
 from playground.distill.training.simulate import simulate
 from playground.files import write_json

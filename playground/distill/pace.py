@@ -18,7 +18,8 @@ from playground.distill.corpus.corpus import Corpus
 from playground.distill.plan import Plan
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource
-from playground.distill.training.loop import Cooling, Recent, TrainOptions, seconds_per_checkpoint, seconds_per_step
+from playground.distill.training.loop import Recent, seconds_per_checkpoint, seconds_per_step
+from playground.distill.training.options import Cooling, TrainOptions
 from playground.distill.training.processes import Processes
 from playground.distill.training.recipe import Recipe, assemble
 from playground.memory import is_out_of_memory

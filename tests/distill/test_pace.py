@@ -16,7 +16,7 @@ from playground.distill.pace import Pace
 from playground.distill.plan import Plan
 from playground.distill.request import TrainRequest, sizes_for
 from playground.distill.schedule import FEWEST_PROMPTS, Rates
-from playground.distill.training.loop import TrainOptions
+from playground.distill.training.options import TrainOptions
 from playground.progress import Bars
 from tests.distill.small import tiny_base
 

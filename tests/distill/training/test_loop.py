@@ -14,8 +14,9 @@ import torch
 from playground.base_model.pairing import pair_drafter
 from playground.config import BeamShape, PlaygroundError, Sampling
 from playground.distill.training import simulate as simulate_module
-from playground.distill.training.loop import STATE_FILE, TrainOptions, train, trained_steps
+from playground.distill.training.loop import STATE_FILE, train, trained_steps
 from playground.distill.training.objective import StepLoss, unroll
+from playground.distill.training.options import TrainOptions
 from playground.distill.training.recipe import apple_config, choose_config, count_vocabulary
 from playground.distill.training.simulate import accepted_at, held_out_places, shape_name
 from playground.drafter.cell import Drafter

@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 
 from playground.config import BeamShape
-from playground.distill.training.loop import Recent, TrainOptions, read_log, train
+from playground.distill.training.loop import Recent, read_log, train
+from playground.distill.training.options import TrainOptions
 from playground.drafter.file import load_drafter, save_drafter
 from tests.distill.small import training
 from tests.ports import free_port
