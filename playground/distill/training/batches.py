@@ -96,7 +96,7 @@ class BatchSource:
 
     def look_back(self, roots: Tensor) -> Lookback:
         """What the drafter sees of the text when these tokens [B] are roots."""
-        return Lookback(self.recent[roots], self.continuation[roots], self.match[roots])
+        return Lookback(self.recent[roots].long(), self.continuation[roots].long(), self.match[roots].long())
 
 
 def startable(corpus: Corpus, unroll: int) -> np.ndarray:
@@ -136,12 +136,17 @@ def lookbacks(corpus: Corpus, roots: Tensor, recent: int) -> Lookback:
 
 
 def _lookbacks(corpus: Corpus, config: DrafterConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Recent tokens [T, R], continuation [T, C] and match [T] with every token as the root, row by row."""
-    found = []
+    """Recent tokens [T, R], continuation [T, C] and match [T], int32, with every token as the root, row by row.
+
+    The rows write into arrays made beforehand: kept row by row, their parts would hold the heap's pages between the
+    search's large intermediate results, several times the memory of the whole."""
+    recent = torch.empty(corpus.tokens, config.context_tokens, dtype=torch.int32)
+    continuation = torch.empty(corpus.tokens, config.lookup_tokens, dtype=torch.int32)
+    match = torch.empty(corpus.tokens, dtype=torch.int32)
     for start, stop in zip(corpus.starts[:-1], corpus.starts[1:], strict=True):
         row = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))
         every = torch.arange(len(row))
         sizes = {"recent": config.context_tokens, "continuation": config.lookup_tokens, "longest": LONGEST_MATCH}
-        found.append(look_back(row, every, **sizes))
-    continuation = torch.cat([one.continuation for one in found])
-    return torch.cat([one.recent for one in found]), continuation, torch.cat([one.match for one in found])
+        found = look_back(row, every, **sizes)
+        recent[start:stop], continuation[start:stop], match[start:stop] = found.recent, found.continuation, found.match
+    return recent, continuation, match

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from playground.config import PlaygroundError
 from playground.distill.author import Author
+from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher import states as states_module
 from playground.distill.teacher.fill import Read, Reader, fill, idle
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.batches import BatchSource, startable, teacher_rows
+from playground.drafter.config import DrafterConfig
 from playground.drafter.lookup import look_back
 from tests.distill.small import TURNS, Training, info_of, teach
 
@@ -62,6 +66,30 @@ def test_a_place_and_what_follows_it(tiny: Training) -> None:
         assert torch.equal(batch.seen.recent[row], seen.recent[0])
         assert torch.equal(batch.seen.continuation[row], seen.continuation[0])
         assert batch.seen.match[row] == seen.match[0]
+
+
+def memory_of_lookbacks(rows: int, width: int, recent: int, ahead: int) -> float:
+    """Bytes a token that a source takes beyond its corpus, in a process of its own."""
+    torch.set_num_threads(1)
+    tokens = rows * width
+    ids, row = np.random.default_rng(0).integers(0, 300, tokens), np.repeat(np.arange(rows), width)
+    ones = np.ones(tokens, bool)
+    corpus = Corpus(ids.astype(np.int32), ones, ones, row.astype(np.int32), np.arange(rows + 1) * width, {}, "made up")
+    corpus.looped()
+    config = DrafterConfig(300, 8, 8, context_tokens=recent, lookup_tokens=ahead, lookup_match=4, context_dim=8)
+    memory = psutil.Process()
+    before = memory.memory_info().rss
+    source = BatchSource(corpus, None, config, unroll=5, size=32, seed=0)  # type: ignore[arg-type]
+    assert len(source.places) > tokens // 2
+    return (memory.memory_info().rss - before) / tokens
+
+
+def test_what_is_looked_back_at_takes_little_memory() -> None:
+    recent, ahead = 4, 5
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        taken = pool.apply(memory_of_lookbacks, (500, 512, recent, ahead))
+    needed = 4 * (recent + ahead + 1) + 8 + 8  # int32 arrays; the tokens and the places in int64
+    assert taken < needed + 200, "rows kept one by one scatter over the heap, hundreds of bytes a token and more"
 
 
 def test_places_stay_in_their_row_and_turn(tiny: Training) -> None:
