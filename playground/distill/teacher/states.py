@@ -8,6 +8,7 @@ base model nor the drafter; `fill` writes them, `batches` reads them.
 from __future__ import annotations
 
 import json
+import mmap
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -96,8 +97,13 @@ class TeacherStates:
         return states, 0
 
     def into_memory(self, share: float = 0.5) -> bool:
-        """Read the arrays into memory if they take at most `share` of what is free: random reads become cheap."""
+        """Read the arrays into memory if they take at most `share` of what is free: random reads become cheap.
+
+        Where they do not, the system is told not to read ahead: a batch wants a kilobyte here and there, and with
+        128 of them around each, one pass over a corpus reads the whole of it many times."""
         if bytes_needed(self.info) > share * _free_memory():
+            for array in (self.hidden, *self.taps, self.top_ids, self.top_log_probabilities):
+                _expect_random_reads(array)
             return False
         self.hidden = np.array(self.hidden)
         self.taps = tuple(np.array(array) for array in self.taps)
@@ -146,6 +152,12 @@ def states_room(folder: Path, info: StatesInfo, asked: int | None) -> int:
     taken = sum(file.stat().st_size for file in (folder / "teacher").glob("*.npy"))  # by an earlier run's
     most = min(asked, int(0.95 * free) + taken) if asked is not None else free // 2 + taken
     return most * max(1, info.tokens) // bytes_needed(info)
+
+
+def _expect_random_reads(array: np.ndarray) -> None:
+    mapped = array.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):  # Windows has no such call
+        mapped.madvise(mmap.MADV_RANDOM)
 
 
 def _free_memory() -> int:

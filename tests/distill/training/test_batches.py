@@ -179,6 +179,21 @@ def test_into_memory_reads_the_same(tiny: Training) -> None:
     assert before.shape == (2, 2, 2 * tiny.base.hidden_size)
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells how a mapping is read")
+def test_where_memory_is_short_nothing_is_read_ahead(tiny: Training) -> None:
+    index = torch.arange(0, tiny.corpus.tokens, 5)
+    states = TeacherStates(tiny.states.folder, tiny.states.info, "r")
+    before, hidden = states.hidden_states(index), str(tiny.states.folder / "hidden.npy")
+    assert not states.into_memory(share=0.0) and torch.equal(states.hidden_states(index), before)
+    flags, own = [], False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split()[0]:
+            own = line.endswith(hidden)
+        elif own and line.startswith("VmFlags:"):
+            flags.append(line.split()[1:])
+    assert any("rr" in found for found in flags), "random reads were not announced"
+
+
 def test_the_teacher_is_renormalised_over_the_draft_vocabulary(tiny: Training) -> None:
     vocabulary = torch.arange(0, tiny.base.vocab_size, 3)
     draft_of = torch.full((tiny.base.vocab_size,), -1)
