@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import importlib.util
 import io
 import json
 import math
@@ -138,7 +137,6 @@ def test_parquet_without_pyarrow_says_so(monkeypatch: pytest.MonkeyPatch) -> Non
         export(make_trace(new_tokens=4), "parquet")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is no part of the installation")
 @pytest.mark.parametrize("name", NAMES)
 def test_parquet_has_the_same_rows(name: TableName) -> None:
     import pyarrow.parquet
@@ -172,7 +170,6 @@ def test_what_the_columns_say_of_sums_is_so() -> None:
     assert [picks[-1]["token"] for picks in steps["picks"]][:-1] == steps["next_root"].tolist()[:-1]
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is no part of the installation")
 @pytest.mark.parametrize("name", NAMES)
 def test_parquet_fields_say_where_they_come_from(name: TableName) -> None:
     import pyarrow.parquet
