@@ -25,7 +25,8 @@ class Aim:
     step_decay: float = 0.9  # step k weighs step_decay ** (k - 1): an early miss makes later hits worthless
 
 
-DEFAULT_AIM = Aim()
+DEFAULT_AIM = Aim(Mix(entropy=1.0, acceptance=1.0))
+"""The default drafter's, chosen in benchmarks/results/recipe_study.md."""
 
 
 @dataclass(frozen=True)
