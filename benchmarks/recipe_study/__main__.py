@@ -57,7 +57,8 @@ VARIANTS = {
     "paper": Variant("the paper's cell and head: no extra context, no lookup", {**NO_CONTEXT, **NO_LOOKUP}),
     "context": Variant("with lower layers' states and recent tokens", NO_LOOKUP),
     "mixture": Variant("with lookup too, learnt with feature regression beside distillation"),
-    "distillation": Variant("the default: the same without feature regression", mixture=Mixture()),
+    "distillation": Variant("the same without feature regression", mixture=Mixture()),
+    "acceptance": Variant("the default: distillation and acceptance", mixture=Mixture(acceptance=1.0)),
     "regression": Variant(
         "feature regression with a hint of distillation", mixture=Mixture(cross_entropy=0.05, regression=1.0)
     ),

@@ -46,7 +46,9 @@ def test_the_parts_add_up(tiny: Training) -> None:
             return float(objective(batch).total.detach())
 
     plain = total(Mixture())
-    assert plain == pytest.approx(loss(trained))
+    acceptance = total(Mixture(cross_entropy=0.0, acceptance=1.0))
+    assert acceptance > 0 and total(Mixture(acceptance=0.5)) == pytest.approx(plain + 0.5 * acceptance, rel=1e-4)
+    assert loss(trained) == pytest.approx(total(VARIANTS["acceptance"].mixture)), "what is called the default is not"
     regression = total(Mixture(cross_entropy=0.0, regression=1.0))
     assert regression > 0 and total(Mixture(1.0, 0.3)) == pytest.approx(plain + 0.3 * regression, rel=1e-4)
     labels = total(Mixture(label_share=1.0))
