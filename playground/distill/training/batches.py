@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from playground.config import COPY_TOKENS
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.teacher.states import TeacherStates
 from playground.distill.training.loss import Teacher
@@ -53,7 +52,13 @@ class BatchSource:
         self.states, self.config, self.unroll, self.size, self.seed = states, config, unroll, size, seed
         self._ids = torch.from_numpy(corpus.ids.astype(np.int64))
         self._taught = torch.from_numpy(corpus.assistant)
-        self.recent, self.continuation, self.match = _lookbacks(corpus, config)
+        self._seen = lookbacks(
+            corpus,
+            torch.arange(corpus.tokens),
+            recent=config.context_tokens,
+            continuation=config.lookup_tokens,
+            dtype=torch.int32,
+        )
         looped = corpus.looped()
         places = startable(corpus, unroll) & ~corpus.held_out
         kept = np.random.default_rng(seed).random(corpus.tokens) < LOOP_SHARE
@@ -96,7 +101,7 @@ class BatchSource:
 
     def look_back(self, roots: Tensor) -> Lookback:
         """What the drafter sees of the text when these tokens [B] are roots."""
-        return Lookback(self.recent[roots].long(), self.continuation[roots].long(), self.match[roots].long())
+        return Lookback(*(getattr(self._seen, part.name)[roots].long() for part in fields(Lookback)))
 
 
 def startable(corpus: Corpus, unroll: int) -> np.ndarray:
@@ -123,30 +128,23 @@ def teacher_rows(states: TeacherStates, index: Tensor, draft_of: Tensor, beyond:
     return Teacher(draft.clamp(min=0), p / p.sum(-1, keepdim=True).clamp(min=1e-9))
 
 
-def lookbacks(corpus: Corpus, roots: Tensor, recent: int) -> Lookback:
-    """What decoding sees of the text when these tokens [B], in order, are roots; continuations are as long as tails."""
-    found = []
-    rows = torch.from_numpy(corpus.row[roots.numpy()].astype(np.int64))
-    for row in rows.unique_consecutive().tolist():
-        start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
-        text = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))
-        sizes = {"recent": recent, "continuation": COPY_TOKENS, "longest": LONGEST_MATCH}
-        found.append(look_back(text, roots[rows == row] - start, **sizes))
-    return Lookback(*(torch.cat([getattr(one, part.name) for one in found]) for part in fields(Lookback)))
-
-
-def _lookbacks(corpus: Corpus, config: DrafterConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Recent tokens [T, R], continuation [T, C] and match [T], int32, with every token as the root, row by row.
+def lookbacks(
+    corpus: Corpus, roots: Tensor, *, recent: int, continuation: int, dtype: torch.dtype = torch.int64
+) -> Lookback:
+    """What decoding sees of the text when these tokens [B], in order, are roots.
 
     The rows write into arrays made beforehand: kept row by row, their parts would hold the heap's pages between the
     search's large intermediate results, several times the memory of the whole."""
-    recent = torch.empty(corpus.tokens, config.context_tokens, dtype=torch.int32)
-    continuation = torch.empty(corpus.tokens, config.lookup_tokens, dtype=torch.int32)
-    match = torch.empty(corpus.tokens, dtype=torch.int32)
-    for start, stop in zip(corpus.starts[:-1], corpus.starts[1:], strict=True):
-        row = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))
-        every = torch.arange(len(row))
-        sizes = {"recent": config.context_tokens, "continuation": config.lookup_tokens, "longest": LONGEST_MATCH}
-        found = look_back(row, every, **sizes)
-        recent[start:stop], continuation[start:stop], match[start:stop] = found.recent, found.continuation, found.match
-    return recent, continuation, match
+    many = len(roots)
+    parts = (torch.empty(many, recent, dtype=dtype), torch.empty(many, continuation, dtype=dtype))
+    found, at = Lookback(*parts, torch.empty(many, dtype=dtype)), 0
+    rows, counts = torch.from_numpy(corpus.row)[roots].unique_consecutive(return_counts=True)
+    for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+        start, stop = int(corpus.starts[row]), int(corpus.starts[row + 1])
+        text = torch.from_numpy(corpus.ids[start:stop].astype(np.int64))
+        sizes = {"recent": recent, "continuation": continuation, "longest": LONGEST_MATCH}
+        seen = look_back(text, roots[at : at + count] - start, **sizes)
+        for part in fields(Lookback):
+            getattr(found, part.name)[at : at + count] = getattr(seen, part.name)
+        at += count
+    return found

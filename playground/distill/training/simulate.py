@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from playground.config import DEFAULT_NODES, BeamShape
+from playground.config import COPY_TOKENS, DEFAULT_NODES, BeamShape
 from playground.distill.corpus.corpus import Corpus
 from playground.distill.training.batches import BatchSource, lookbacks
 from playground.distill.training.simulate_tree import Places, accepted_by_budget
@@ -91,7 +91,7 @@ def accepted_at(drafter: Drafter, source: BatchSource, places: Tensor, shape: Be
         return _accepted(drafter, source, places, shape)
     batch = source.at(places).to(drafter.device)
     truth = source.tokens(places[:, None] + torch.arange(2, shape.depth + 2))  # [B, D]
-    seen = lookbacks(corpus, places + 1, source.config.context_tokens)
+    seen = lookbacks(corpus, places + 1, recent=source.config.context_tokens, continuation=COPY_TOKENS)
     found = Places(batch.hidden, seen.to(drafter.device), batch.tokens[:, 0], truth.to(drafter.device))
     nodes = DEFAULT_NODES if isinstance(shape.nodes, str) else shape.nodes
     return accepted_by_budget(drafter, found, shape, [nodes])[0]
