@@ -1,79 +1,10 @@
 // Two runs side by side: what agrees, both texts aligned where they part, steps by their place in the text, both trees.
 (() => {
   /** @typedef {import("./types").SidesPicture} SidesPicture */
-  /** @typedef {import("./types").ClaimPicture} ClaimPicture */
-  /** @typedef {import("./types").MeetingPicture} MeetingPicture */
   /** @typedef {import("./types").Failure} Failure */
   const RD = window.ReDrafter;
   const { h } = RD;
   const NAMES = ["First", "Second"];
-
-  /** One of the two: its text in two parts, its step, its tree. */
-  class Side {
-    constructor(name, server, tell, goTo) {
-      this.store = new RD.Store(server);
-      this.store.tell = tell;
-      const box = (words) =>
-        h("div", { class: "rp-sidetext", role: "region", "aria-label": `${name} run, ${words}` });
-      this.boxes = [box("up to the first difference"), box("from the first difference on")];
-      this.texts = this.boxes.map(
-        (one) => new RD.TextView(one, { onstep: (step) => goTo(this.placeOf(step)) }),
-      );
-      this.title = h("h3", {});
-      this.where = h("p", { class: "rp-quiet", role: "status", "data-figure": "verdict" });
-      this.treeBox = h("div", { class: "rp-treebox" });
-      this.tree = new RD.TreeView(this.treeBox, this.store, () => 340);
-      this.treePart = h(
-        "section",
-        { class: "rp-sidetree", "aria-label": `Tree of the ${name.toLowerCase()} run` },
-        this.where,
-        this.treeBox,
-      );
-      this.store.on("step", () => this.drawStep());
-      this.store.on("light", () => this.tree.light());
-    }
-
-    take(run, name) {
-      this.store.run = run;
-      RD.say(this.title, `${name}: ${RD.runName(run)}`);
-    }
-
-    get items() {
-      return this.store.run?.text ?? [];
-    }
-
-    /** The first new token that a step wrote. */
-    placeOf(step) {
-      return Math.max(
-        0,
-        this.items.findIndex(([, , from]) => from === step),
-      );
-    }
-
-    /** The step that wrote the token at a place, the last one behind the text's end. */
-    stepAt(place) {
-      return Math.max(0, this.items[Math.min(place, this.items.length - 1)]?.[2] ?? 0);
-    }
-
-    goTo(place) {
-      this.store.goTo(this.stepAt(place));
-    }
-
-    /** @param {number} parts the place where the text is cut in two */
-    drawText(parts, differs) {
-      const { index } = this.store;
-      this.texts[0].draw(this.items.slice(0, parts), { step: index });
-      this.texts[1].draw(this.items.slice(parts), { step: index, differs: differs ? 0 : null });
-      const [first] = this.boxes[1].children;
-      if (differs && first) first.title = "The runs differ from here on";
-    }
-
-    drawStep() {
-      const { run, index, step } = this.store;
-      if (step) this.tree.draw(step);
-      RD.say(this.where, run ? `Step ${index + 1} of ${run.steps}. ${step?.verdict ?? ""}` : "");
-    }
-  }
 
   class CompareView {
     /** @param {(key: string) => void} again runs a trace again on the loaded pair */
@@ -83,7 +14,7 @@
       this.place = 0;
       this.sides = NAMES.map(
         (name) =>
-          new Side(
+          new RD.Side(
             name,
             store.server,
             (tone, message) => store.tell(tone, message),
@@ -256,70 +187,15 @@
 
     /** @param {SidesPicture} found */
     fill(found, verified) {
-      const differ = found.claims
-        .filter((claim) => claim.agrees === false)
-        .map((claim) => claim.what);
-      const verdict = differ.length
-        ? `Run again here: ${differ.join(", ")} came out otherwise.`
-        : "Run again here: everything that was recorded came out the same.";
-      RD.say(this.said, verified ? `${verdict} ${found.expectation}` : apart(found));
+      RD.say(this.said, verified ? RD.verifiedWords(found) : RD.apartWords(found));
       this.claims.hidden = !verified;
-      RD.put(this.claims, found.claims.map(claimItem));
+      RD.put(this.claims, found.claims.map(RD.claimItem));
       RD.put(
         this.words,
         found.words.map((line) => h("li", {}, h("bdi", {}, line))),
       );
-      const head = (names) =>
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            names.map((name) => h("th", { scope: "col" }, name)),
-          ),
-        );
-      const rows = (all, source) =>
-        h(
-          "tbody",
-          {},
-          all.map(([name, ...cells]) =>
-            h(
-              "tr",
-              source(name),
-              h("th", { scope: "row", ...source(name) }, readable(name)),
-              cells.map((cell) => h("td", {}, h("bdi", {}, cell))),
-            ),
-          ),
-        );
-      const sources = new Map(
-        found.sources.map(([name, left, right]) => [
-          name,
-          `First run, ${left}. Second run, ${right}.`,
-        ]),
-      );
-      RD.put(
-        this.figures,
-        h(
-          "table",
-          { class: "rp-table" },
-          head(found.columns),
-          rows(found.rows, (name) => ({ "data-source": sources.get(name.split(".")[0]) })),
-        ),
-      );
-      RD.put(
-        this.settings,
-        found.differences.length
-          ? h(
-              "table",
-              { class: "rp-table" },
-              head(["What", ...NAMES]),
-              rows(found.differences, () => ({
-                "data-source": "As the headers of both traces say",
-              })),
-            )
-          : h("p", { class: "rp-quiet" }, "Nothing."),
-      );
+      RD.put(this.figures, RD.figuresBeside(found));
+      RD.put(this.settings, RD.settingsApart(found, NAMES));
       this.range.max = Math.max(0, ...this.sides.map((side) => side.items.length - 1));
     }
 
@@ -343,29 +219,14 @@
       const { firstDifference: parts } = this.found;
       const shortest = Math.min(...this.sides.map((side) => side.items.length));
       for (const side of this.sides) side.drawText(parts ?? shortest, parts !== null);
-      RD.say(this.meeting, this.meetingWords());
+      const [left, right] = this.sides.map((side) => side.store.index);
+      RD.say(this.meeting, RD.meetingWords(this.found, this.place, left, right));
       Object.assign(this.element.dataset, {
         place: this.place,
-        left: this.sides[0].store.index,
-        right: this.sides[1].store.index,
+        left,
+        right,
       });
       this.bring();
-    }
-
-    meetingWords() {
-      const [left, right] = this.sides.map((side) => side.store.index);
-      const where = `New token ${this.place + 1}: written by step ${left + 1} of the first run and step ${right + 1} of the second. `;
-      /** @type {MeetingPicture | undefined} */
-      const met = this.found.meetings.find((one) => one.left === left && one.right === right);
-      if (met)
-        return `${where}Both steps start at the same place: ${met.sameTree ? "the same tree" : "another tree"}, ${met.samePicks ? "the same picks" : "other picks"}.`;
-      const parts = this.found.firstDifference;
-      return (
-        where +
-        (parts !== null && this.place >= parts
-          ? "The texts have parted."
-          : "The steps start at different places.")
-      );
     }
 
     /** Scroll the texts, never the page, to the step shown. */
@@ -408,37 +269,6 @@
             : "Choose two runs, or press Compare at one of them.",
         );
     }
-  }
-
-  /** `stage_ms.draft` as words; what follows a dot is a part. */
-  function readable(name) {
-    return name.replaceAll("_", " ").replace(".", ": ");
-  }
-
-  /**
-   * What two runs were set to.
-   * @param {SidesPicture} found
-   */
-  function apart({ samePrompt, differences }) {
-    const names = differences.map(([name]) => readable(name.replace("settings.", "")));
-    const prompt = samePrompt ? "The same prompt" : "Two prompts";
-    return `${prompt}, ${names.length ? `set or loaded differently: ${names.slice(0, 6).join(", ")}${names.length > 6 ? ` and ${names.length - 6} more` : ""}.` : "the same settings and models."}`;
-  }
-
-  /** @param {ClaimPicture} claim */
-  function claimItem({ what, agrees, words }) {
-    const [sign, said, kind] =
-      agrees === null
-        ? ["–", "not compared", "none"]
-        : agrees
-          ? ["✓", "the same", "same"]
-          : ["≠", "different", "different"];
-    return h(
-      "li",
-      { class: `is-${kind}`, "data-claim": what, "data-agrees": String(agrees) },
-      h("b", {}, `${sign} ${what}: ${said}`),
-      h("span", { class: "rp-quiet" }, words),
-    );
   }
 
   RD.CompareView = CompareView;

@@ -10,8 +10,8 @@ EXAMPLES = ASSETS / "traces"
 SCRIPTS = (
     "dom", "icons", "format", "store", "tree_layout", "view_box", "pan_zoom", "tree_pills", "tree", "motion_time",
     "motion", "terms", "guess", "tree_table", "beams", "node_card", "mask", "text", "charts", "equation", "map_scale",
-    "map", "scrubber", "steps", "live", "race", "shapes", "names", "compare", "traces", "learn", "settings", "rail",
-    "status", "plots", "export", "handover", "sources", "tabs", "stage", "app",
+    "map", "scrubber", "steps", "live", "race", "shapes", "names", "side", "compared", "compare", "traces", "learn",
+    "settings", "rail", "status", "plots", "export", "handover", "sources", "tabs", "stage", "app",
 )  # fmt: skip
 _COMMENTS = re.compile(r"^[ \t]*(?://[^\n]*|/\*.*?\*/[ \t]*)$", re.MULTILINE | re.DOTALL)
 STYLES = ("base", "tree", "views", "rail", "exports", "sources", "compare")
