@@ -59,6 +59,9 @@ VARIANTS = {
     "mixture": Variant("with lookup too, learnt with feature regression beside distillation"),
     "distillation": Variant("the same without feature regression", mixture=Mixture()),
     "acceptance": Variant("the default: distillation and acceptance", mixture=Mixture(acceptance=1.0)),
+    "sharper": Variant(
+        "the same from the base model at temperature 0.5", mixture=Mixture(acceptance=1.0, temperature=0.5)
+    ),
     "regression": Variant(
         "feature regression with a hint of distillation", mixture=Mixture(cross_entropy=0.05, regression=1.0)
     ),

@@ -1,6 +1,7 @@
 """Losses that the study tries beside the one drafters are trained with.
 
     regression     |o - h'|^2 / |h'|^2,   o the tied head's projection, h' the base's hidden state there
+    temperature    the base's distribution sharpened or flattened before it is learnt, p^(1/T) renormalised
     labels         the cross-entropy's target mixed with the corpus's own next token; alone it is Apple's loss
 
 Knows one batch; nothing of corpora or optimisers.
@@ -30,6 +31,7 @@ class Mixture:
     regression: float = 0.0  # for a tied head only
     label_share: float = 0.0  # of the cross-entropy's target
     acceptance: float = 0.0  # -log of the overlap with the base model's distribution
+    temperature: float = 1.0  # of the base model's distribution
     step_decay: float = DEFAULT_AIM.step_decay
 
 
@@ -52,7 +54,7 @@ class StudyObjective(Objective):
         return StepLoss(total / scale, float(total.detach() / scale))
 
     def teacher(self, rows: UnrolledRows) -> Teacher:
-        soft, share = super().teacher(rows), self.mixture.label_share
+        soft, share = at_temperature(super().teacher(rows), self.mixture.temperature), self.mixture.label_share
         return soft if not share else with_labels(soft, self.draft_of.to(rows.labels.device)[rows.labels], share)
 
 
@@ -60,6 +62,12 @@ def hidden_regression(projected: Tensor, target: Tensor, row_weight: Tensor) -> 
     """Weighted sum over rows of |o - h'|^2 / mean |h'|^2; both [R, H]."""
     error = (projected.float() - target.float()).square().mean(-1)
     return (row_weight * error).sum() / target.float().square().mean()
+
+
+def at_temperature(soft: Teacher, temperature: float) -> Teacher:
+    """The teacher as sampling at another temperature above 0 would have it; rows that teach nothing still do not."""
+    sharper = soft.probabilities.pow(1.0 / temperature)
+    return Teacher(soft.ids, sharper / sharper.sum(-1, keepdim=True).clamp(min=1e-9))
 
 
 def with_labels(soft: Teacher, label: Tensor, share: float) -> Teacher:

@@ -90,12 +90,16 @@ def _tell_shape(out: Output, one: ShapeEvaluation) -> None:
     tree = "the surviving beams" if one.nodes is None else f"best first, nodes {one.nodes}"
     copies = "" if one.nodes is None or one.copy_tail else ", no copy tail"
     out.words(f"\nBeam width {one.beam_width}, length {one.beam_length}, {tree}{copies}; {one.prompts} prompts")
-    out.words("category         tokens/step  outside loops  in loops  nodes  copied  accepted at 1, 2, ...")
+    out.words("category         tokens/step  outside loops  in loops  nodes  copied  confidence  accepted at 1, 2, ...")
     for name, figures in {**one.categories, "all": one.overall}.items():
         out.words(_row(name, figures))
     overall = one.overall
     out.words(f"accepted by step: {' '.join(map(str, overall.accepted_histogram))} (0, 1, ... tokens)")
     out.words(f"drafting takes {overall.draft_over_verify:.0%} of verifying; {overall.mean_nodes:.1f} nodes a tree")
+    out.words(
+        f"confidence: the base model gave the tokens it picked {overall.base_confidence:.2f} on average; what it is "
+        "unsure of itself, a drafter can hardly know"
+    )
     if overall.mean_copied:
         out.words(f"copied: {overall.mean_copied:.1f} nodes a tree, {overall.copied_share:.0%} of the accepted tokens")
 
@@ -104,5 +108,6 @@ def _row(name: str, figures: Acceptance) -> str:
     accepted = " ".join(f"{share:.2f}" for share in figures.accepted_at)
     return (
         f"{name:<16} {figures.tokens_per_step:11.2f}  {figures.tokens_per_step_no_loops:13.2f}  "
-        f"{figures.loop_share:8.0%}  {figures.mean_nodes:5.1f}  {figures.copied_share:6.0%}  {accepted}"
+        f"{figures.loop_share:8.0%}  {figures.mean_nodes:5.1f}  {figures.copied_share:6.0%}  "
+        f"{figures.base_confidence:10.2f}  {accepted}"
     )

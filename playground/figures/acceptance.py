@@ -31,6 +31,7 @@ class Acceptance:
     ms_per_token: float
     mean_copied: float = 0.0  # nodes of a tree that were only copied from earlier in the text
     copied_share: float = 0.0  # of the accepted tokens
+    base_confidence: float = 0.0  # mean probability the base model gave its own picks, at temperature 1
 
 
 def run_totals(prompt: Sequence[int], first_root: int, steps: Iterable[StepRecord]) -> StepTotals:
@@ -62,4 +63,5 @@ def acceptance(runs: Iterable[StepTotals], length: int) -> Acceptance:
         ms_per_token=totals.ms_per_token,
         mean_copied=totals.mean_copied,
         copied_share=totals.copied_share,
+        base_confidence=totals.base_confidence,
     )

@@ -6,6 +6,7 @@ short one. Knows no text, no clock of its own, and no words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -44,6 +45,7 @@ class StepTotals:
         accepted: drafted tokens that were accepted.
         nodes: of the trees, roots included.
         copied, copied_accepted: nodes that were only copied from earlier in the text, and those that were accepted.
+        picks, picked: tokens the base model picked along the paths, and the sum of the probabilities it gave them.
         slots: of the beams, W x L each, where the surviving beams are the tree.
         stage_ms: milliseconds by stage.
         histogram: steps by accepted drafted tokens, [L + 1].
@@ -51,8 +53,8 @@ class StepTotals:
 
     def __init__(self, length: int = 0) -> None:
         self.count = self.emitted = self.looped = self.accepted = self.nodes = self.slots = 0
-        self.copied = self.copied_accepted = 0
-        self.count_outside = 0.0
+        self.copied = self.copied_accepted = self.picks = 0
+        self.count_outside = self.picked = 0.0
         self.stage_ms = StageMs(0.0, 0.0, 0.0, 0.0, 0.0)
         self.histogram = [0]
         self._at = [[0, 0, 0]]  # by depth: accepted, drafted, reached
@@ -80,6 +82,8 @@ class StepTotals:
             whole.slots += part.slots
             whole.copied += part.copied
             whole.copied_accepted += part.copied_accepted
+            whole.picks += part.picks
+            whole.picked += part.picked
             whole.stage_ms = _sum(whole.stage_ms, part.stage_ms)
             for depth, steps in enumerate(part.histogram):
                 whole.histogram[depth] += steps
@@ -112,6 +116,8 @@ class StepTotals:
         if "copy" in step.tree.origin:
             self.copied += step.tree.origin.count("copy")
             self.copied_accepted += sum(step.tree.origin[node] == "copy" for node in step.path)
+        self.picks += len(step.picks)
+        self.picked += sum(math.exp(pick.log_probability) for pick in step.picks)
         self.stage_ms = _sum(self.stage_ms, step.ms)
         self._reach(max(drafted, accepted))
         self.histogram[accepted] += 1
@@ -162,6 +168,12 @@ class StepTotals:
     def copied_share(self) -> float:
         """Copied ones among the accepted tokens."""
         return ratio(self.copied_accepted, self.accepted)
+
+    @property
+    def base_confidence(self) -> float:
+        """Mean probability the base model gave its own picks, at temperature 1: how often a drafter would be right
+        that knew the base model's distribution and drew from it."""
+        return ratio(self.picked, self.picks)
 
     @property
     def saving(self) -> float:

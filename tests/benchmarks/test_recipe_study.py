@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.recipe_study.__main__ import VARIANTS, measure, table
-from benchmarks.recipe_study.losses import Mixture, StudyObjective, hidden_regression, with_labels
+from benchmarks.recipe_study.losses import Mixture, StudyObjective, at_temperature, hidden_regression, with_labels
 from playground.distill.training.loss import Teacher
 from playground.distill.training.objective import Objective
 from tests.distill.small import Training, training
@@ -34,6 +34,14 @@ def test_labels_join_the_teacher() -> None:
     assert mixed.probabilities.tolist() == [[0.375, 0.125, 0.5], [0.25, 0.25, 0.0]]
 
 
+def test_a_lower_temperature_sharpens_the_teacher() -> None:
+    soft = Teacher(torch.tensor([[3, 1], [0, 2]]), torch.tensor([[0.75, 0.25], [0.0, 0.0]]))
+    sharper = at_temperature(soft, 0.5)
+    assert torch.equal(sharper.ids, soft.ids) and sharper.probabilities[1].tolist() == [0.0, 0.0]
+    torch.testing.assert_close(sharper.probabilities[0], torch.tensor([0.9, 0.1]))
+    torch.testing.assert_close(at_temperature(soft, 1.0).probabilities, soft.probabilities)
+
+
 def test_the_parts_add_up(tiny: Training) -> None:
     drafter, source, trained = tiny.assemble()
     batch = source.batch(0)
@@ -55,7 +63,7 @@ def test_the_parts_add_up(tiny: Training) -> None:
     assert labels != plain and total(Mixture(label_share=0.25)) == pytest.approx(0.75 * plain + 0.25 * labels, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["paper", "labels", "corpus_quarter"])
+@pytest.mark.parametrize("name", ["paper", "labels", "sharper", "corpus_quarter"])
 def test_a_variant_is_trained_and_judged(tiny: Training, name: str, tmp_path: Path) -> None:
     variant = VARIANTS[name]
     layers = {} if name == "paper" else {"context_layers": (1,)}  # what the tiny states hold

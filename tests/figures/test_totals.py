@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +17,7 @@ from playground.figures.rates import rate_points
 from playground.figures.summary import PlainCosts, run_summary
 from playground.figures.sweep import fastest, sweep_cell
 from playground.figures.totals import RunTotals, StepTotals
-from playground.trace import BeamsRecord, StageMs, StepRecord, TreeRecord
+from playground.trace import BeamsRecord, Pick, StageMs, StepRecord, TreeRecord
 from playground.views.race import race_info
 from tests.views.synthetic import make_trace
 
@@ -50,6 +52,15 @@ def test_steps_count_by_their_share_outside_loops() -> None:
     assert found.accepted_histogram == (1, 1, 0, 2)
     assert found.accepted_at == (3 / 4, 2 / 3, 1.0)
     assert found.draft_over_verify == 0.25 and found.ms_per_token == pytest.approx(20 / 11)
+
+
+def test_confidence_is_what_the_base_model_gave_its_picks() -> None:
+    sure = tuple(Pick(0, 1, math.log(p), 1) for p in (0.9, 0.6))
+    totals = totals_of([replace(step((1, 2), 1), picks=sure), replace(step((3,), 0), picks=sure[1:])])
+    assert totals.base_confidence == pytest.approx((0.9 + 0.6 + 0.6) / 3)
+    again = StepTotals.from_json(json.loads(json.dumps(totals.to_json())))
+    assert acceptance([again, totals], 3).base_confidence == pytest.approx(totals.base_confidence)
+    assert acceptance([], 3).base_confidence == 0.0
 
 
 def test_copies_are_counted_and_a_budgets_tree_saves_nothing() -> None:
