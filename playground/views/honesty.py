@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from playground.figures.format import number, percent, plural
 from playground.figures.honesty import Calibration, Misses, RankCount, calibration, misses
+from playground.figures.totals import StepTotals
 from playground.trace import StepRecord, Trace
 from playground.views.chart_table import ChartTable
 
@@ -58,6 +59,7 @@ class MissesInfo:
 
     runs: int
     found: Misses
+    base_confidence: float  # mean probability the base model gave its own picks
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -69,6 +71,8 @@ class MissesInfo:
         return (
             f"In {plural(self.runs, 'run')} the drafter guessed at {plural(self.found.guessed, 'pick')} and missed "
             f"{self.found.missed} ({percent(self.found.missed / self.found.guessed)}).{most}",
+            f"The base model itself gave its picks {percent(self.base_confidence)} on average: where it hardly prefers "
+            "one token to another, no drafter can tell which it will be.",
             "A miss is a pick that no drafted child held. Its rank is the place that the drafter's favourite there has "
             "with the base model; a 1st is missed only when the seeded draw went elsewhere.",
         )
@@ -94,7 +98,8 @@ def honesty_info(traces: Sequence[Trace]) -> HonestyInfo:
 
 def misses_info(traces: Sequence[Trace]) -> MissesInfo:
     """Over all steps of all `traces`."""
-    return MissesInfo(len(traces), misses(_steps(traces)))
+    steps = _steps(traces)
+    return MissesInfo(len(traces), misses(steps), StepTotals.merged(map(StepTotals.of, steps)).base_confidence)
 
 
 def rank_name(group: RankCount) -> str:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from playground.config import PlaygroundError
+from playground.figures.format import percent
 from playground.trace import StageMs, SweepCell, SweepRecord, Trace
 from playground.views.all_steps import all_steps_info
 from playground.views.charts import STAGES, histogram_info, positions_info, rates_info, stages_info
@@ -110,6 +111,14 @@ def test_counts_have_no_ticks_between_whole_numbers() -> None:
         most = max(one.missed for one in info.found.ranks)
         assert (most < WHOLE_TICKS) is (ticks == 1), most
         assert misses_figure(info).layout.yaxis2.dtick == ticks
+
+
+def test_misses_tell_how_sure_the_base_model_is() -> None:
+    runs = [make_trace(new_tokens=30, seed=seed) for seed in (4, 5)]
+    picks = [math.exp(pick.log_probability) for run in runs for step in run.steps for pick in step.picks]
+    info = misses_info(runs)
+    assert info.base_confidence == pytest.approx(sum(picks) / len(picks))
+    assert f"gave its picks {percent(info.base_confidence)} on average" in info.words[1]
 
 
 def test_tokens_are_no_markup(trace: Trace) -> None:
