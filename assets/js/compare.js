@@ -221,11 +221,7 @@
       for (const side of this.sides) side.drawText(parts ?? shortest, parts !== null);
       const [left, right] = this.sides.map((side) => side.store.index);
       RD.say(this.meeting, RD.meetingWords(this.found, this.place, left, right));
-      Object.assign(this.element.dataset, {
-        place: this.place,
-        left,
-        right,
-      });
+      Object.assign(this.element.dataset, { place: this.place, left, right });
       this.bring();
     }
 

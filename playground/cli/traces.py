@@ -17,7 +17,7 @@ from playground.export.tables import TableName
 from playground.figures.compare import Comparison, FigurePair, compare_runs
 from playground.figures.format import percent
 from playground.figures.provenance import summary_of
-from playground.figures.totals import StepTotals
+from playground.figures.totals import RunTotals, StepTotals
 from playground.trace import Trace
 from playground.views.compare import difference_words, text_words
 
@@ -89,7 +89,7 @@ def _write(file: Path, body: bytes) -> None:
 def run_stats(chosen: argparse.Namespace) -> int:
     with output(chosen.json) as out:
         runs = [(path, read_trace(path)) for path in chosen.traces]
-        together = StepTotals.merged(_totals(trace) for _, trace in runs)
+        together = StepTotals.merged(RunTotals.of(trace).steps for _, trace in runs)
         out.result({"traces": [_stats(path, trace) for path, trace in runs], "together": _sums(together)})
         out.words("shape  tokens  steps  tokens/step  accepted  tokens/s  plain  speed-up  same text  file")
         for path, trace in runs:
@@ -99,19 +99,12 @@ def run_stats(chosen: argparse.Namespace) -> int:
         return 0
 
 
-def _totals(trace: Trace) -> StepTotals:
-    totals = StepTotals(trace.header.settings.beam_length)
-    for step in trace.steps:
-        totals.add(step)
-    return totals
-
-
 def _stats(path: str, trace: Trace) -> dict[str, Any]:
     from playground.export.summary import summary_values
     from playground.figures.graph import mean_shape
 
     shape = asdict(mean_shape(trace.steps)) if trace.steps else None
-    return {"file": path, **summary_values(trace), "tree": to_json(shape), "steps": _sums(_totals(trace))}
+    return {"file": path, **summary_values(trace), "tree": to_json(shape), "steps": _sums(RunTotals.of(trace).steps)}
 
 
 def _sums(totals: StepTotals) -> dict[str, Any]:

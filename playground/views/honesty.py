@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from playground.figures.format import number, percent, plural
 from playground.figures.honesty import Calibration, Misses, RankCount, calibration, misses
-from playground.figures.totals import StepTotals
+from playground.figures.totals import RunTotals, StepTotals
 from playground.trace import StepRecord, Trace
 from playground.views.chart_table import ChartTable
 
@@ -98,8 +98,8 @@ def honesty_info(traces: Sequence[Trace]) -> HonestyInfo:
 
 def misses_info(traces: Sequence[Trace]) -> MissesInfo:
     """Over all steps of all `traces`."""
-    steps = _steps(traces)
-    return MissesInfo(len(traces), misses(steps), StepTotals.merged(map(StepTotals.of, steps)).base_confidence)
+    together = StepTotals.merged(RunTotals.of(trace).steps for trace in traces)
+    return MissesInfo(len(traces), misses(_steps(traces)), together.base_confidence)
 
 
 def rank_name(group: RankCount) -> str:
