@@ -89,8 +89,10 @@ def _write(file: Path, body: bytes) -> None:
 def run_stats(chosen: argparse.Namespace) -> int:
     with output(chosen.json) as out:
         runs = [(path, read_trace(path)) for path in chosen.traces]
-        together = StepTotals.merged(RunTotals.of(trace).steps for _, trace in runs)
-        out.result({"traces": [_stats(path, trace) for path, trace in runs], "together": _sums(together)})
+        sums = [RunTotals.of(trace).steps for _, trace in runs]
+        together = StepTotals.merged(sums)
+        told = [_stats(path, trace, steps) for (path, trace), steps in zip(runs, sums, strict=True)]
+        out.result({"traces": told, "together": _sums(together)})
         out.words("shape  tokens  steps  tokens/step  accepted  tokens/s  plain  speed-up  same text  file")
         for path, trace in runs:
             out.words(_stats_line(path, trace))
@@ -99,12 +101,12 @@ def run_stats(chosen: argparse.Namespace) -> int:
         return 0
 
 
-def _stats(path: str, trace: Trace) -> dict[str, Any]:
+def _stats(path: str, trace: Trace, steps: StepTotals) -> dict[str, Any]:
     from playground.export.summary import summary_values
     from playground.figures.graph import mean_shape
 
     shape = asdict(mean_shape(trace.steps)) if trace.steps else None
-    return {"file": path, **summary_values(trace), "tree": to_json(shape), "steps": _sums(RunTotals.of(trace).steps)}
+    return {"file": path, **summary_values(trace), "tree": to_json(shape), "steps": _sums(steps)}
 
 
 def _sums(totals: StepTotals) -> dict[str, Any]:
