@@ -30,9 +30,12 @@ TOUR: tuple[Stop, ...] = (
     Stop("steps", "beams", "1. Draft: guess ahead in beams",
          "A tiny recurrent network continues the text in several beams. Each row is a guess, the best first."),
     Stop("steps", "tree", "2. Tree: merge equal prefixes",
-         "Beams that begin alike share a prefix. Merged, they form this tree; each node is checked once."),
+         "Beams that begin alike share a prefix. Merged, they form this tree; each node is checked once. A best-first "
+         "tree holds the likeliest of all tokens the search scored. Where the text repeats itself, a copy tail adds "
+         "what followed the earlier match."),
     Stop("steps", "saving", "What merging saves",
-         "Every beam slot that merging or the node budget saves makes the forward cheaper."),
+         "Every beam slot that merging or the node budget saves makes the forward cheaper. The budget is the most "
+         "nodes a step may verify; on auto, as many as pay."),
     Stop("mask", "mask", "3. Verify: one forward for the whole tree",
          "Every node sees the cached text, its own ancestors and itself. This mask makes one forward equal to many."),
     Stop("steps", "verdict", "4. Accept: follow the base model's own picks",

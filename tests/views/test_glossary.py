@@ -20,3 +20,9 @@ def test_every_word_stands_once() -> None:
 def test_most_stops_of_the_tour_use_words_of_the_glossary() -> None:
     words = re.compile("|".join(rf"\b{re.escape(bare(term.word))}s?\b" for term in GLOSSARY), re.IGNORECASE)
     assert sum(bool(words.search(stop.words)) for stop in TOUR) >= len(TOUR) - 2
+
+
+def test_the_tour_explains_what_the_tree_is_made_of() -> None:
+    told = " ".join(stop.words for stop in TOUR)
+    for word in ("best-first tree", "copy tail", "node budget"):
+        assert word in told
